@@ -1,8 +1,8 @@
 """The places where a trick can act, each with its interface. A newcomer reads this page first.
 
 One word a place: it is the config group, the folder under tricks/, the argument's name and the field of Run. A trick is
-one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has a
-native type (Module, Optimizer), that type is the interface.
+one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
+a native type (Module, Optimizer), that type is the interface.
 
 Shapes: B images of a batch, N of the training set, K classes, C channels, H W pixels.
 """
@@ -25,7 +25,8 @@ class Place:
     name: str
     stage: str
     many: bool = False
-    factory: bool = False  # the model calls it, once for each layer or block; else build.py does, once
+    factory: bool = False  # the model calls it, once for each layer or block
+    maker: bool = False  # a function here makes the object; elsewhere a function is the object
 
 
 PLACES = {
@@ -41,7 +42,7 @@ PLACES = {
         Place("penalty", "BATCH", many=True),
         Place("groups", "STEP"),
         Place("gradient", "STEP", many=True),
-        Place("optimizer", "STEP"),
+        Place("optimizer", "STEP", maker=True),
         Place("schedule", "STEP"),  # one a knob, mounted at schedule.<knob>
         Place("hook", "AFTER", many=True),
         Place("inference", "AFTER", many=True),
@@ -55,7 +56,15 @@ class Conv(Protocol):
     """conv: makes a convolution; None is torch.nn.Conv2d."""
 
     def __call__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, padding: int, groups: int, bias: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        padding: int,
+        groups: int,
+        bias: bool,
     ) -> "nn.Module": ...
 
 
@@ -97,7 +106,7 @@ class Augment(Protocol):
         """
 
     def __call__(self, images: "Tensor", targets: "Tensor", drawn: Any) -> tuple["Tensor", "Tensor"]:
-        """B C H W float images (normalised: 0 is the mean), B x K targets (rows sum to 1), the batch's rows of the table."""
+        """Float images B C H W (normalised: 0 is the mean), targets B x K (rows sum to 1), its rows of the table."""
 
 
 class Loss(Protocol):
@@ -119,7 +128,7 @@ class Penalty(Protocol):
 class Groups(Protocol):
     """groups: the model's parameters as torch's parameter groups.
 
-    A group may carry `lr_scale` and `decay_scale` (1 where absent), by which the knobs lr and weight_decay are multiplied.
+    A group may carry `lr_scale` and `decay_scale` (1 where absent), which multiply the knobs lr and weight_decay.
     """
 
     def __call__(self, model: "nn.Module") -> list[dict[str, Any]]: ...
@@ -145,7 +154,7 @@ class Schedule(Protocol):
 
 
 class Hook(Protocol):
-    """hook: any of these methods. All its state is in `state_dict()`, as tensors and numbers, and so in the checkpoint."""
+    """hook: any of these methods. All its state is in `state_dict()`, tensors and numbers, and so in the checkpoint."""
 
     def on_step(self, run: "Run") -> None: ...
     def on_epoch(self, run: "Run", row: dict[str, Any]) -> None: ...

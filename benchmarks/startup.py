@@ -1,0 +1,70 @@
+"""A small run, start to end, against the bare loop: `python -m benchmarks.startup [--rounds 7] [--json FILE]`.
+
+Both are whole processes that train ResNet-20 on 256 images of 32x32 for 2 epochs (4 steps) and evaluate 128 images after
+each. They alternate, and what counts is the median of the rounds' ratios. Also: what `train --help` costs beside
+`import torch`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+OURS = [
+    "-m", "runner", "train", "model=resnet20", "data=synthetic", "data.n_train=256", "data.n_test=128", "data.size=32",
+    "data.channels=3", "data.classes=10", "epochs=2", "batch_size=128", "compute=cpu",
+]  # fmt: skip
+
+
+def seconds(arguments: list[str], folder: Path) -> float:
+    """Wall-clock seconds of a Python process in an empty folder; it must succeed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    started = time.monotonic()
+    subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True, capture_output=True)
+    return time.monotonic() - started
+
+
+def ratios(rounds: int, ours: list[str], theirs: list[str]) -> list[dict[str, float]]:
+    """Both commands in turn, so many times after one to warm the file cache."""
+    rows = []
+    for i in range(rounds + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            first = seconds(ours, Path(folder))
+            second = seconds(theirs, Path(folder))
+        if i:
+            rows.append({"ours_s": round(first, 3), "theirs_s": round(second, 3), "ratio": round(first / second, 4)})
+    return rows
+
+
+def main() -> None:
+    """Print both comparisons, and write every round where --json asks for it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bare = ["-m", "benchmarks.bare", "256", "2", str(Path(folder) / "weights.pt")]
+        results = {
+            "256 images, 2 epochs: tricktable / bare loop": ratios(arguments.rounds, OURS, bare),
+            "train --help / import torch": ratios(
+                arguments.rounds, ["-m", "runner", "train", "--help"], ["-c", "import torch"]
+            ),
+        }
+    for name, rows in results.items():
+        median = statistics.median(row["ratio"] for row in rows)
+        print(
+            f"{name}: {median:.3f} (median of {len(rows)}; {min(r['ratio'] for r in rows)} to {max(r['ratio'] for r in rows)})"
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Config -> Run: the only place where names become objects. The config ends here.
+
+`configs/<place>/<x>.yaml` names a file under tricks/<place>/ (or models/), and that file defines one public class or
+function. Nothing else can be named: a config, from whomever, reaches only what this tree holds.
+"""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from runner import randomness
+from runner.compose import nearest
+from runner.compute import Compute
+from runner.data.split import Splits
+from runner.errors import BadInput
+from runner.knobs import Knobs
+from runner.places import KNOBS, PLACES
+from runner.run import Run
+from runner.schema import Config, Option
+from runner.typed import checked
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def file_of(folder: str, name: str) -> Path:
+    """The file that an option's name stands for: an identifier that exists under that folder, nothing else."""
+    path = ROOT / folder / f"{name}.py"
+    if not name.isidentifier() or name.startswith("_") or not path.is_file():
+        known = sorted(p.stem for p in (ROOT / folder).glob("[!_]*.py"))
+        raise BadInput(f"{folder.rpartition('/')[2]}: no file {folder}/{name}.py{nearest(name, known)}")
+    return path
+
+
+def target(folder: str, name: str) -> Any:
+    """The one public class or function that an option's file defines."""
+    module = importlib.import_module(".".join(file_of(folder, name).relative_to(ROOT).with_suffix("").parts))
+    public = [
+        value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+    assert len(public) == 1, f"{folder}/{name}.py must define one public class or function, and defines {len(public)}"
+    return public[0]
+
+
+def files(config: Config) -> dict[str, str]:
+    """The model's and the tricks' files that a config uses, each with its SHA-256."""
+    paths = [file_of("models", config.model.name)]
+    paths += [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
+    return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
+
+
+def _options(config: Config) -> Iterator[tuple[str, Option]]:
+    """Every trick of a config with its place, those inside others (a schedule's `then`) included."""
+    for place in PLACES:
+        chosen = getattr(config, place)
+        several = chosen.values() if isinstance(chosen, Mapping) else chosen if isinstance(chosen, tuple) else [chosen]
+        for option in several:
+            yield from ((place, each) for each in _nested(option))
+
+
+def _nested(option: Option | None) -> Iterator[Option]:
+    """An option and those among its arguments (a schedule's `then`)."""
+    if option is not None:
+        yield option
+        for argument in option.arguments.values():
+            yield from _nested(argument) if isinstance(argument, Option) else ()
+
+
+def _where(place: str, option: Option, within: str | None) -> str:
+    return within or (f"{place}.{option.name}" if place in PLACES and PLACES[place].many else place)
+
+
+def make(place: str, option: Option, within: str | None = None, **given: Any) -> Any:
+    """The object of an option: its class instantiated, or its function (and a factory's class) with arguments bound.
+
+    `given` are arguments that the runner adds where the signature has them. BadInput names the key that is wrong.
+    """
+    where = _where(place, option, within)
+    made = target("models" if place == "model" else f"tricks/{place}", option.name)
+    parameters = inspect.signature(made).parameters
+    hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    arguments: dict[str, Any] = {k: v for k, v in given.items() if k in parameters}
+    for key, value in option.arguments.items():
+        if key not in parameters or key in given:
+            known = [p for p in parameters if p not in given]
+            raise BadInput(f"unknown key {where}.{key}{nearest(key, known) or '; it has: ' + ', '.join(known)}")
+        if isinstance(value, Option):
+            arguments[key] = make(place, value, f"{where}.{key}", **given)
+        else:
+            arguments[key] = checked(f"{where}.{key}", hints.get(key, Any), value)
+    kind = PLACES.get(place)
+    if kind and not kind.maker and (kind.factory or not inspect.isclass(made)):
+        return functools.partial(made, **arguments)
+    return _call(where, made, arguments)
+
+
+def _call(where: str, made: Any, arguments: Mapping[str, Any]) -> Any:
+    """Construct; a ValueError is a user's mistake, and gets the key in front."""
+    try:
+        return made(**arguments)
+    except ValueError as error:
+        raise BadInput(f"{where}: {error}") from None
+
+
+def build(config: Config, splits: Splits, compute: Compute) -> Run:
+    """A run at its beginning, on its device. BadInput for whatever in the config cannot be."""
+    model = build_model(config, splits.train.shape[0], len(splits.classes))
+    model.to(compute.device, memory_format=compute.memory_format)
+    optimizer = _optimizer(config, model)
+    return Run(
+        seed=config.seed,
+        epochs=config.epochs,
+        splits=splits,
+        compute=compute,
+        model=model,
+        knobs=_knobs(config, optimizer, splits.train.n),
+        optimizer=optimizer,
+        augment=_several("augment", config.augment),
+        loss=make("loss", config.loss),
+        penalty=_several("penalty", config.penalty),
+        gradient=_several("gradient", config.gradient),
+        hook=_several("hook", config.hook),
+        inference=_inferences(config, model),
+        scaler=torch.amp.GradScaler(compute.device.type) if compute.precision == "fp16" else None,
+    )
+
+
+def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module:
+    """The network with its seams filled and initialised, on the CPU (or the meta device, in its context)."""
+    seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
+    chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
+    parameters = inspect.signature(target("models", config.model.name)).parameters
+    for place in chosen:
+        if place not in parameters:
+            raise BadInput(f"{place}: the network {config.model.name} has no such seam")
+    given: dict[str, Any] = {place: chosen.get(place) for place in seams}
+    randomness.rekey(torch.device("cpu"), config.seed, "init")
+    model: nn.Module = make("model", config.model, in_channels=in_channels, num_classes=num_classes, **given)
+    for name, init in _several("init", config.init).items():
+        randomness.rekey(torch.device("cpu"), config.seed, "init", name)
+        _call(f"init.{name}", init, {"model": model})
+    return model
+
+
+def _several(place: str, options: tuple[Option, ...]) -> dict[str, Any]:
+    return {option.name: make(place, option) for option in options}
+
+
+def _inferences(config: Config, model: nn.Module) -> dict[str, Callable[[list[nn.Module]], nn.Module]]:
+    def infer(models: list[nn.Module], option: Option) -> nn.Module:
+        module: nn.Module = make("inference", option, models=models)
+        return module
+
+    for option in config.inference:
+        infer([model], option)  # a wrong argument shows now, not after the last epoch
+    return {option.name: functools.partial(infer, option=option) for option in config.inference}
+
+
+def _optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    groups = _call("groups", make("groups", config.groups), {"model": model})
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, trained)), "groups: each parameter once"
+    optimizer: torch.optim.Optimizer = make("optimizer", config.optimizer, groups=groups)
+    return optimizer
+
+
+def _knobs(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
+    if config.batch_size > n:
+        raise BadInput(f"batch_size: {config.batch_size} is more than the {n} training images; choose at most {n}")
+    defaults = optimizer.defaults
+    base = {"lr": defaults["lr"], "batch_size": config.batch_size}
+    if "betas" in defaults or "momentum" in defaults:
+        base["momentum"] = defaults["momentum"] if "momentum" in defaults else defaults["betas"][0]
+    if "weight_decay" in defaults:
+        base["weight_decay"] = defaults["weight_decay"]
+    schedules = {
+        knob: make("schedule", option, f"schedule.{knob}", total_epochs=float(config.epochs))
+        for knob, option in config.schedule.items()
+    }
+    for knob in schedules:
+        if knob not in base:
+            raise BadInput(f"schedule.{knob}: the optimizer {config.optimizer.name} has no {knob}")
+    assert set(base) <= set(KNOBS)
+    knobs = Knobs(base, schedules, n, drop_last=config.data.last_batch == "drop")
+    largest = knobs.largest_batch(config.epochs)
+    if largest > n:
+        raise BadInput(f"schedule.batch_size: grows to {largest}, more than the {n} training images")
+    return knobs

@@ -1,0 +1,153 @@
+# PYTHON_ARGCOMPLETE_OK
+"""The commands; nothing but argument handling. What a command needs is imported when it runs."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from runner.errors import BadInput, TricktableError
+
+EPILOG = (
+    "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
+    "7 storage, 8 run in use, 9 expectation failed, 75 interrupted (run it again to go on)."
+)
+
+OVERRIDES = (
+    "key=value in Hydra's grammar: model=resnet56 optimizer.lr=0.05 'augment=[crop,flip]'; "
+    "see `tricktable list` and `tricktable show`"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message} ({self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tricktable",
+        description="Name a model, an optimizer, a schedule and some tricks; get the table, measured.",
+        epilog=EPILOG
+        + ' Completion: eval "$(register-python-argcomplete tricktable)" (bash and zsh; fish: --shell fish).',
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
+
+    train = _command(commands, "train", _train, "train one run, or with -m every point of a multirun")
+    train.add_argument("-m", "--multirun", action="store_true", help="seed=0,1,2 or seed=range(5): run every point")
+    train.add_argument("--expect", metavar="'test_error<5'", help="exit 9 where a figure of the summary does not hold")
+
+    _command(commands, "show", _show, "print the resolved config")
+
+    listing = _command(commands, "list", _list, "what can be chosen at each place", overrides=False)
+    listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
+
+    count = _command(commands, "count", _count, "parameters, multiply-adds and FLOPs of a network")
+    count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")
+    count.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]",
+    name: str,
+    run: object,
+    about: str,
+    overrides: bool = True,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + "."
+    )
+    parser.set_defaults(run=run, overrides=[])
+    if overrides:
+        argument = parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
+        argument.completer = _complete  # type: ignore[attr-defined]
+    return parser
+
+
+def _complete(prefix: str, **_: object) -> list[str]:
+    from runner.catalogue import complete
+
+    return complete(prefix)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    try:
+        code = _dispatch(parser, sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except TricktableError as error:
+        print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `tricktable list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _dispatch(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    parsed, more = parser.parse_known_args(arguments)
+    for extra in more:  # argparse stops collecting overrides at the first option
+        if extra.startswith("-"):
+            raise BadInput(f"unknown option {extra} (tricktable {parsed.command} --help)")
+    parsed.overrides = [*parsed.overrides, *more]
+    code: int = parsed.run(parsed)
+    return code
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    # Spinning threads wait for descheduled partners on a shared machine; it must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from runner import compose, expect
+
+    expectation = expect.parse(arguments.expect) if arguments.expect else None
+    if arguments.multirun:
+        from runner import sweep
+
+        sweep.sweep(arguments.overrides, arguments.expect)
+        return 0
+    config = compose.compose(arguments.overrides)
+    from runner import job
+    from runner import summary as summaries
+
+    summary = job.execute(config)
+    print(summaries.outcome(summary, config.output.root))
+    if expectation:
+        expectation.check(summary)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from runner import compose, schema
+
+    print(yaml.safe_dump(schema.plain(compose.compose(arguments.overrides)), sort_keys=False), end="")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from runner.catalogue import listing
+
+    lines = list(listing(arguments.place))
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, about in lines:
+        print(f"{name:<{width}}  {about}")
+    return 0
+
+
+def _count(arguments: argparse.Namespace) -> int:
+    from runner import count
+
+    rows = count.all_networks(arguments.overrides) if arguments.all else [count.network(arguments.overrides)]
+    print(json.dumps(rows, indent=2) if arguments.json else count.text(rows))
+    return 0

@@ -1,0 +1,58 @@
+"""Data: names become arrays here. `load` is the way in, `split.split` carves, `draw` gives batches.
+
+Nothing heavy is imported here: the processes that decode images import this package too.
+"""
+
+import difflib
+import importlib
+import inspect
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import BadInput
+from runner.typed import checked
+
+if TYPE_CHECKING:
+    from runner.data.source import Arrays, Files
+    from runner.schema import Data
+
+_GIVEN = ("path", "download", "stream")  # the common keys that a source may ask for
+
+
+def load(data: "Data") -> "Arrays | Files":
+    """The images that `data` names, from runner/data/sources/<name>.py.
+
+    BadInput names the key that is wrong; DataProblem, in one line, says what is wrong with what is on disk.
+    """
+    source = _function(data.name)
+    parameters = inspect.signature(source).parameters
+    hints = typing.get_type_hints(source)
+    given: dict[str, Any] = {key: getattr(data, key) for key in _GIVEN if key in parameters}
+    if data.path is not None and "path" not in parameters:
+        raise BadInput(f"data.path: {data.name} reads no files of yours; leave it null")
+    if data.path is not None and not data.path.isprintable():
+        raise BadInput(f"data.path: expected a path that can be printed, got {data.path!r}")
+    if data.stream and "stream" not in parameters:
+        raise BadInput(f"data.stream: {data.name} is always decoded as a whole; leave it null")
+    own = [p for p in parameters if p not in _GIVEN]
+    for key, value in data.arguments.items():
+        if key not in own:
+            has = f"; {data.name} has: {', '.join(own)}" if own else f"; {data.name} has none of its own"
+            raise BadInput(f"unknown key data.{key}{_nearest(key, own) or has}")
+        given[key] = checked(f"data.{key}", hints[key], value)
+    loaded: Arrays | Files = source(**given)
+    return loaded
+
+
+def _function(name: str) -> Any:
+    """The public function of a source: an identifier that exists as a file in sources/, nothing else."""
+    known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("[!_]*.py"))
+    if name not in known:
+        raise BadInput(f"data: no source {name!r}{_nearest(name, known) or '; there are: ' + ', '.join(known)}")
+    return getattr(importlib.import_module(f"runner.data.sources.{name}"), name)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,177 @@
+"""Image files -> arrays, on all cores. What is read is bounded: a few batches of encoded images wait at any time."""
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.data import worker
+from runner.data.members import Item, Place, layout
+from runner.data.source import fingerprint
+from runner.data.worker import Batch
+from runner.errors import DataProblem
+
+BATCH = 512  # images that a process decodes at once
+BATCH_BYTES = 8 * 2**20  # and the encoded bytes after which a batch is closed earlier
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A decoded set (as source.Arrays) and the formats and modes (PIL's words) that its files were in."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    formats: tuple[str, ...]
+    modes: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def lossy(self) -> bool:
+        """Whether some file's format does not keep pixels as they were (WebP can, but its files do not say so)."""
+        return not {"PNG", "BMP", "PPM"}.issuperset(self.formats)
+
+
+class TooLarge(Exception):
+    """The decoded images exceed the limit that was given."""
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decode(
+    items: Iterable[Item], size: int | None, channels: int, where: Path, limit: int | None = None
+) -> tuple[list[Place], list[Batch]]:
+    """Decode images in any order: their places, and batches of images in the same order, all of one shape.
+
+    DataProblem names the image that is wrong; TooLarge ends it where more than `limit` bytes of images are decoded.
+    """
+    places: list[Place] = []
+    batches: list[Batch] = []
+    total = 0
+    with contextlib.closing(_results(_grouped(items), size, channels, where)) as results, _progress(where) as advance:
+        for group, batch in results:
+            if batches and batch.images.shape[1:] != batches[0].images.shape[1:]:
+                sizes = batches[0].images.shape[2:], batch.images.shape[2:]
+                text = worker.different(places[0].name, sizes[0], group[0].place.name, sizes[1])
+                raise DataProblem(f"{where}: {text}")
+            places += [item.place for item in group]
+            batches.append(batch)
+            total += batch.images.nbytes
+            if limit is not None and total > limit:
+                raise TooLarge
+            advance(group[-1].done)
+    return places, batches
+
+
+def assemble(places: list[Place], batches: list[Batch], where: Path) -> Decoded:
+    """The sorted arrays of both splits. Empties `batches` as it goes, so that the set is not held twice."""
+    train, test, classes = layout(places, where)
+    formats = tuple(sorted({name for batch in batches for name in batch.formats}))
+    modes = tuple(sorted({name for batch in batches for name in batch.modes}))
+    row = {at: i for i, at in enumerate((*train, *test))}
+    rows = np.array([row.get(at, -1) for at in places])  # -1: in another folder than the two that are used
+    images = np.empty((len(row), *batches[0].images.shape[1:]), np.uint8)
+    batches.reverse()
+    start = 0
+    while batches:
+        batch = batches.pop()
+        into = rows[start : start + len(batch.images)]
+        images[into[into >= 0]] = batch.images[into >= 0]
+        start += len(batch.images)
+    everything = torch.from_numpy(images)
+    index = {label: i for i, label in enumerate(classes)}
+    labels = torch.tensor([index[at.label] for at in (*train, *test)])
+    arrays = everything[: len(train)], labels[: len(train)], everything[len(train) :], labels[len(train) :]
+    return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays))
+
+
+def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
+    group: list[Item] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += len(item.data)
+        if len(group) >= BATCH or size >= BATCH_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _results(
+    groups: Iterator[list[Item]], size: int | None, channels: int, where: Path
+) -> Generator[tuple[list[Item], Batch], None, None]:
+    """Each group with its images, in order; by processes where there is more than one group."""
+    first = list(itertools.islice(groups, 2))
+    groups = itertools.chain(first, groups)
+    pool = _pool() if len(first) > 1 else None
+    if pool is None:
+        for group in groups:
+            yield group, _whole(worker.decode(*_columns(group), size, channels), where)
+        return
+    waiting: deque[tuple[list[Item], Future[Batch | str]]] = deque()
+    try:
+        for group in groups:
+            waiting.append((group, pool.submit(worker.decode, *_columns(group), size, channels)))
+            if len(waiting) > 2 * cores():
+                yield waiting[0][0], _whole(waiting.popleft()[1].result(), where)
+        while waiting:
+            yield waiting[0][0], _whole(waiting.popleft()[1].result(), where)
+    except BrokenProcessPool:
+        raise DataProblem(f"{where}: a process that decoded its images died; is there memory enough?") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pool() -> ProcessPoolExecutor | None:
+    """Decoding processes, or None where none can start: one core, a daemon, a script without a `__main__` guard."""
+    if cores() == 1 or multiprocessing.current_process().daemon:
+        return None
+    context = multiprocessing.get_context("spawn")  # forking a process with threads (torch's) can hang it
+    pool = ProcessPoolExecutor(cores(), context, worker.start)
+    try:
+        pool.submit(os.getpid).result()
+    except (BrokenProcessPool, OSError):
+        pool.shutdown(cancel_futures=True)
+        return None
+    return pool
+
+
+def _columns(group: list[Item]) -> tuple[list[str], list[bytes]]:
+    return [item.place.name for item in group], [item.data for item in group]
+
+
+def _whole(batch: Batch | str, where: Path) -> Batch:
+    if isinstance(batch, str):
+        raise DataProblem(f"{where}: {batch}")
+    return batch
+
+
+@contextlib.contextmanager
+def _progress(where: Path) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, where that is a terminal; it is moved by the share that is done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"decoding {where.name}", total=1.0)
+        yield lambda done: bar.update(task, completed=done)

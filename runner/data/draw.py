@@ -1,0 +1,72 @@
+"""Batches of a split. Small images live on the device as uint8, once, and a batch is an index."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Split(Protocol):
+    """Images with labels, of which batches are drawn: in memory (Resident), or from files (stream.Stream)."""
+
+    @property
+    def n(self) -> int:
+        """The number of images."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 N, on the device."""
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same split, whose batches come out on this device."""
+
+    def draw(
+        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, key: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each (start, stop): images (uint8 B C H W) and labels (int64 B) at these positions of the epoch's order.
+
+        `order` is int64, on the CPU; None is the natural one. `key`, that of an epoch of training, is what the choices
+        of a stream's crops depend on, with the position; None is evaluation. Nothing waits for the device. A batch may
+        be a view of the split: it is to be read, not written.
+        """
+
+
+class Resident:
+    """A split as tensors on the device: images uint8 N C H W, labels int64 N."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        assert len(images) == len(labels), "a label for each image"
+        self.images, self.labels = images, labels
+
+    @property
+    def n(self) -> int:
+        """The number of images."""
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> "Resident":
+        """The same split on this device."""
+        return Resident(self.images.to(device), self.labels.to(device))
+
+    def draw(
+        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, key: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As Split.draw; there is nothing here that `key` would choose."""
+        if order is not None:
+            order = order.to(self.images.device, non_blocking=True)
+        for start, stop in batches:
+            if order is None:
+                yield self.images[start:stop], self.labels[start:stop]
+            else:
+                rows = order[start:stop]
+                yield self.images.index_select(0, rows), self.labels.index_select(0, rows)

@@ -1,0 +1,242 @@
+"""The images of a folder or an archive that holds train/<class>/<image> and test/<class>/<image>.
+
+Archives are read once, front to back, and never extracted. What is hostile in one (names that lead out of it, links and
+devices in the place of images, members that are too large) is refused by name.
+"""
+
+import bz2
+import gzip
+import itertools
+import lzma
+import os
+import stat
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
+
+from runner.data.worker import MAX_BYTES
+from runner.errors import DataProblem
+
+TRAIN = "train"
+TESTS = ("test", "val", "valid", "validation")  # the first of these that is there is the test split
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+SHAPE = "train/<class>/<image> and test/<class>/<image> (or val, valid, validation)"
+MAX_HEADER = 2**20  # bytes of one extended tar header, which tarfile reads at once
+
+_TARS: dict[str, Any] = {
+    ".tar": None,
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.xz": lzma.open,
+    ".txz": lzma.open,
+    ".tar.bz2": bz2.open,
+}
+_BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, lzma.LZMAError, zlib.error)
+
+
+class Place(NamedTuple):
+    """Where an image stands: [above/]split/label/file."""
+
+    above: str
+    split: str
+    label: str
+    file: str
+
+    @property
+    def name(self) -> str:
+        """The relative name, with «/»."""
+        return "/".join(part for part in self if part)
+
+
+class Item(NamedTuple):
+    """An image's place and encoded bytes, and the share of the reading that is done with it."""
+
+    place: Place
+    data: bytes
+    done: float
+
+
+class Layout(NamedTuple):
+    """The sorted images of both splits, and their common classes, sorted: a label is an index into these."""
+
+    train: list[Place]
+    test: list[Place]
+    classes: tuple[str, ...]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a name is that of an archive that can be read."""
+    return path.name.lower().endswith((*_TARS, ".zip"))
+
+
+def is_tree(path: Path) -> bool:
+    """Whether a folder, or one just below it, has a train folder."""
+    return os.path.isdir(path) and any(
+        child.is_dir() for pattern in (TRAIN, f"*/{TRAIN}") for child in path.glob(pattern)
+    )
+
+
+def shown(name: str) -> str:
+    """A name from a hostile source, fit for one line of a terminal."""
+    return name if name.isprintable() else ascii(name)
+
+
+def place(name: str, where: Path) -> Place | None:
+    """The place of a member, or None where it is none of the set's images; DataProblem where it leads elsewhere."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name[1:2]:
+        raise DataProblem(f"{where}: expected names inside it, found {shown(name)}; do not use this archive")
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    if hidden or len(parts) not in (3, 4) or not parts[-1].lower().endswith(IMAGES):
+        return None
+    if parts[-3] not in (TRAIN, *TESTS):
+        return None
+    if not name.isprintable():
+        raise DataProblem(f"{where}: expected names that can be printed, found {shown(name)}; rename it")
+    return Place(parts[0] if len(parts) == 4 else "", *parts[-3:])
+
+
+def layout(places: Iterable[Place], where: Path) -> Layout:
+    """The two splits; DataProblem where the set is not of the expected shape."""
+    places = list(places)
+    above = {at.above for at in places}
+    top = "" if "" in above else min(above, default="")
+    if "" not in above and len(above) > 1:
+        raise DataProblem(f"{where}: expected one set, found {len(above)} ({', '.join(sorted(above)[:3])}); name one")
+    splits: dict[str, list[Place]] = {}
+    for at in places:
+        if at.above == top:
+            splits.setdefault(at.split, []).append(at)
+    tests = [name for name in TESTS if name in splits]
+    if TRAIN not in splits or not tests:
+        found = f"images in {', '.join(sorted(splits))} only" if splits else "no image in such a place"
+        raise DataProblem(f"{where}: expected {SHAPE}, found {found}; arrange it so")
+    if len(tests) > 1:
+        print(f"{where}: {tests[0]}/ is the test split; {', '.join(tests[1:])} is not used", file=sys.stderr)
+    train, test = sorted(splits[TRAIN]), sorted(splits[tests[0]])
+    for one, next_one in (*itertools.pairwise(train), *itertools.pairwise(test)):
+        if one == next_one:
+            raise DataProblem(f"{where}: expected each name once, found {one.name} twice; make the archive anew")
+    classes, others = {at.label for at in train}, {at.label for at in test}
+    if classes != others:
+        odd = min(classes ^ others)
+        has, lacks = (TRAIN, tests[0]) if odd in classes else (tests[0], TRAIN)
+        raise DataProblem(f"{where}: expected the same classes in both, found {odd} in {has}/ and not in {lacks}/")
+    return Layout(train, test, tuple(sorted(classes)))
+
+
+def tree(root: Path) -> dict[Place, os.stat_result]:
+    """The images of a folder, and what the file system knows of them."""
+    found: dict[Place, os.stat_result] = {}
+    try:
+        tops = ["", *(entry.name for entry in os.scandir(root) if entry.is_dir())]
+        for above in tops:
+            for split in (TRAIN, *TESTS):
+                folder = root / above / split
+                labels = [entry.name for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
+                for label in labels:
+                    for entry in os.scandir(folder / label):
+                        at = place("/".join(part for part in (above, split, label, entry.name) if part), root)
+                        if at is not None and entry.is_file():
+                            found[at] = entry.stat()
+    except OSError as error:
+        raise DataProblem(f"{root}: expected a folder that can be read, found {error.strerror}") from None
+    return found
+
+
+def read_tree(root: Path, places: list[Place]) -> Iterator[Item]:
+    """These images of a folder."""
+    for i, at in enumerate(places):
+        path = root / at.name
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise _too_large(root, at.name)
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataProblem(f"{path}: expected a file that can be read, found {error.strerror}") from None
+        yield Item(at, data, (i + 1) / len(places))
+
+
+def read_archive(path: Path) -> Iterator[Item]:
+    """The images of an archive, in its own order."""
+    try:
+        yield from _zip(path) if path.name.lower().endswith(".zip") else _tar(path)
+    except (*_BROKEN, tarfile.TarError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataProblem(f"{path}: expected a whole archive, found: {reason}; fetch it again") from None
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header that tells whether the end mark was seen, because tarfile takes any damaged header for the end.
+
+    It refuses the sizes that would lead tarfile backwards, or make it read an extended header of any size at once.
+    """
+
+    ended = False
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        cls.ended = len(buf) == tarfile.BLOCKSIZE and not any(buf)
+        header = super().frombuf(buf, encoding, errors)
+        extended = not (header.isfile() or header.islnk() or header.issym() or header.isdev() or header.isdir())
+        if header.size < 0 or (extended and header.size > MAX_HEADER):
+            raise ValueError(f"a header of {header.size} bytes")
+        return header
+
+
+def _tar(path: Path) -> Iterator[Item]:
+    # Opened by hand, because tarfile's own streams take a cut-off xz file for a whole one.
+    opener = next(opener for suffix, opener in _TARS.items() if path.name.lower().endswith(suffix))
+    total = max(path.stat().st_size, 1)
+
+    class Header(_Header):
+        """Of this archive: `ended` is a class's."""
+
+    with open(path, "rb") as raw:
+        plain: IO[bytes] = opener(raw) if opener else raw
+        with tarfile.open(fileobj=plain, mode="r|", tarinfo=Header) as tar:
+            while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+                at = place(member.name, path)
+                if at is None or member.isdir():
+                    continue
+                file = tar.extractfile(member) if member.isreg() else None
+                if file is None:
+                    raise _no_file(path, at.name)
+                if member.size > MAX_BYTES:
+                    raise _too_large(path, at.name)
+                yield Item(at, file.read(), raw.tell() / total)
+        if not Header.ended:
+            raise EOFError("a damaged header, or its end is missing")
+        while plain.read(2**20):  # to the end, where the compressed stream's checksum stands
+            pass
+
+
+def _zip(path: Path) -> Iterator[Item]:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        for i, member in enumerate(members):
+            at = place(member.filename, path)
+            if at is None or member.is_dir():
+                continue
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise _no_file(path, at.name)
+            if member.file_size > MAX_BYTES:
+                raise _too_large(path, at.name)
+            with archive.open(member) as file:
+                data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise _too_large(path, at.name)
+            yield Item(at, data, (i + 1) / len(members))
+
+
+def _no_file(where: Path, name: str) -> DataProblem:
+    return DataProblem(f"{where}: expected {name} to be a file, found a link or device; make the archive without these")
+
+
+def _too_large(where: Path, name: str) -> DataProblem:
+    return DataProblem(f"{where}: expected images of at most {MAX_BYTES} bytes, found {name}, which is larger")

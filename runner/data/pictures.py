@@ -1,0 +1,61 @@
+"""A folder or archive of images, decoded once and then read from the cache."""
+
+import os
+from pathlib import Path
+
+from runner.data import cache, decode, members
+from runner.data.decode import Decoded, TooLarge
+from runner.data.members import Place
+from runner.errors import BadInput, DataProblem
+
+
+def resolve(path: str) -> Path:
+    """A path that a config names; DataProblem where there is nothing that can be read as images."""
+    where = Path(os.path.expanduser(path))
+    if not os.path.exists(where):
+        raise DataProblem(
+            f"{where}: expected {members.SHAPE}, found nothing there; set data.path to a folder or archive"
+        )
+    if not where.is_dir() and not members.is_archive(where):
+        raise DataProblem(f"{where}: expected a folder or a .tar, .tar.gz, .tar.xz or .zip, found another file")
+    return where
+
+
+def state(found: dict[Place, os.stat_result]) -> str:
+    """What says that a folder's files are the same as before, without reading them.
+
+    The time of the last status change is in it, because unpacking gives two different files of one size one mtime.
+    """
+    rows = sorted((at.name, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for at, s in found.items())
+    return cache.key("files", rows)
+
+
+def decoded(where: Path, size: int | None, channels: int, limit: int | None = None) -> Decoded:
+    """The images below `where`, as arrays; BadInput where they would take more than `limit` bytes."""
+    found = members.tree(where) if where.is_dir() else None
+    try:
+        name = cache.key(state(found) if found is not None else cache.digest(where), size, channels)
+    except OSError as error:
+        raise DataProblem(f"{where}: expected a file that can be read, found: {error.strerror}") from None
+    try:
+        images = cache.decoded(name, lambda: _decode(where, found, size, channels, limit))
+        if limit is not None and images.train_images.nbytes + images.test_images.nbytes > limit:
+            raise TooLarge
+    except TooLarge:
+        raise BadInput(
+            f"data.stream: {where} does not fit in memory ({limit} bytes), and streaming needs an extracted tree; "
+            "extract it and set data.path to the folder (or data.stream=false to decode it all the same)"
+        ) from None
+    return images
+
+
+def _decode(
+    where: Path, found: dict[Place, os.stat_result] | None, size: int | None, channels: int, limit: int | None
+) -> Decoded:
+    if found is None:
+        items = members.read_archive(where)
+    else:
+        train, test, _ = members.layout(found, where)
+        items = members.read_tree(where, [*train, *test])
+    places, batches = decode.decode(items, size, channels, where, limit)
+    return decode.assemble(places, batches, where)

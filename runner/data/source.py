@@ -1,0 +1,80 @@
+"""What a data source hands on: decoded arrays, or the files of a set that is decoded while training."""
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A decoded set, on the CPU: images uint8 N C H W, labels int64 N in [0, K).
+
+    `title` is what tables print («cifar10 (JPEG copy)»). `mean` and `std` are the paper's constants, one a channel, in
+    the [0, 1] pixel scale. `fingerprint` is that of the four arrays, computed where it is not given.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    title: str
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what every reader of the arrays relies on (a source's own mistake, not a user's)."""
+        for images, labels in ((self.train_images, self.train_labels), (self.test_images, self.test_labels)):
+            assert images.dtype == torch.uint8 and images.ndim == 4, "images are uint8 N C H W"
+            assert labels.dtype == torch.int64 and labels.shape == images.shape[:1], "labels are int64 N"
+            assert not len(labels) or 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes), "a label"
+        assert self.train_images.shape[1:] == self.test_images.shape[1:], "train and test have one shape"
+        if not self.fingerprint:
+            arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+            object.__setattr__(self, "fingerprint", fingerprint(*arrays))
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """A set of image files below `root` that is decoded while training; names are relative, with «/», and sorted.
+
+    Labels int64 N. Images come out as `channels` x `size` x `size`. `fingerprint` is of the names and encoded bytes.
+    """
+
+    root: Path
+    train_names: tuple[str, ...]
+    train_labels: Tensor
+    test_names: tuple[str, ...]
+    test_labels: Tensor
+    size: int
+    channels: int
+    classes: tuple[str, ...]
+    title: str
+    fingerprint: str
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+def fingerprint(*arrays: Tensor) -> str:
+    """«sha256:...» of the arrays' types, shapes and bytes (little-endian), in this order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        values = array.contiguous().numpy()
+        values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{values.dtype.name}{tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view("uint8").data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def memory_limit() -> int:
+    """Bytes of decoded images that are kept at once: half of the memory of this machine, or of this container."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no such file, or «max»
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total // 2

@@ -1,0 +1,1 @@
+"""The data sources: one file and one public function of its name each, called by runner.data.load."""

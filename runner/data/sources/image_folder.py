@@ -1,0 +1,103 @@
+"""Images of your own: a folder or archive of train/<class>/<image> and test/<class>/<image>."""
+
+import hashlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from runner.data import cache, decode, members, pictures, worker
+from runner.data.source import Arrays, Files, memory_limit
+from runner.errors import BadInput, DataProblem
+
+
+def image_folder(
+    path: str | None = None, stream: bool | None = None, size: int | None = None, grayscale: bool = False
+) -> Arrays | Files:
+    """The images below `path` (a folder, .tar, .tar.gz, .tar.xz or .zip; the splits may lie in one folder below it).
+
+    `size`: short side resized to it and centre cropped; null: all images have one size already. The test split is test,
+    val, valid or validation, the first of these that is there. A folder that would not fit in memory is streamed.
+    """
+    if path is None:
+        raise BadInput(f"data.path: image_folder needs a folder or archive of {members.SHAPE}")
+    if size is not None and not 1 <= size <= 4096:
+        raise BadInput(f"data.size: expected 1 to 4096 pixels, got {size}")
+    where = pictures.resolve(path)
+    channels = 1 if grayscale else 3
+    if stream and not where.is_dir():
+        raise BadInput(f"data.stream: streaming needs an extracted tree, and {where} is an archive; extract it")
+    if stream or (stream is None and where.is_dir() and _too_large(where, size, channels)):
+        if not stream:
+            print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
+        return _files(where, size, channels)
+    images = pictures.decoded(where, size, channels, None if stream is False else memory_limit())
+    return Arrays(
+        images.train_images,
+        images.train_labels,
+        images.test_images,
+        images.test_labels,
+        images.classes,
+        _title(where),
+        fingerprint=images.fingerprint,
+    )
+
+
+def _title(where: Path) -> str:
+    """The folder's own name, or the archive's without its suffixes."""
+    name = where.resolve().name
+    for suffix in (".gz", ".xz", ".bz2", ".tar", ".tgz", ".txz", ".zip"):
+        name = name.removesuffix(suffix) if where.is_file() else name
+    return members.shown(name) or "image_folder"
+
+
+def _too_large(where: Path, size: int | None, channels: int) -> bool:
+    """Whether a folder's images would take more than memory allows, judged by their number and the first one's size."""
+    train, test, _ = members.layout(members.tree(where), where)
+    if size is None:
+        first = next(members.read_tree(where, train[:1]))
+        try:
+            width, height = worker.open_image(first.data, channels)[0].size
+        except ValueError as error:
+            raise DataProblem(f"{where}: {train[0].name}: {error}; replace or remove it") from None
+    else:
+        width = height = size
+    return (len(train) + len(test)) * channels * width * height > memory_limit()
+
+
+def _files(where: Path, size: int | None, channels: int) -> Files:
+    if size is None:
+        raise BadInput("data.size: images that are decoded while training need a size, such as 224")
+    found = members.tree(where)
+    train, test, classes = members.layout(found, where)
+    names = [at.name for at in (*train, *test)]
+    index = {label: i for i, label in enumerate(classes)}
+    return Files(
+        root=where,
+        train_names=tuple(names[: len(train)]),
+        train_labels=torch.tensor([index[at.label] for at in train]),
+        test_names=tuple(names[len(train) :]),
+        test_labels=torch.tensor([index[at.label] for at in test]),
+        size=size,
+        channels=channels,
+        classes=classes,
+        title=_title(where),
+        fingerprint=cache.remembered("files", pictures.state(found), lambda: _fingerprint(where, names)),
+    )
+
+
+def _fingerprint(where: Path, names: list[str]) -> str:
+    """«sha256:...» of the names and the files' own digests, in order."""
+
+    def digest(name: str) -> str:
+        try:
+            return cache.digest(where / name)
+        except OSError as error:
+            raise DataProblem(f"{where / name}: expected a file that can be read, found {error.strerror}") from None
+
+    total = hashlib.sha256()
+    with ThreadPoolExecutor(decode.cores()) as pool:  # hashing leaves the interpreter to others
+        for name, each in zip(names, pool.map(digest, names), strict=True):
+            total.update(f"{name}\0{each}\n".encode())
+    return f"sha256:{total.hexdigest()}"

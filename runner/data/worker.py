@@ -1,0 +1,102 @@
+"""Decoding of image files. Imports PIL and numpy only, so that a process that does nothing else starts at once."""
+
+import io
+import os
+import signal
+import threading
+import warnings
+from multiprocessing import parent_process
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+MAX_BYTES = 64 * 2**20  # of one encoded image
+MAX_PIXELS = 64 * 2**20  # of one decoded image
+MAX_RATIO = 100  # of an image's sides: a sliver grows without bound when its short side is resized
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # more than 8 bits a channel
+
+
+class Batch(NamedTuple):
+    """Decoded images, uint8 n C H W, and which formats and modes (PIL's words) the files were in."""
+
+    images: NDArray[np.uint8]
+    formats: frozenset[str]
+    modes: frozenset[str]
+
+
+def start() -> None:
+    """Prepare a decoding process: Ctrl-C is its parent's affair, and it ends when its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None, "this is a child"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
+    """An encoded image as RGB (channels 3) or grey (1), with its format and mode. ValueError says what is wrong."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS or max(width, height) > MAX_RATIO * min(width, height):
+            raise ValueError(
+                f"expected at most {MAX_PIXELS} pixels and sides of at most {MAX_RATIO}:1, found {width}x{height}"
+            )
+        found, mode = str(image.format), image.mode
+        if mode in DEEP:
+            raise ValueError(f"expected 8 bits a channel, found mode {mode}")
+        return image.convert("RGB" if channels == 3 else "L"), found, mode
+    except ValueError:
+        raise
+    except Exception as error:  # PIL's readers raise whatever their formats' parsers do (SyntaxError, struct.error ...)
+        reason = "no image of a known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"expected a whole image, found {reason}") from None
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """The centre square, resized to size x size: short side resized and centre cropped in one step."""
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+
+
+def decode(names: list[str], encoded: list[bytes], size: int | None, channels: int) -> Batch | str:
+    """The images of some files (at least one) in this order, or one sentence on the first that cannot be used."""
+    images: NDArray[np.uint8] | None = None
+    formats, modes = set(), set()
+    for i, (name, data) in enumerate(zip(names, encoded, strict=True)):
+        try:
+            image, found, mode = open_image(data, channels)
+        except ValueError as error:
+            return f"{name}: {' '.join(str(error).split())}; replace or remove it"
+        formats.add(found)
+        modes.add(mode)
+        if size is not None:
+            image = square(image, size)
+        pixels = np.asarray(image).reshape(image.height, image.width, channels)
+        if images is None:
+            images = np.empty((len(names), channels, image.height, image.width), np.uint8)
+        if pixels.shape[:2] != images.shape[2:]:
+            return different(names[0], images.shape[2:], name, pixels.shape[:2])
+        images[i] = pixels.transpose(2, 0, 1)
+    assert images is not None, "at least one file"
+    return Batch(images, frozenset(formats), frozenset(modes))
+
+
+def different(name: str, shape: tuple[int, ...], other: str, found: tuple[int, ...]) -> str:
+    """The sentence on two images of different sizes (H, W)."""
+    return (
+        f"{other}: expected {shape[1]}x{shape[0]} pixels as {name} has, found {found[1]}x{found[0]}; "
+        "set data.size to bring all images to one size"
+    )

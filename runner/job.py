@@ -1,0 +1,184 @@
+"""One run from its config to its summary: data, build, resume, the loop, what is written, how it may end."""
+
+import contextlib
+import hashlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner import checkpoint, compute, data, record, rundir, schema
+from runner.build import build, files
+from runner.data.source import Arrays, Files
+from runner.data.split import split
+from runner.errors import Diverged, Interrupted, TricktableError
+from runner.evaluate import results
+from runner.progress import Reporter
+from runner.run import Run
+from runner.schema import Config
+from runner.summary import summarise
+from runner.train import train
+
+
+def prepare(config: Config, source: Arrays | Files) -> tuple[Run, rundir.Identity]:
+    """Build the run; everything that can be wrong with the input shows here, and nothing is written."""
+    resolved = compute.resolve(config.compute)
+    compute.apply(resolved)
+    splits = split(source, config.data, resolved.device)
+    run = build(config, splits, resolved)
+    return run, rundir.Identity(config_hash(config), splits.fingerprint, files(config))
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of the numeric keys, `compute` as this machine resolves it."""
+    wanted = {**schema.numeric(config), "compute": compute.resolve(config.compute).identity()}
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
+def execute(config: Config) -> dict[str, Any]:
+    """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
+    run, identity = prepare(config, data.load(config.data))
+    _warn_of_small_images(run)
+    folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
+    if folder.note:
+        print(folder.note, file=sys.stderr)
+    if folder.state == "complete":
+        print(f"already complete: {folder.path}")
+        return record.read_summary(folder.summary)
+    if folder.state == "diverged":
+        raise Diverged(f"{folder.path}: {folder.read()['reason']} (in an earlier call; not run again)")
+    with folder.open():
+        return _Job(config, run, folder).go()
+
+
+def _warn_of_small_images(run: Run) -> None:
+    stride, (_, height, width) = getattr(run.model, "stride", 1), run.splits.train.shape
+    if min(height, width) < 2 * stride:
+        print(
+            f"warning: the network divides {height}x{width} images by {stride}, and keeps less than 2x2: "
+            "its stem is for larger ones (model.stem)",
+            file=sys.stderr,
+        )
+
+
+class _Job:
+    """A run in its folder: when it is saved, and how it ends."""
+
+    def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
+        self.config, self.run, self.folder = config, run, folder
+        self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
+        self.metrics = record.Metrics(folder.metrics)
+        self.saved_at = (0, time.monotonic())  # updates, clock
+        self.signal: int | None = None
+        self.reporter = Reporter(folder.log, folder.path.name)
+
+    def go(self) -> dict[str, Any]:
+        try:
+            with _signals(self._flag), self.reporter:
+                self._resume()
+                self.folder.set_state("running", **self._progress())
+                self._train()
+                summary = self._summarise()
+            self.folder.set_state("complete", **self._progress())
+            return summary
+        except Interrupted as error:
+            self.folder.set_state("interrupted", reason=str(error), **self._progress())
+            raise
+        except Diverged as error:
+            summary = {**self._names("diverged"), **summarise(self.run, [], [])}
+            record.write_summary(self.folder.summary, summary)
+            self.folder.set_state("diverged", reason=str(error), **self._progress())
+            raise
+        except BaseException as error:
+            with contextlib.suppress(TricktableError):  # the first error is the one to report
+                self.folder.set_state("failed", reason=f"{type(error).__name__}: {error}", **self._progress())
+            raise
+
+    def _progress(self) -> dict[str, Any]:
+        return {"epoch": self.run.clock.epoch, "epochs": self.run.epochs, "updates": self.run.clock.updates}
+
+    def _flag(self, number: int) -> None:
+        self.signal = number
+
+    def _resume(self) -> None:
+        record.write_config(self.folder.config, schema.plain(self.config))
+        saved = checkpoint.newest(self.folder.checkpoints)
+        if saved is None:
+            self.metrics.truncate(0)
+            return
+        self.run.load(saved.tensors, saved.state)
+        self.metrics.truncate(saved.state["metrics_size"])
+        self.saved_at = (self.run.clock.updates, time.monotonic())
+        print(f"continuing {self.folder.path.name} at epoch {self.run.time:.2f}", file=sys.stderr)
+
+    def _train(self) -> None:
+        self.reporter.start(self.run.epochs, self.run.time)
+        for row in train(self.run, self._edge):
+            self.metrics.append(row)
+            self.reporter.row(row)
+            self.folder.set_state("running", **self._progress())
+            if self.run.diverged:
+                raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
+        self._save()
+
+    def _edge(self) -> None:
+        """Between steps: save where it is due, stop where a signal came."""
+        self.reporter.advance(self.run.time)
+        updates, then = self.saved_at
+        due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
+        late = self.every_seconds is not None and time.monotonic() - then >= self.every_seconds
+        if due or late or self.signal is not None:
+            self._save()
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
+
+    def _save(self) -> None:
+        bad = self.run.first_bad_update() if self.run.clock.position else None
+        tensors, state = self.run.state()
+        if bad is None and not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
+            bad = self.run.clock.updates
+        if bad:
+            self.run.diverged = bad
+            raise Diverged(f"diverged at update {bad}: the loss or a weight is not finite")
+        state["metrics_size"] = self.metrics.size
+        checkpoint.save(self.folder.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep)
+        self.saved_at = (self.run.clock.updates, time.monotonic())
+
+    def _summarise(self) -> dict[str, Any]:
+        run = self.run
+        for hook in run.hook.values():
+            if hasattr(hook, "finish"):
+                hook.finish(run)
+        summary = summarise(run, results(run), record.read(self.metrics.path))
+        record.write_summary(self.folder.summary, {**self._names("complete"), **summary})
+        return {**self._names("complete"), **summary}
+
+    def _names(self, state: str) -> dict[str, Any]:
+        return {"id": self.folder.path.name, "study": self.config.study, "state": state}
+
+
+@contextlib.contextmanager
+def _signals(flag: Any) -> Iterator[None]:
+    """Let a signal ask for a stop at the next edge; the second one acts as it would have without us."""
+    wanted = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, s)]
+    before: dict[int, Any] = {}
+
+    def handle(number: int, _: Any) -> None:
+        for each, old in before.items():
+            signal.signal(each, old)
+        flag(number)
+
+    for name in wanted:
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,186 @@
+"""Runs of a study -> its table: one row a config, mean ± 95% interval over the seeds."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner import record, rundir, schema
+from runner.places import PLACES
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that differ by their seed alone. `errors`: final test errors in percent, one a finished run."""
+
+    label: str
+    errors: tuple[float, ...]
+    diverged: int
+    seeds: tuple[int, ...]
+    summary: Mapping[str, Any]  # of one of its runs: what all of them share
+
+    @property
+    def mean(self) -> float:
+        """Of the finished runs' errors; NaN where there is none."""
+        return statistics.fmean(self.errors) if self.errors else math.nan
+
+    @property
+    def interval(self) -> float:
+        """Half the width of the 95% interval of the mean."""
+        return half_width(self.errors)
+
+
+def half_width(values: tuple[float, ...], confidence: float = 0.95) -> float:
+    """Half the width of the mean's Student-t interval: t_{n-1} s / sqrt(n); NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan
+    from scipy.stats import t
+
+    quantile = t.ppf((1 + confidence) / 2, len(values) - 1)
+    return float(quantile * statistics.stdev(values) / math.sqrt(len(values)))
+
+
+def rows(study: Path) -> list[Row]:
+    """A study's finished runs as rows, in the order in which their first runs were made."""
+    groups: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for folder, run in sorted(rundir.runs(study.parent, study.name), key=lambda found: str(found[1].get("started"))):
+        if run.get("state") not in ("complete", "diverged"):
+            continue
+        summary = record.read_summary(folder / "summary.json")
+        config = record.read_config(folder / "config.yaml")
+        shared = [summary["data"]["fingerprint"], summary["compute"], run.get("code"), _choices(config)]
+        groups.setdefault(json.dumps(shared, sort_keys=True), []).append((config, summary))
+    labels = _labels([_choices(group[0][0]) for group in groups.values()])
+    return [_row(label, group) for label, group in zip(labels, groups.values(), strict=True)]
+
+
+def _row(label: str, group: list[tuple[dict[str, Any], dict[str, Any]]]) -> Row:
+    summaries = sorted((summary for _, summary in group), key=lambda s: s["seed"])
+    complete = [s for s in summaries if s["state"] == "complete"]
+    return Row(
+        label=label,
+        errors=tuple(s["test_error"] for s in complete),
+        diverged=len(summaries) - len(complete),
+        seeds=tuple(s["seed"] for s in summaries),
+        summary=summaries[0],
+    )
+
+
+def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's numeric keys but the seed, flat: what people would type to get them."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in PLACES and PLACES[key].many:
+            flat[key] = list(value)  # the order counts
+        flat |= dict(_flatten(key, value))
+    return {k: v for k, v in flat.items() if k != "seed" and k not in schema.cosmetic()}
+
+
+def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        yield prefix, value
+        return
+    for key, inner in value.items():
+        yield from _flatten(prefix if key == "name" else f"{prefix}.{key}", inner)
+
+
+def _labels(choices: list[dict[str, Any]]) -> list[str]:
+    """What sets each row apart from the others, as overrides."""
+    missing = object()
+    keys = dict.fromkeys(key for each in choices for key in each)
+    differing = [k for k in keys if any(each.get(k, missing) != choices[0].get(k, missing) for each in choices)]
+    # An argument that only some rows have comes with the option that has it.
+    differing = [k for k in differing if all(k in each for each in choices)]
+    return [", ".join(f"{k}={_written(each[k])}" for k in differing) or "all" for each in choices]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def write(study: Path) -> Path | None:
+    """Write table.csv and table.md into the study's folder and print the table; None where no run has finished."""
+    table = rows(study)
+    if not table:
+        return None
+    import pandas
+
+    frame = pandas.DataFrame([_record(row) for row in table])
+    record.write_text(study / "table.csv", frame.to_csv(index=False))
+    caption = _caption(table)
+    record.write_text(study / "table.md", _markdown(study.name, table, caption))
+    _print(table, caption)
+    return study / "table.md"
+
+
+def _record(row: Row) -> dict[str, Any]:
+    summary = row.summary
+    return {
+        "row": row.label,
+        "n": len(row.errors),
+        "test_error_mean": row.mean,
+        "test_error_ci95": row.interval,
+        "test_errors": " ".join(f"{e:.4f}" for e in row.errors),
+        "diverged": row.diverged,
+        "seeds": " ".join(map(str, row.seeds)),
+        "params": summary["params"],
+        "madds": summary["madds"],
+        "updates": summary["updates"],
+        "epochs": summary["epochs"],
+        "data": summary["data"]["title"],
+        "fingerprint": summary["data"]["fingerprint"],
+        "device": summary["environment"]["gpu"] or summary["environment"]["cpu"],
+        "precision": summary["compute"]["precision"],
+    }
+
+
+COLUMNS = ("row", "n", "test error %", "± 95%", "params", "updates", "")
+
+
+def _cells(row: Row) -> list[str]:
+    interval = "-" if math.isnan(row.interval) else f"{row.interval:.2f}"
+    mean = "-" if math.isnan(row.mean) else f"{row.mean:.2f}"
+    note = f"{row.diverged} diverged" if row.diverged else ""
+    costs = [f"{row.summary[k]:,}" for k in ("params", "updates")]
+    return [row.label, str(len(row.errors)), mean, interval, *costs, note]
+
+
+def _caption(table: list[Row]) -> str:
+    """Data, budget, seeds and device: without them a figure says nothing."""
+    records = [_record(row) for row in table]
+
+    def said(key: str) -> str:
+        return " / ".join(dict.fromkeys(str(r[key]) for r in records))
+
+    images = " / ".join(dict.fromkeys(f"{row.summary['data']['train']:,}" for row in table))
+    prints = " / ".join(dict.fromkeys(r["fingerprint"].removeprefix("sha256:")[:12] for r in records))
+    return (
+        f"{said('data')}, {images} training images (fingerprint {prints}), {said('epochs')} epochs, "
+        f"seeds {said('seeds')}; last epoch; {said('device')}, {said('precision')}; Student's t interval over the seeds"
+    )
+
+
+def _markdown(title: str, table: list[Row], caption: str) -> str:
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
+
+    body = [line(_cells(row)) for row in table]
+    return "\n".join([f"# {title}", "", line(COLUMNS), line(["---"] * len(COLUMNS)), *body, "", caption, ""])
+
+
+def _print(table: list[Row], caption: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(caption=escape(caption), caption_justify="left")
+    for i, column in enumerate(COLUMNS):
+        shown.add_column(column, justify="left" if i == 0 else "right")
+    for row in table:
+        shown.add_row(*map(escape, _cells(row)))
+    Console().print(shown)

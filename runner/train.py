@@ -1,0 +1,161 @@
+"""The loop: a generator of rows, one an epoch. Others write them down."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner import randomness
+from runner.evaluate import evaluate
+from runner.run import Run
+
+Edge = Callable[[], None]
+
+
+def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
+    """Train to the last epoch, from wherever the run stands; yields a row after each epoch, diverged or not.
+
+    `edge` is called between steps, where the run's state is whole: it may save, and it may raise.
+    """
+    while run.clock.epoch < run.epochs and not run.stopped:
+        started, before = time.monotonic(), run.clock.position
+        train_epoch(run, edge)
+        if run.compute.device.type == "cuda":
+            torch.cuda.synchronize()
+        speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
+        row = {**_row(run), **evaluate_epoch(run, edge), "images_per_second": speed}
+        run.diverged = _diverged(run, row)
+        for hook in _having(run.hook, "on_epoch"):
+            hook.on_epoch(run, row)
+        run.sums.zero_()
+        run.clock.epoch, run.clock.position = run.clock.epoch + 1, 0
+        yield row
+        if run.diverged:
+            return
+
+
+def train_epoch(run: Run, edge: Edge) -> None:
+    """The steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
+    run.model.train()
+    epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
+    order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
+    # Each trick's choices for the whole epoch, one table of which a step reads its rows (docs/design.md, «Randomness»).
+    tables = {
+        name: _each(lambda t: t.to(device), trick.sample(n, randomness.generator(run.seed, "augment", name, epoch)))
+        for name, trick in run.augment.items()
+    }
+    batches = list(run.knobs.batches(epoch, run.clock.position))
+    key = randomness.key(run.seed, "stream", epoch)
+    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
+        rows = {name: _each(lambda t: t[start:stop], table) for name, table in tables.items()}  # noqa: B023
+        step(run, images, labels, rows)
+        run.clock.position = stop
+        run.clock.updates += 1
+        run.clock.samples += stop - start
+        for hook in _having(run.hook, "on_step"):
+            hook.on_step(run)
+        edge()
+
+
+def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
+    """One update from one batch: uint8 B C H W, int64 B, and the batch's rows of every augmentation's table."""
+    knobs = run.set_knobs()
+    x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
+    for name, trick in run.augment.items():
+        x, y = trick(x, y, rows[name])
+    outputs: list[Tensor] = []
+
+    def closure() -> Tensor:
+        # An optimizer that asks twice (SAM) meets the same noise twice.
+        randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, 0)
+        run.optimizer.zero_grad(set_to_none=True)
+        with run.compute.autocast():
+            logits = run.model(x)
+        loss = run.loss(logits.float(), y, x)
+        if not outputs:
+            outputs.extend((logits.detach(), loss.detach()))
+        elif run.scaler is not None:
+            raise ValueError("compute.precision: fp16 scales one backward a step, and this optimizer takes more: bf16")
+        total = sum((p.loss(run.model) for p in _having(run.penalty, "loss")), start=loss)
+        _backward(run, total)
+        return total
+
+    _update(run, closure)
+    for penalty in _having(run.penalty, "after_step"):
+        penalty.after_step(run.model, knobs)
+    logits, loss = outputs
+    _count(run.sums, logits, loss, y)
+
+
+def _backward(run: Run, loss: Tensor) -> None:
+    if run.scaler is not None:
+        run.scaler.scale(loss).backward()
+        run.scaler.unscale_(run.optimizer)
+    else:
+        loss.backward()
+    for change in run.gradient.values():
+        change(run.model.parameters())
+
+
+def _update(run: Run, closure: Callable[[], Tensor]) -> None:
+    if run.scaler is None:
+        run.optimizer.step(closure)
+        return
+    with torch.enable_grad():
+        closure()
+    run.scaler.step(run.optimizer)  # leaves the step out where a gradient overflowed
+    run.scaler.update()
+
+
+def _count(sums: Tensor, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
+    """Add a batch to the epoch's sums, on the device. A mixed image counts as its larger part."""
+    wrong = (logits.argmax(1) != targets.argmax(1)).sum()
+    still_finite = torch.isfinite(sums[0] + loss)
+    images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
+    sums += torch.stack((loss * len(targets), wrong, images, still_finite, steps)).double()
+
+
+def evaluate_epoch(run: Run, edge: Edge) -> dict[str, float | None]:
+    """The model as it stands, on validation and test, with the first of the inferences."""
+    module = next(iter(run.inference.values()))([run.model])
+    row: dict[str, float | None] = {}
+    for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
+        loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)
+        row |= {f"{name}_loss": loss, f"{name}_error": error}
+    return row
+
+
+def _diverged(run: Run, row: dict[str, Any]) -> int | None:
+    """The update at which the loss stopped being finite; the epoch's last one where only its evaluation is not."""
+    figures = [row[f"{part}_loss"] for part in ("train", "val", "test") if row[f"{part}_loss"] is not None]
+    return run.first_bad_update() or (None if all(map(math.isfinite, figures)) else run.clock.updates)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    """The epoch's own columns; the knobs are those of its last step, errors in percent."""
+    loss, wrong, images, *_ = run.sums.tolist()
+    group = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
+    return {
+        "epoch": run.clock.epoch + 1,
+        "samples": run.clock.samples,
+        "updates": run.clock.updates,
+        **group,
+        "train_loss": loss / images,
+        "train_error": 100 * wrong / images,
+    }
+
+
+def _last_start(run: Run) -> int:
+    return max(start for start, _ in run.knobs.batches(run.clock.epoch))
+
+
+def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
+    """A table is a tensor, or a tuple of them."""
+    return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)
+
+
+def _having(tricks: Any, method: str) -> list[Any]:
+    return [trick for trick in tricks.values() if hasattr(trick, method)]

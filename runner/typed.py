@@ -1,0 +1,65 @@
+"""Values from a config against type annotations: the same few types for the schema's keys and the tricks' arguments."""
+
+import math
+import types
+import typing
+from typing import Any, Literal, Union
+
+from runner.errors import BadInput
+
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    types.NoneType: "null",
+}
+
+
+def describe(hint: Any) -> str:
+    """A type in a person's words: «a whole number or null», «keep or drop»."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(a) for a in arguments)
+    if origin is Literal:
+        return " or ".join(str(a) for a in arguments)
+    if origin is list:
+        return f"a list, each {describe(arguments[0])}"
+    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def convert(hint: Any, value: Any) -> Any:
+    """The value as this type, where that loses nothing; ValueError where it does, or where it is another thing."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        for part in sorted(arguments, key=lambda a: a is str):  # text last: a number stays a number
+            try:
+                return convert(part, value)
+            except ValueError:
+                continue
+        raise ValueError
+    if origin is Literal and value in arguments and not isinstance(value, bool):
+        return value
+    if origin is list and isinstance(value, list | tuple):
+        return [convert(arguments[0], v) for v in value]
+    if hint is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError
+        return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if hint is str and type(value) in (int, float):
+        return str(value)
+    if type(value) is hint:
+        return value
+    raise ValueError
+
+
+def checked(where: str, hint: Any, value: Any) -> Any:
+    """The value as this type, or BadInput that names the key and what is allowed."""
+    try:
+        return convert(hint, value)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{where}: expected {describe(hint)}, got {value!r}") from None

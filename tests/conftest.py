@@ -1,0 +1,57 @@
+"""What tests share: the commands as a person starts them, runs built in this process, and what a machine lacks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from runner import compute, data
+from runner.build import build
+from runner.compose import compose
+from runner.data.split import split
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+# A run of a second: 60 images, 3 epochs of 4 steps.
+TINY = ("model=resnet8", "data.subset=6", "batch_size=16", "epochs=3", "compute.threads=1", "compute=cpu")
+
+
+def pytest_collection_modifyitems(items):
+    """Say what is skipped, and why."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if item.get_closest_marker("shared") and not SHARED.is_dir():
+            item.add_marker(pytest.mark.skip(reason="needs the image archives beside the checkout (../shared)"))
+
+
+@pytest.fixture
+def tricktable(tmp_path):
+    """Run a command in an empty folder; returns the finished process, its output as text."""
+
+    def run(*arguments, **options):
+        environment = {**os.environ, "TRICKTABLE_CACHE": str(tmp_path / "cache"), **options.pop("env", {})}
+        command = [sys.executable, "-m", "runner", *map(str, arguments)]
+        options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300, **options}
+        return subprocess.run(command, env=environment, check=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def make_run():
+    """A Run from overrides on the tiny config, without a folder on disk."""
+
+    def make(*overrides):
+        keys = {override.split("=")[0] for override in overrides}
+        tiny = [t for t in TINY if t.split("=")[0] not in keys]
+        config = compose([*tiny, *overrides])
+        resolved = compute.resolve(config.compute)
+        compute.apply(resolved)
+        return build(config, split(data.load(config.data), config.data, resolved.device), resolved)
+
+    return make

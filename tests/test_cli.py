@@ -1,0 +1,199 @@
+"""The commands as a person types them."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, TINY
+
+
+def summary_of(folder):
+    (path,) = folder.glob("outputs/*/*/summary.json")
+    return json.loads(path.read_text())
+
+
+def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
+    done = tricktable("train", *TINY, "study=first")
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "outputs" / "first").iterdir()
+    assert re.fullmatch(r"resnet8-digits-s0-[0-9a-f]{8}", run.name)
+    with open(run / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["test_error"] == float(rows[-1]["test_error"])
+    assert summary["updates"] == 12 and summary["params"] > 70_000 and summary["madds"] > 0
+    assert summary["data"]["fingerprint"].startswith("sha256:")
+    assert re.fullmatch("[0-9a-f]{64}", summary["weights_sha256"])
+    assert summary["compute"] == {
+        "device": "cpu", "precision": "fp32", "channels_last": True, "threads": 1, "deterministic": False
+    }  # fmt: skip
+    assert yaml.safe_load((run / "config.yaml").read_text())["batch_size"] == 16
+    assert json.loads((run / "run.json").read_text())["state"] == "complete"
+    assert f"{run.relative_to(tmp_path)}" in done.stdout
+
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    again = tricktable("train", *TINY, "study=first")
+    assert again.returncode == 0 and "already complete" in again.stdout
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["train", "optimzer.lr=1"], 2, "did you mean optimizer.lr?"),
+        (["train", "optimizer.lr=abc"], 2, "optimizer.lr: expected a number"),
+        (["train", "batch_size=5000"], 2, "batch_size: 5000 is more than"),
+        (["train", "--nonsense"], 2, "unknown option --nonsense"),
+        (["train", "--expect", "accuracy>5"], 2, "no figure is called accuracy"),
+        (["trian"], 2, "trian"),
+        ([], 2, "command"),
+        (["train", "study=../x"], 2, "study"),
+        (["train", "-m", "seed=0,1", "optimizer.lr=0.1,abc"], 2, "optimizer.lr=abc: optimizer.lr: expected a number"),
+        (["train", "-m", "batch_size=16,5000"], 2, "batch_size=5000"),
+        (["train", "data=cifar10", "data.path=nowhere", "data.download=false"], 5, "nowhere"),
+        (["train", "data=image_folder", "data.path=nowhere.tar.xz"], 5, "nowhere.tar.xz"),
+        (["train", "compute=gpu"], 2, "compute.device: cuda was asked for"),
+        (["list", "nowhere"], 2, "no place is called nowhere"),
+        (["count", "model=resnet21"], 2, "did you mean resnet"),
+    ],
+)
+def test_bad_input_is_one_line_and_creates_nothing(tricktable, tmp_path, arguments, code, said):
+    import torch
+
+    if "compute=gpu" in arguments and torch.cuda.is_available():
+        pytest.skip("has a GPU")
+    done = tricktable(*arguments)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr and done.stderr.startswith("tricktable: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_expectations(tricktable):
+    assert tricktable("train", *TINY, "--expect", "test_error<=100").returncode == 0
+    failed = tricktable("train", *TINY, "--expect", "test_error<0")
+    assert failed.returncode == 9 and "expected test_error<0, got" in failed.stderr
+
+
+def test_a_diverged_run_is_a_result(tricktable, tmp_path):
+    done = tricktable("train", *TINY, "optimizer.lr=1e30")
+    assert done.returncode == 4 and re.search(r"diverged at update \d+", done.stderr)
+    summary = summary_of(tmp_path)
+    assert summary["state"] == "diverged" and summary["diverged_at"] >= 1 and summary.get("test_error") is None
+    again = tricktable("train", *TINY, "optimizer.lr=1e30")
+    assert again.returncode == 4 and "not run again" in again.stderr
+
+
+def test_a_multirun_ends_in_a_table(tricktable, tmp_path):
+    overrides = [*TINY, "epochs=1", "study=sweep", "augment=[],[crop]", "seed=0,1"]
+    done = tricktable("train", "-m", *[o for o in overrides if o != "epochs=3"])
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outputs/sweep").glob("resnet8-*"))) == 4
+    with open(tmp_path / "outputs/sweep/table.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["row"], row["n"]) for row in rows] == [("augment=[]", "2"), ("augment=[crop]", "2")]
+    assert "outputs/sweep/table.md" in done.stdout and "augment=[crop]" in done.stdout
+
+
+def test_a_runs_failure_does_not_end_a_multirun(tricktable, tmp_path):
+    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30", "--expect", "test_error<100.5")
+    assert done.returncode == 0, done.stderr  # diverged is a result
+    assert "1 diverged" in done.stdout
+    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30", "--expect", "test_error<0")
+    assert done.returncode == 9 and "1 of 2" in done.stderr
+
+
+def test_show_prints_the_config(tricktable):
+    done = tricktable("show", "model=resnet56", "schedule.lr=[warmup,step]")
+    shown = yaml.safe_load(done.stdout)
+    assert shown["model"]["depth"] == 56 and shown["schedule"]["lr"]["then"]["name"] == "step"
+
+
+def test_list_shows_places_and_options_with_papers(tricktable):
+    places = tricktable("list").stdout
+    assert re.search(r"^augment +.*mixup", places, re.M)
+    options = tricktable("list", "augment").stdout
+    assert re.search(r"^mixup +.*1710\.09412", options, re.M)
+
+
+def test_count(tricktable):
+    (row,) = json.loads(tricktable("count", "model=resnet20", "--json").stdout)
+    assert (row["params"], row["madds"], row["flops"]) == (269722, 40551040, 81102080)
+    text = tricktable("count", "--all").stdout
+    assert re.search(r"^resnet56 .*853,018", text, re.M) and "MAdds" in text
+
+
+def test_help_is_there_for_every_command_and_imports_neither_torch_nor_hydra():
+    script = (
+        "import sys, runner.cli\n"
+        "try: runner.cli.main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'hydra', 'omegaconf', 'pandas', 'rich'} & set(sys.modules)"
+    )
+    for command in ([], ["train"], ["show"], ["list"], ["count"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *command, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "usage: tricktable" in done.stdout
+
+
+def test_a_small_run_imports_little():
+    """Start-up is what a smoke run costs: what it does not use must not be imported."""
+    script = (
+        "import sys, runner.cli\n"
+        "try: runner.cli.main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'torchvision', 'pandas', 'scipy', 'sklearn', 'matplotlib', 'PIL', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", script, "train", *TINY, f"output.root={folder}"],
+            capture_output=True, text=True, cwd=ROOT, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_completion(tricktable, tmp_path):
+    def completions(line):
+        out = tmp_path / "completions"
+        environment = {
+            "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n",
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(out), "_ARGCOMPLETE_COMP_WORDBREAKS": " ",
+        }  # fmt: skip
+        out.write_text("")
+        script = "import sys; sys.argv[0] = 'tricktable'; import runner.cli; runner.cli.main()"
+        subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, cwd=ROOT, check=True)
+        return out.read_text().split("\n")
+
+    assert "train " in completions("tricktable tra") or "train" in completions("tricktable tra")
+    assert {"optimizer=", "optimizer.lr="} <= {c.strip() for c in completions("tricktable train optimizer")}
+    assert {"model=resnet20", "model=resnet56"} <= {c.strip() for c in completions("tricktable train model=resnet")}
+    assert "augment=[crop,mixup" in {c.strip() for c in completions("tricktable train augment=[crop,mi")}
+
+
+def test_an_imagenet_stem_on_small_images_is_a_warning(tricktable):
+    done = (
+        tricktable("train", *TINY, "epochs=1", "model.stem=imagenet")
+        if False
+        else tricktable("train", *[t for t in TINY if t != "epochs=3"], "epochs=1", "model.stem=imagenet")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stderr and "model.stem" in done.stderr
+
+
+def test_a_closed_pipe_is_not_a_traceback(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m runner show | head -1", shell=True, capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,70 @@
+"""SGD with momentum against the update written out."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tricks.optimizer.sgd import sgd
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"momentum": 0.0, "weight_decay": 0.0},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "weight_decay": 0.1},
+        {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True},
+        {"momentum": 0.9, "dampening": 0.5},
+    ],
+)
+def test_the_equation_on_a_quadratic(arguments):
+    start, curvature = np.array([1.0, -2.0, 3.0]), np.array([1.0, 0.5, 2.0])
+    w, u, lr = start.copy(), None, 0.1
+    momentum, dampening = arguments["momentum"], arguments.get("dampening", 0.0)
+    decay = arguments.get("weight_decay", 1e-4)
+    p = nn.Parameter(torch.tensor(start))
+    optimizer = sgd([{"params": [p]}], lr=lr, **arguments)
+    for _ in range(6):
+        g = curvature * w + decay * w
+        u = g if u is None else momentum * u + (1 - dampening) * g  # torch's first velocity is not dampened
+        w = w - lr * (g + momentum * u if arguments.get("nesterov") else u)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (torch.tensor(curvature) * p**2).sum() / 2
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+    np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-12)
+
+
+def test_the_defaults_and_the_groups_own_keys():
+    a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    optimizer = sgd([{"params": [a]}, {"params": [b], "decay_scale": 0.0}])
+    group = optimizer.param_groups[1]
+    assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, False)
+    assert group["decay_scale"] == 0 and group["foreach"] and not group["fused"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_one_kernel_on_a_gpu():
+    optimizer = sgd([{"params": [nn.Parameter(torch.zeros(1, device="cuda"))]}])
+    assert optimizer.param_groups[0]["fused"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"lr": -1.0}, "lr must be at least 0, got -1"),
+        ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), got 1"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
+        ({"dampening": 2.0}, r"dampening must lie in \[0, 1\], got 2"),
+        ({"momentum": 0.0, "nesterov": True}, "nesterov needs a momentum above 0"),
+    ],
+)
+def test_out_of_range(arguments, line):
+    with pytest.raises(ValueError, match=line):
+        sgd([{"params": [nn.Parameter(torch.zeros(1))]}], **arguments)

@@ -1,0 +1,44 @@
+"""Stochastic gradient descent with momentum, in the form of Goyal et al. 2017, arXiv:1706.02677, section 3.
+
+    g = grad + weight_decay * w,    u <- momentum * u + (1 - dampening) * g,    w <- w - lr * u
+    nesterov:  w <- w - lr * (g + momentum * u)
+
+lr stands outside the velocity u, so a change of lr needs no correction of the momentum.
+"""
+
+from typing import Any
+
+import torch
+
+
+def sgd(
+    groups: list[dict[str, Any]],
+    *,
+    lr: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+) -> torch.optim.Optimizer:
+    """torch's SGD over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere."""
+    if lr < 0:
+        raise ValueError(f"lr must be at least 0, got {lr:g}")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must lie in [0, 1), got {momentum:g}")
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay must be at least 0, got {weight_decay:g}")
+    if not 0 <= dampening <= 1:
+        raise ValueError(f"dampening must lie in [0, 1], got {dampening:g}")
+    if nesterov and (momentum == 0 or dampening != 0):
+        raise ValueError("nesterov needs a momentum above 0 and dampening 0")
+    on_gpu = all(p.is_cuda for group in groups for p in group["params"])
+    return torch.optim.SGD(
+        groups,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        dampening=dampening,
+        nesterov=nesterov,
+        fused=on_gpu,
+        foreach=not on_gpu,
+    )
