@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/tricktable train -m study=demo model=resnet8 'augment=[],[crop],[crop,mixup]' seed=0,1,2 epochs=12
+	$(BIN)/tricktable train -m study=demo model=resnet8 schedule.lr=constant,step,cosine seed=0,1,2 epochs=12
 
 test: setup lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

@@ -17,10 +17,9 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.compose import nearest
 from runner.compute import Compute
 from runner.data.split import Splits
-from runner.errors import BadInput
+from runner.errors import BadInput, nearest, suggest
 from runner.knobs import Knobs
 from runner.places import KNOBS, PLACES
 from runner.run import Run
@@ -92,7 +91,7 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
     for key, value in option.arguments.items():
         if key not in parameters or key in given:
             known = [p for p in parameters if p not in given]
-            raise BadInput(f"unknown key {where}.{key}{nearest(key, known) or '; it has: ' + ', '.join(known)}")
+            raise BadInput(f"unknown key {where}.{key}{suggest(key, known)}")
         if isinstance(value, Option):
             arguments[key] = make(place, value, f"{where}.{key}", **given)
         else:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from runner.compose import CONFIGS, GROUPS, nearest, options
-from runner.errors import BadInput
+from runner.compose import CONFIGS, GROUPS, options
+from runner.errors import BadInput, suggest
 
 
 def about(group: str, name: str) -> str:
@@ -20,7 +20,7 @@ def listing(group: str | None) -> Iterator[tuple[str, str]]:
         yield from ((g, " ".join(options(g)) or "-") for g in GROUPS)
         return
     if group not in GROUPS:
-        raise BadInput(f"no place is called {group}{nearest(group, GROUPS) or '; there are: ' + ', '.join(GROUPS)}")
+        raise BadInput(f"no place is called {group}{suggest(group, GROUPS)}")
     yield from ((name, about(group, name)) for name in options(group))
 
 

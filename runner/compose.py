@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner import schema
-from runner.errors import BadInput
+from runner.errors import BadInput, nearest, suggest
 from runner.places import KNOBS, PLACES
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -43,12 +43,6 @@ SYNONYMS = {
 def options(group: str) -> tuple[str, ...]:
     """The names that can be chosen in a config group."""
     return tuple(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """«; did you mean x?», or nothing where nothing is near."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def compose(overrides: Sequence[str] = ()) -> schema.Config:
@@ -148,9 +142,7 @@ def _names(group: str, where: str, value: Any) -> list[str]:
     names = [item.text if isinstance(item, QuotedString) else str(item) for item in items]
     for name in names:
         if name not in options(group):
-            known = options(group)
-            hint = nearest(name, known) or f"; there are: {', '.join(known) or 'none yet'}"
-            raise BadInput(f"{where}: nothing is called {name}{hint}")
+            raise BadInput(f"{where}: nothing is called {name}{suggest(name, options(group))}")
     for name in names:
         if names.count(name) > 1:
             raise BadInput(f"{where}: {name} is chosen twice")
@@ -186,7 +178,7 @@ def _mounts_schedule(key: str, value: Any) -> bool:
 def _mount(key: str, value: Any) -> list[str]:
     knob = key.split(".")[1]
     if knob not in KNOBS:
-        raise BadInput(f"{key}: no knob is called {knob}{nearest(knob, KNOBS) or '; there are: ' + ', '.join(KNOBS)}")
+        raise BadInput(f"{key}: no knob is called {knob}{suggest(knob, KNOBS)}")
     names = _names("schedule", key, value)
     if not names:  # no schedule: the knob stays as it is
         return [f"~schedule@{key}"] if _defaults().get(f"schedule@{key}") else []

@@ -10,6 +10,7 @@ import torch
 
 from runner import schema
 from runner.errors import BadInput
+from runner.machine import cores
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -51,11 +52,6 @@ class Compute:
         }
 
 
-def available_threads() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def resolve(wanted: schema.Compute) -> Compute:
     """What was asked for, on this machine; BadInput where it has no such thing. Changes nothing yet."""
     has_cuda = torch.cuda.is_available()
@@ -71,7 +67,7 @@ def resolve(wanted: schema.Compute) -> Compute:
         device=device,
         precision=precision,
         channels_last=True if wanted.channels_last is None else wanted.channels_last,
-        threads=wanted.threads or available_threads(),
+        threads=wanted.threads or cores(),
         deterministic=wanted.deterministic,
     )
 

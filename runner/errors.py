@@ -1,10 +1,17 @@
 """What can go wrong, as exit codes: each error is one line for a person and one number for a script."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class TricktableError(Exception):
     """An end of a command that is foreseen; `exit_code` is what the process returns."""
 
     exit_code = 1
+
+
+class RunFailed(TricktableError):
+    """A run ended by an error that nobody foresaw: a bug, or a machine that gave up."""
 
 
 class BadInput(TricktableError):
@@ -59,3 +66,15 @@ class Interrupted(TricktableError):
     """A signal arrived; the run is saved, and the same command continues it."""
 
     exit_code = 75
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """«; did you mean x?», or nothing where nothing is near."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The nearest match, or all that there is."""
+    every = list(known)
+    return nearest(word, every) or f"; there are: {', '.join(every) or 'none'}"

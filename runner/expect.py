@@ -5,8 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from runner.compose import nearest
-from runner.errors import BadInput, ExpectationFailed
+from runner.errors import BadInput, ExpectationFailed, suggest
 
 _OPERATORS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 FIGURES = (
@@ -40,8 +39,5 @@ def parse(text: str) -> Expectation:
     if not match or bound is None:
         raise BadInput(f"--expect {text}: expected a figure, one of < <= > >= == and a number, such as test_error<5")
     if match[1] not in FIGURES:
-        raise BadInput(
-            f"--expect {text}: no figure is called {match[1]}"
-            f"{nearest(match[1], FIGURES) or '; there are: ' + ', '.join(FIGURES)}"
-        )
+        raise BadInput(f"--expect {text}: no figure is called {match[1]}{suggest(match[1], FIGURES)}")
     return Expectation(match[1], match[2], bound)

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from runner import checkpoint, compute, data, record, rundir, schema
 from runner.build import build, files
 from runner.data.source import Arrays, Files
 from runner.data.split import split
-from runner.errors import Diverged, Interrupted, TricktableError
+from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
 from runner.evaluate import results
 from runner.progress import Reporter
 from runner.run import Run
@@ -47,13 +48,21 @@ def execute(config: Config) -> dict[str, Any]:
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
     if folder.note:
         print(folder.note, file=sys.stderr)
+    summary = _ended(folder)
+    if summary is None:
+        with folder.open():  # another process may have ended it in the meantime
+            summary = _ended(folder) or _Job(config, run, folder).go()
+    return summary
+
+
+def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
+    """The summary of a run that needs no more training; Diverged where that is how it ended."""
     if folder.state == "complete":
         print(f"already complete: {folder.path}")
         return record.read_summary(folder.summary)
     if folder.state == "diverged":
         raise Diverged(f"{folder.path}: {folder.read()['reason']} (in an earlier call; not run again)")
-    with folder.open():
-        return _Job(config, run, folder).go()
+    return None
 
 
 def _warn_of_small_images(run: Run) -> None:
@@ -94,10 +103,15 @@ class _Job:
             record.write_summary(self.folder.summary, summary)
             self.folder.set_state("diverged", reason=str(error), **self._progress())
             raise
-        except BaseException as error:
-            with contextlib.suppress(TricktableError):  # the first error is the one to report
-                self.folder.set_state("failed", reason=f"{type(error).__name__}: {error}", **self._progress())
-            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
+                self.folder.set_state("failed", reason=reason, **self._progress())
+                with open(self.folder.log, "a", encoding="utf-8") as log:
+                    traceback.print_exc(file=log)
+            if isinstance(error, TricktableError):
+                raise
+            raise RunFailed(f"{reason} (its traceback is in {self.folder.log})") from error
 
     def _progress(self) -> dict[str, Any]:
         return {"epoch": self.run.clock.epoch, "epochs": self.run.epochs, "updates": self.run.clock.updates}
@@ -124,7 +138,9 @@ class _Job:
             self.folder.set_state("running", **self._progress())
             if self.run.diverged:
                 raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
-        self._save()
+        if not self._save():
+            self.run.diverged = self.run.clock.updates
+            raise Diverged(f"diverged at update {self.run.diverged}: a weight is not finite")
 
     def _edge(self) -> None:
         """Between steps: save where it is due, stop where a signal came."""
@@ -138,17 +154,18 @@ class _Job:
             name = signal.Signals(self.signal).name
             raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
 
-    def _save(self) -> None:
-        bad = self.run.first_bad_update() if self.run.clock.position else None
+    def _save(self) -> bool:
+        """Save the run, unless a weight is not finite: the next loss will say so, and the last good save is kept."""
+        self.run.diverged = self.run.first_bad_update() if self.run.clock.position else None
+        if self.run.diverged:
+            raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
+        if not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
+            return False
         tensors, state = self.run.state()
-        if bad is None and not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
-            bad = self.run.clock.updates
-        if bad:
-            self.run.diverged = bad
-            raise Diverged(f"diverged at update {bad}: the loss or a weight is not finite")
         state["metrics_size"] = self.metrics.size
         checkpoint.save(self.folder.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep)
         self.saved_at = (self.run.clock.updates, time.monotonic())
+        return True
 
     def _summarise(self) -> dict[str, Any]:
         run = self.run

@@ -52,15 +52,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     import yaml
 
-    class Plain(yaml.SafeLoader):
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("it has an alias")
-            return super().compose_node(parent, index)
-
     with disk.storage(path):
         try:
-            config = yaml.load(disk.read(path, CONFIG_LIMIT), Plain)
+            data = disk.read(path, CONFIG_LIMIT)
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, yaml.SafeLoader)):
+                raise ValueError("it has an alias")
+            config = yaml.safe_load(data)
             if not isinstance(config, dict):
                 raise ValueError("it holds no mapping")
             return config

@@ -33,8 +33,8 @@ _OURS = ("id", "config_hash", "fingerprint", "code", "attempt", "host", "pid", "
 class Identity:
     """What must be equal for two runs to be the same run.
 
-    `config_hash` and `fingerprint` (of the dataset) are hexadecimal SHA-256; `code` maps the model and trick files
-    used, as paths relative to the project, to theirs.
+    `config_hash` is a hexadecimal SHA-256, `fingerprint` the dataset's as summaries have it; `code` maps the model
+    and trick files used, as paths relative to the project, to theirs.
     """
 
     config_hash: str
@@ -258,8 +258,12 @@ def _change(info: Mapping[str, Any] | None, identity: Identity) -> str:
         more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         causes.append(f"{', '.join(changed[:5])}{more} changed since")
     if info["fingerprint"] != identity.fingerprint:
-        causes.append(f"it ran on other data ({info['fingerprint'][:8]}, now {identity.fingerprint[:8]})")
+        causes.append(f"it ran on other data ({_short(info['fingerprint'])}, now {_short(identity.fingerprint)})")
     return f"is stale: {'; '.join(causes)}" if causes else ""
+
+
+def _short(fingerprint: str) -> str:
+    return fingerprint.removeprefix("sha256:")[:8]
 
 
 def _study_folder(root: Path, study: str) -> Path:

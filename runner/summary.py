@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from runner.count import count
-from runner.environment import environment
+from runner.machine import environment
 from runner.run import Run
 
 
 def summarise(run: Run, results: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A run's summary from its results (a row a variant x inference, the first of which is the run's) and its epochs' rows.
+    """A run's summary from its results (a row a variant x inference; the first is the run's own) and its epochs' rows.
 
     Both are empty for a run that diverged: it has no final figures.
     """

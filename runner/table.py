@@ -3,7 +3,8 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,24 @@ def rows(study: Path) -> list[Row]:
         shared = [summary["data"]["fingerprint"], summary["compute"], run.get("code"), _choices(config)]
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append((config, summary))
     labels = _labels([_choices(group[0][0]) for group in groups.values()])
-    return [_row(label, group) for label, group in zip(labels, groups.values(), strict=True)]
+    if len(groups) == 1:  # nothing to be set apart from
+        labels = [config["label"].removesuffix(f"-s{config['seed']}") for config, _ in next(iter(groups.values()))[:1]]
+    return [row for label, group in zip(labels, groups.values(), strict=True) for row in _rows(label, group)]
 
 
-def _row(label: str, group: list[tuple[dict[str, Any], dict[str, Any]]]) -> Row:
+def _rows(label: str, group: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[Row]:
+    """A config's row for each variant x inference that its runs have; one where all of them diverged."""
     summaries = sorted((summary for _, summary in group), key=lambda s: s["seed"])
-    complete = [s for s in summaries if s["state"] == "complete"]
-    return Row(
-        label=label,
-        errors=tuple(s["test_error"] for s in complete),
-        diverged=len(summaries) - len(complete),
-        seeds=tuple(s["seed"] for s in summaries),
-        summary=summaries[0],
-    )
+    results = [(f"{r['variant']}, {r['inference']}", r["test_error"]) for s in summaries for r in s["results"]]
+    kinds = list(dict.fromkeys(kind for kind, _ in results)) or [""]
+    for kind in kinds:
+        yield Row(
+            label=f"{label} ({kind})" if len(kinds) > 1 else label,
+            errors=tuple(error for other, error in results if other == kind),
+            diverged=sum(s["diverged_at"] is not None for s in summaries),
+            seeds=tuple(s["seed"] for s in summaries),
+            summary=summaries[0],
+        )
 
 
 def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +100,7 @@ def _labels(choices: list[dict[str, Any]]) -> list[str]:
     differing = [k for k in keys if any(each.get(k, missing) != choices[0].get(k, missing) for each in choices)]
     # An argument that only some rows have comes with the option that has it.
     differing = [k for k in differing if all(k in each for each in choices)]
-    return [", ".join(f"{k}={_written(each[k])}" for k in differing) or "all" for each in choices]
+    return [", ".join(f"{k}={_written(each[k])}" for k in differing) or "-" for each in choices]
 
 
 def _written(value: Any) -> str:
@@ -139,15 +145,14 @@ def _record(row: Row) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("row", "n", "test error %", "± 95%", "params", "updates", "")
+COLUMNS = ("row", "n", "diverged", "test error %", "± 95%", "params", "updates")
 
 
 def _cells(row: Row) -> list[str]:
     interval = "-" if math.isnan(row.interval) else f"{row.interval:.2f}"
     mean = "-" if math.isnan(row.mean) else f"{row.mean:.2f}"
-    note = f"{row.diverged} diverged" if row.diverged else ""
     costs = [f"{row.summary[k]:,}" for k in ("params", "updates")]
-    return [row.label, str(len(row.errors)), mean, interval, *costs, note]
+    return [row.label, str(len(row.errors)), str(row.diverged), mean, interval, *costs]
 
 
 def _caption(table: list[Row]) -> str:
@@ -178,9 +183,11 @@ def _print(table: list[Row], caption: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(caption=escape(caption), caption_justify="left")
+    shown = Table()
     for i, column in enumerate(COLUMNS):
-        shown.add_column(column, justify="left" if i == 0 else "right")
+        shown.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     for row in table:
         shown.add_row(*map(escape, _cells(row)))
-    Console().print(shown)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console.print(shown)
+    console.print(escape(caption), soft_wrap=True)

@@ -18,12 +18,11 @@ from tests.conftest import ROOT
 RUN = (
     "model=resnet8", "compute=cpu", "compute.threads=1", "epochs=4", "batch_size=16", "data.subset=80",
     "augment=[crop,mixup]", "hook=[ema]", "gradient=[clip_norm]", "schedule.lr=[warmup,step]", "schedule.lr.epochs=1",
-    "checkpoint.every=3",
 )  # fmt: skip
 
 
-def start(folder, *more):
-    command = [sys.executable, "-m", "runner", "train", *RUN, *more, f"output.root={folder}"]
+def start(folder, every=3):
+    command = [sys.executable, "-m", "runner", "train", *RUN, f"checkpoint.every={every}", f"output.root={folder}"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -97,7 +96,7 @@ def test_kill_9_at_a_random_moment_and_resume(tmp_path, whole, trial):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_saves_and_exits_75(tmp_path, whole, name):
-    process = start(tmp_path, "checkpoint.every=1000")
+    process = start(tmp_path, every=1000)
     while process.poll() is None:
         state = run_dir(tmp_path)
         if state and (state / "metrics.csv").exists() and (state / "metrics.csv").stat().st_size > 200:

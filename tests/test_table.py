@@ -10,7 +10,7 @@ from runner import schema, table
 from runner.compose import compose
 
 
-def fake_run(study, number, overrides, error, state="complete", fingerprint="sha256:" + "0" * 64):
+def fake_run(study, number, overrides, error, state="complete", fingerprint="sha256:" + "0" * 64, variants=("final",)):
     config = compose(overrides)
     folder = study / f"run-{number:08x}"
     folder.mkdir(parents=True)
@@ -19,9 +19,11 @@ def fake_run(study, number, overrides, error, state="complete", fingerprint="sha
         json.dumps({"state": state, "config_hash": "0", "fingerprint": "0", "code": {}, "started": f"{number}"})
     )
     summary = {
-        "id": folder.name, "state": state, "test_error": error, "seed": config.seed, "params": 1000, "madds": 5,
+        "id": folder.name, "state": state, "diverged_at": 3 if state == "diverged" else None, "seed": config.seed, "params": 1000, "madds": 5,
         "updates": 10, "epochs": config.epochs, "data": {"title": "digits", "fingerprint": fingerprint, "train": 100},
         "compute": {"precision": "fp32"}, "environment": {"gpu": None, "cpu": "a processor"},
+        "results": [{"variant": v, "inference": "plain", "test_error": error + i} for i, v in enumerate(variants)
+                    if error is not None],
     }  # fmt: skip
     folder.joinpath("summary.json").write_text(json.dumps(summary))
 
@@ -58,13 +60,21 @@ def test_seeds_are_one_row_and_what_differs_is_its_label(tmp_path):
         (["model=resnet8"], ["model=resnet20"], ["model.depth=8", "model.depth=20"]),
         (["schedule.lr=step"], ["schedule.lr=cosine"], ["schedule.lr=step", "schedule.lr=cosine"]),
         (["norm=null"], ["norm=batch"], ["norm=null", "norm=batch"]),
-        (["study=a", "checkpoint.every=7"], ["study=b"], ["all"]),
+        (["study=a", "checkpoint.every=7"], ["study=b"], ["resnet20-digits"]),
     ],
 )
 def test_labels_are_the_overrides_that_made_the_rows(tmp_path, one, other, labels):
     for i, overrides in enumerate((one, other)):
         fake_run(tmp_path / "study", i, [*overrides, f"seed={i}"], 1.0)
     assert [row.label for row in table.rows(tmp_path / "study")] == labels
+
+
+def test_every_variant_by_inference_is_a_row(tmp_path):
+    for i, (overrides, variants) in enumerate(((["hook=[]"], ("final",)), (["hook=[ema]"], ("final", "ema")))):
+        fake_run(tmp_path / "study", i, overrides, 2.0, variants=variants)
+    assert [(row.label, row.errors) for row in table.rows(tmp_path / "study")] == [
+        ("hook=[]", (2.0,)), ("hook=[ema] (final, plain)", (2.0,)), ("hook=[ema] (ema, plain)", (3.0,))
+    ]  # fmt: skip
 
 
 def test_other_data_is_another_row(tmp_path):
@@ -80,8 +90,8 @@ def test_diverged_runs_are_counted_and_never_averaged(tmp_path, capsys):
     assert (row.errors, row.diverged) == ((2.0, 4.0), 1)
     path = table.write(tmp_path / "study")
     text = path.read_text()
-    assert "| 2 | 3.00 |" in text and "1 diverged" in text
-    assert "1 diverged" in capsys.readouterr().out
+    assert "| 2 | 1 | 3.00 |" in text
+    assert "3.00" in capsys.readouterr().out
 
 
 def test_a_table_says_data_budget_seeds_and_device(tmp_path):

@@ -3,14 +3,13 @@
 Nothing heavy is imported here: the processes that decode images import this package too.
 """
 
-import difflib
 import importlib
 import inspect
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import BadInput
+from runner.errors import BadInput, suggest
 from runner.typed import checked
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ def load(data: "Data") -> "Arrays | Files":
     own = [p for p in parameters if p not in _GIVEN]
     for key, value in data.arguments.items():
         if key not in own:
-            has = f"; {data.name} has: {', '.join(own)}" if own else f"; {data.name} has none of its own"
-            raise BadInput(f"unknown key data.{key}{_nearest(key, own) or has}")
+            raise BadInput(f"unknown key data.{key}{suggest(key, own)}")
         given[key] = checked(f"data.{key}", hints[key], value)
     loaded: Arrays | Files = source(**given)
     return loaded
@@ -49,10 +47,5 @@ def _function(name: str) -> Any:
     """The public function of a source: an identifier that exists as a file in sources/, nothing else."""
     known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("[!_]*.py"))
     if name not in known:
-        raise BadInput(f"data: no source {name!r}{_nearest(name, known) or '; there are: ' + ', '.join(known)}")
+        raise BadInput(f"data: no source {name!r}{suggest(name, known)}")
     return getattr(importlib.import_module(f"runner.data.sources.{name}"), name)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -21,6 +21,7 @@ from runner.data.members import Item, Place, layout
 from runner.data.source import fingerprint
 from runner.data.worker import Batch
 from runner.errors import DataProblem
+from runner.machine import cores
 
 BATCH = 512  # images that a process decodes at once
 BATCH_BYTES = 8 * 2**20  # and the encoded bytes after which a batch is closed earlier
@@ -47,11 +48,6 @@ class Decoded:
 
 class TooLarge(Exception):
     """The decoded images exceed the limit that was given."""
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode(
@@ -141,7 +137,10 @@ def _results(
 
 def _pool() -> ProcessPoolExecutor | None:
     """Decoding processes, or None where none can start: one core, a daemon, a script without a `__main__` guard."""
-    if cores() == 1 or multiprocessing.current_process().daemon:
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    from_stdin = main.__spec__ is None and file is not None and not os.path.exists(file)  # a child could not read it
+    if cores() == 1 or multiprocessing.current_process().daemon or from_stdin:
         return None
     context = multiprocessing.get_context("spawn")  # forking a process with threads (torch's) can hang it
     pool = ProcessPoolExecutor(cores(), context, worker.start)

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tarfile import EOFHeaderError  # type: ignore[attr-defined]
 from typing import IO, Any, NamedTuple, Self
 
 from runner.data.worker import MAX_BYTES
@@ -25,7 +26,6 @@ TRAIN = "train"
 TESTS = ("test", "val", "valid", "validation")  # the first of these that is there is the test split
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 SHAPE = "train/<class>/<image> and test/<class>/<image> (or val, valid, validation)"
-MAX_HEADER = 2**20  # bytes of one extended tar header, which tarfile reads at once
 
 _TARS: dict[str, Any] = {
     ".tar": None,
@@ -171,25 +171,47 @@ def read_archive(path: Path) -> Iterator[Item]:
 
 
 class _Header(tarfile.TarInfo):
-    """A tar header that tells whether the end mark was seen, because tarfile takes any damaged header for the end.
-
-    It refuses the sizes that would lead tarfile backwards, or make it read an extended header of any size at once.
-    """
+    """A tar header that tells whether the end mark was seen, because tarfile takes any damaged header for the end."""
 
     ended = False
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        cls.ended = len(buf) == tarfile.BLOCKSIZE and not any(buf)
-        header = super().frombuf(buf, encoding, errors)
-        extended = not (header.isfile() or header.islnk() or header.issym() or header.isdev() or header.isdir())
-        if header.size < 0 or (extended and header.size > MAX_HEADER):
-            raise ValueError(f"a header of {header.size} bytes")
-        return header
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        cls.ended = False
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            cls.ended = True
+            raise
+
+
+class _Forward:
+    """A stream as tarfile is to read it: forwards only, and never more at once than an image may have.
+
+    Its own streams take a cut-off xz file for a whole one, and read an extended header of any size.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.at = file, 0
+
+    def tell(self) -> int:
+        return self.at
+
+    def seek(self, to: int) -> None:
+        if to < self.at:
+            raise ValueError("a header that leads backwards")
+        while self.at < to and (skipped := len(self.file.read(min(to - self.at, 2**20)))):
+            self.at += skipped
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_BYTES + tarfile.BLOCKSIZE:
+            raise ValueError(f"a header that asks for {size} bytes")
+        data = self.file.read(size)
+        self.at += len(data)
+        return data
 
 
 def _tar(path: Path) -> Iterator[Item]:
-    # Opened by hand, because tarfile's own streams take a cut-off xz file for a whole one.
     opener = next(opener for suffix, opener in _TARS.items() if path.name.lower().endswith(suffix))
     total = max(path.stat().st_size, 1)
 
@@ -197,8 +219,9 @@ def _tar(path: Path) -> Iterator[Item]:
         """Of this archive: `ended` is a class's."""
 
     with open(path, "rb") as raw:
-        plain: IO[bytes] = opener(raw) if opener else raw
-        with tarfile.open(fileobj=plain, mode="r|", tarinfo=Header) as tar:
+        plain: Any = opener(raw) if opener else raw
+        stream: Any = _Forward(plain)
+        with tarfile.TarFile(fileobj=stream, tarinfo=Header) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep them all
                 at = place(member.name, path)

@@ -1,13 +1,13 @@
 """What a data source hands on: decoded arrays, or the files of a set that is decoded while training."""
 
-import contextlib
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from runner.machine import memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,5 @@ def fingerprint(*arrays: Tensor) -> str:
 
 
 def memory_limit() -> int:
-    """Bytes of decoded images that are kept at once: half of the memory of this machine, or of this container."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # no such file, or «max»
-        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return total // 2
+    """Bytes of decoded images that are kept at once: half of the memory."""
+    return memory() // 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,12 +10,10 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.data import cache
-from runner.data.decode import cores
 from runner.data.draw import Resident, Split
 from runner.data.source import Arrays, Files
-from runner.data.stream import Stream, default_workers
 from runner.errors import BadInput
+from runner.machine import cores
 from runner.schema import Data
 
 
@@ -119,6 +118,8 @@ def _parts(
 ) -> tuple[Split, Split, Split]:
     """Train, validation (perhaps empty) and test, on the CPU."""
     if isinstance(source, Files):
+        from runner.data.stream import Stream, default_workers  # with what decodes
+
         settings = source.size, source.channels, default_workers(cores()) if workers is None else workers
         stream = Stream(source.root, source.train_names, source.train_labels, *settings)
         test = Stream(source.root, source.test_names, source.test_labels, *settings)
@@ -137,10 +138,17 @@ def _normalisation(source: Arrays | Files, data: Data, train: Split, rows: Tenso
         return 255 * torch.tensor(source.mean), 255 * torch.tensor(source.std)
     if isinstance(train, Resident):
         return mean_std(histogram(train).tolist())
+    from runner.data import cache
+
     # A pass over all files: kept, by what it depends on.
     drawn = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
     name = cache.key(source.fingerprint, drawn, train.shape)
-    return mean_std(cache.remembered("pixels", name, lambda: histogram(train).tolist()))
+    return mean_std(cache.remembered("pixels", name, lambda: _counted(train, source.title)))
+
+
+def _counted(train: Split, title: str) -> list[list[int]]:
+    print(f"{title}: reading {train.n} images once, for their mean and standard deviation", file=sys.stderr)
+    return histogram(train).tolist()
 
 
 def histogram(split: Split) -> Tensor:

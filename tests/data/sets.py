@@ -1,13 +1,17 @@
 """Small sets on disk, and the `data` part of a config, for the tests of this folder."""
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from runner import data
+from runner.errors import DataProblem
 from runner.schema import Data
 
 CLASSES = ("ant", "bee", "cow")
@@ -32,6 +36,22 @@ def config(name, **keys):
     return Data(name=name, arguments=own, **{**common, **given})
 
 
+def load(path, **keys):
+    """The images of a folder or archive."""
+    return data.load(config("image_folder", path=path, **keys))
+
+
+def problem(path, kind=DataProblem, **keys):
+    """The one line that loading this ends with."""
+    with pytest.raises(kind) as error:
+        load(path, **keys)
+    text = str(error.value)
+    assert "\n" not in text
+    if kind is DataProblem:
+        assert str(path) in text
+    return text
+
+
 def encode(pixels, kind="PNG", **options):
     """An H W C uint8 array (H W for grey) as the bytes of an image file."""
     file = io.BytesIO()
@@ -52,10 +72,10 @@ def images(classes=CLASSES, per_class=4, test="test", size=(6, 5), kind="PNG", s
 
 
 def write_tree(root, files):
-    for name, data in files.items():
+    for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(content)
     return root
 
 
@@ -63,10 +83,10 @@ def write_tar(path, files, *members):
     """A tar (compressed as its suffix says) of these files, in this order, with further members as they are."""
     mode = {".xz": "w:xz", ".gz": "w:gz"}.get(path.suffix, "w")
     with tarfile.open(path, mode) as tar:
-        for name, data in files.items():
+        for name, content in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
         for member in members:
             tar.addfile(member)
     return path
@@ -74,9 +94,14 @@ def write_tar(path, files, *members):
 
 def write_zip(path, files):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
+        for name, content in files.items():
+            archive.writestr(name, content)
     return path
+
+
+def die(*_):
+    """What a decoding process does that is killed."""
+    os._exit(1)
 
 
 def pixels(data):

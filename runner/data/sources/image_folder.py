@@ -7,9 +7,11 @@ from pathlib import Path
 
 import torch
 
-from runner.data import cache, decode, members, pictures, worker
+from runner.data import cache, members, pictures, worker
+from runner.data.members import Place
 from runner.data.source import Arrays, Files, memory_limit
 from runner.errors import BadInput, DataProblem
+from runner.machine import cores
 
 
 def image_folder(
@@ -83,21 +85,21 @@ def _files(where: Path, size: int | None, channels: int) -> Files:
         channels=channels,
         classes=classes,
         title=_title(where),
-        fingerprint=cache.remembered("files", pictures.state(found), lambda: _fingerprint(where, names)),
+        fingerprint=cache.remembered("files", pictures.state(found), lambda: _fingerprint(where, [*train, *test])),
     )
 
 
-def _fingerprint(where: Path, names: list[str]) -> str:
-    """«sha256:...» of the names and the files' own digests, in order."""
+def _fingerprint(where: Path, places: list[Place]) -> str:
+    """«sha256:...» of the names (below the folder that holds both splits) and the files' own digests, in order."""
 
-    def digest(name: str) -> str:
+    def digest(at: Place) -> str:
         try:
-            return cache.digest(where / name)
+            return cache.digest(where / at.name)
         except OSError as error:
-            raise DataProblem(f"{where / name}: expected a file that can be read, found {error.strerror}") from None
+            raise DataProblem(f"{where / at.name}: expected a file that can be read, found {error.strerror}") from None
 
     total = hashlib.sha256()
-    with ThreadPoolExecutor(decode.cores()) as pool:  # hashing leaves the interpreter to others
-        for name, each in zip(names, pool.map(digest, names), strict=True):
-            total.update(f"{name}\0{each}\n".encode())
+    with ThreadPoolExecutor(cores()) as pool:  # hashing leaves the interpreter to others
+        for at, each in zip(places, pool.map(digest, places), strict=True):
+            total.update(f"{at.split}/{at.label}/{at.file}\0{each}\n".encode())
     return f"sha256:{total.hexdigest()}"

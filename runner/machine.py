@@ -1,15 +1,33 @@
-"""What a summary says of where it was made."""
+"""The machine: what it has, and what a summary says of it."""
 
+import contextlib
+import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, or of this container."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no such file, or «max»
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
+
+
+def environment(device: "torch.device") -> dict[str, Any]:
     """Versions, machine, and this project's commit where it is a git checkout."""
+    import torch
+
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
