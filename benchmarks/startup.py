@@ -1,7 +1,7 @@
 """A small run, start to end, against the bare loop: `python -m benchmarks.startup [--rounds 7] [--json FILE]`.
 
-Both are whole processes that train ResNet-20 on 256 images of 32x32 for 2 epochs (4 steps) and evaluate 128 images after
-each. They alternate, and what counts is the median of the rounds' ratios. Also: what `train --help` costs beside
+Both are whole processes that train ResNet-20 on 256 images of 32x32 for 2 epochs (4 steps) and evaluate 128 images
+after each. They alternate, and what counts is the median of the rounds' ratios. Also: what `train --help` costs beside
 `import torch`.
 """
 
@@ -58,10 +58,8 @@ def main() -> None:
             ),
         }
     for name, rows in results.items():
-        median = statistics.median(row["ratio"] for row in rows)
-        print(
-            f"{name}: {median:.3f} (median of {len(rows)}; {min(r['ratio'] for r in rows)} to {max(r['ratio'] for r in rows)})"
-        )
+        every = [row["ratio"] for row in rows]
+        print(f"{name}: {statistics.median(every):.3f} (median of {len(every)}; {min(every)} to {max(every)})")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

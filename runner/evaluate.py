@@ -1,6 +1,6 @@
 """Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from runner.run import Run
 
+FIGURES = ("val_loss", "val_error", "test_loss", "test_error")
 BATCH = 1000  # images; the figures do not depend on it beyond rounding
 
 
@@ -32,15 +33,26 @@ def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
     return torch.stack((loss, (outputs.argmax(1) != labels).sum())).double()
 
 
-def results(run: Run) -> list[dict[str, Any]]:
-    """One row for every variant x inference: its test figures, and validation figures where there is such a split."""
+def results(run: Run, last: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for every variant x inference: its test figures, and validation figures where there is such a split.
+
+    `last` is the last epoch's row: it has the figures of the model as it stands, by the first inference.
+    """
     rows = []
+    first = next(iter(run.inference))
     for variant, models in run.variants.items():
         for name, inference in run.inference.items():
-            module = inference(models)
-            row: dict[str, Any] = {"variant": variant, "inference": name}
-            for part, split in (("val", run.splits.validation), ("test", run.splits.test)):
-                if split is not None:
-                    row[f"{part}_loss"], row[f"{part}_error"] = evaluate(run, module, split)
-            rows.append(row)
+            known = models == [run.model] and name == first
+            figures = last if known else figures_of(run, inference(models))
+            shown = {k: figures[k] for k in FIGURES if figures[k] is not None}
+            rows.append({"variant": variant, "inference": name, **shown})
     return rows
+
+
+def figures_of(run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None) -> dict[str, float | None]:
+    """A Module's figures on validation (None without one) and test: losses, and errors in percent."""
+    figures: dict[str, float | None] = {}
+    for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
+        loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)
+        figures |= {f"{name}_loss": loss, f"{name}_error": error}
+    return figures

@@ -172,7 +172,8 @@ class _Job:
         for hook in run.hook.values():
             if hasattr(hook, "finish"):
                 hook.finish(run)
-        summary = summarise(run, results(run), record.read(self.metrics.path))
+        rows = record.read(self.metrics.path)
+        summary = summarise(run, results(run, rows[-1]), rows)
         record.write_summary(self.folder.summary, {**self._names("complete"), **summary})
         return {**self._names("complete"), **summary}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.evaluate import evaluate
+from runner.evaluate import figures_of
 from runner.run import Run
 
 Edge = Callable[[], None]
@@ -26,7 +26,8 @@ def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
         if run.compute.device.type == "cuda":
             torch.cuda.synchronize()
         speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
-        row = {**_row(run), **evaluate_epoch(run, edge), "images_per_second": speed}
+        module = next(iter(run.inference.values()))([run.model])  # the first of them, each epoch
+        row = {**_row(run), **figures_of(run, module, edge), "images_per_second": speed}
         run.diverged = _diverged(run, row)
         for hook in _having(run.hook, "on_epoch"):
             hook.on_epoch(run, row)
@@ -44,7 +45,10 @@ def train_epoch(run: Run, edge: Edge) -> None:
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
     # Each trick's choices for the whole epoch, one table of which a step reads its rows (docs/design.md, «Randomness»).
     tables = {
-        name: _each(lambda t: t.to(device), trick.sample(n, randomness.generator(run.seed, "augment", name, epoch)))
+        name: _each(
+            lambda t: t.to(device, non_blocking=True),
+            trick.sample(n, randomness.generator(run.seed, "augment", name, epoch)),
+        )
         for name, trick in run.augment.items()
     }
     batches = list(run.knobs.batches(epoch, run.clock.position))
@@ -116,16 +120,6 @@ def _count(sums: Tensor, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
     still_finite = torch.isfinite(sums[0] + loss)
     images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
     sums += torch.stack((loss * len(targets), wrong, images, still_finite, steps)).double()
-
-
-def evaluate_epoch(run: Run, edge: Edge) -> dict[str, float | None]:
-    """The model as it stands, on validation and test, with the first of the inferences."""
-    module = next(iter(run.inference.values()))([run.model])
-    row: dict[str, float | None] = {}
-    for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
-        loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)
-        row |= {f"{name}_loss": loss, f"{name}_error": error}
-    return row
 
 
 def _diverged(run: Run, row: dict[str, Any]) -> int | None:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from runner import randomness
-from runner.evaluate import evaluate, results
+from runner.evaluate import FIGURES, evaluate, results
 from runner.train import train
 
 ROW = [
@@ -231,10 +231,12 @@ def test_evaluation_is_the_mean_over_the_split(make_run):
 
 def test_results_are_every_variant_by_every_inference(make_run):
     run = make_run("hook=[ema]", "inference=[plain,flip]", "data.validation=20")
-    rows_of(run)
+    last = rows_of(run)[-1]
     for hook in run.hook.values():
         hook.finish(run)
-    rows = results(run)
+    rows = results(run, last)
+    assert rows[0] == {"variant": "final", "inference": "plain", **{k: last[k] for k in FIGURES}}
+    assert rows[0]["test_loss"] == evaluate(run, run.model, run.splits.test)[0]
     assert [(r["variant"], r["inference"]) for r in rows] == [
         ("final", "plain"), ("final", "flip"), ("ema", "plain"), ("ema", "flip")
     ]  # fmt: skip
