@@ -21,6 +21,9 @@ RUN = (
 )  # fmt: skip
 
 
+UPDATES = 200  # 4 epochs of 50
+
+
 def start(folder, every=3):
     command = [sys.executable, "-m", "runner", "train", *RUN, f"checkpoint.every={every}", f"output.root={folder}"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -58,40 +61,39 @@ def digest(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run that nobody stops, and how long its steps take."""
+    """The digest of a run that nobody stops."""
     folder = tmp_path_factory.mktemp("whole")
+    output, _ = (process := start(folder)).communicate(timeout=120)
+    assert process.returncode == 0, output
+    return digest(folder)
+
+
+def kill_at(folder, update, delay):
+    """Start or go on, kill -9 some time after this update was saved; the newest checkpoint's clock, None if it ended."""
     process = start(folder)
-    begun = None
-    while process.poll() is None:
-        if begun is None and newest_state(folder):
-            begun = time.monotonic()
-        time.sleep(0.005)
-    assert process.returncode == 0, process.stdout.read()
-    return digest(folder), time.monotonic() - begun
+    while process.poll() is None and ((clock := newest_state(folder)) is None or clock["updates"] < update):
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.kill()
+    process.wait()
+    return newest_state(folder) if process.returncode == -signal.SIGKILL else None
 
 
 @pytest.mark.parametrize("trial", range(10))
 def test_kill_9_at_a_random_moment_and_resume(tmp_path, whole, trial):
-    expected, length = whole
     chance = random.Random(trial)
     kills = []
-    while len(kills) < (2 if trial < 3 else 1):
-        process = start(tmp_path)
-        while process.poll() is None and newest_state(tmp_path) is None:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.7 * length))
-        process.kill()
-        process.wait()
-        kills.append(newest_state(tmp_path))
-        if process.returncode == 0:
-            break
-    print(f"trial {trial}: killed with checkpoints at {kills}")
+    for _ in range(2 if trial < 3 else 1):  # some die twice, perhaps in one epoch
+        begin = kills[-1]["updates"] if kills else 0
+        clock = kill_at(tmp_path, chance.randint(begin, UPDATES - 30), chance.uniform(0, 0.03))
+        assert clock is not None, "it ended before it was killed"
+        kills.append(clock)
+    print(f"trial {trial}: killed after {[(c['epoch'], c['position']) for c in kills]} was saved")
     final = start(tmp_path)
     output, _ = final.communicate(timeout=120)
     assert final.returncode == 0, output
-    assert digest(tmp_path) == expected
-    attempts = json.loads((run_dir(tmp_path) / "run.json").read_text())["attempt"]
-    assert attempts >= 2
+    assert digest(tmp_path) == whole
+    assert json.loads((run_dir(tmp_path) / "run.json").read_text())["attempt"] == len(kills) + 1
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -110,4 +112,4 @@ def test_a_signal_saves_and_exits_75(tmp_path, whole, name):
     final = start(tmp_path)
     output, _ = final.communicate(timeout=120)
     assert final.returncode == 0 and "continuing" in output
-    assert digest(tmp_path) == whole[0]
+    assert digest(tmp_path) == whole
