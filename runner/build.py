@@ -18,6 +18,7 @@ from torch import nn
 
 from runner import randomness
 from runner.compute import Compute
+from runner.count import Count, count
 from runner.data.split import Splits
 from runner.errors import BadInput, nearest, suggest
 from runner.knobs import Knobs
@@ -113,6 +114,9 @@ def _call(where: str, made: Any, arguments: Mapping[str, Any]) -> Any:
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
     """A run at its beginning, on its device. BadInput for whatever in the config cannot be."""
     model = build_model(config, splits.train.shape[0], len(splits.classes))
+    cost = _cost(model, splits.train.shape)
+    augment = _several("augment", config.augment)
+    _rehearse(augment, splits)
     model.to(compute.device, memory_format=compute.memory_format)
     optimizer = _optimizer(config, model)
     return Run(
@@ -121,9 +125,10 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
         splits=splits,
         compute=compute,
         model=model,
+        cost=cost,
         knobs=_knobs(config, optimizer, splits.train.n),
         optimizer=optimizer,
-        augment=_several("augment", config.augment),
+        augment=augment,
         loss=make("loss", config.loss),
         penalty=_several("penalty", config.penalty),
         gradient=_several("gradient", config.gradient),
@@ -148,6 +153,23 @@ def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         _call(f"init.{name}", init, {"model": model})
     return model
+
+
+def _cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
+    """What the network costs on these images; and so, before anything is written, whether it can take them at all."""
+    try:
+        return count(model, shape)
+    except RuntimeError as error:
+        size = "x".join(map(str, shape))
+        raise BadInput(f"model: the network cannot take {size} images ({error})") from None
+
+
+def _rehearse(augment: Mapping[str, Any], splits: Splits) -> None:
+    """Apply the augmentations to two blank images: what they cannot do with images of this size shows now."""
+    images, targets = torch.zeros(2, *splits.train.shape), torch.eye(len(splits.classes))[[0, -1]]
+    for name, trick in augment.items():
+        drawn = trick.sample(2, torch.Generator())
+        images, targets = _call(f"augment.{name}", trick, {"images": images, "targets": targets, "drawn": drawn})
 
 
 def _several(place: str, options: tuple[Option, ...]) -> dict[str, Any]:
@@ -186,8 +208,9 @@ def _knobs(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
         for knob, option in config.schedule.items()
     }
     for knob in schedules:
-        if knob not in base:
-            raise BadInput(f"schedule.{knob}: the optimizer {config.optimizer.name} has no {knob}")
+        if not base.get(knob):
+            has = f"{knob} 0" if knob in base else f"no {knob}"
+            raise BadInput(f"schedule.{knob}: the optimizer {config.optimizer.name} has {has}, so nothing would change")
     assert set(base) <= set(KNOBS)
     knobs = Knobs(base, schedules, n, drop_last=config.data.last_batch == "drop")
     largest = knobs.largest_batch(config.epochs)

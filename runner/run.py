@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.compute import Compute
+from runner.count import Count
 from runner.knobs import Knobs
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Run:
     splits: "Splits"
     compute: Compute
     model: nn.Module
+    cost: Count
     knobs: Knobs
     optimizer: torch.optim.Optimizer
     augment: Mapping[str, Any]

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.count import count
 from runner.machine import environment
 from runner.run import Run
 
@@ -20,7 +19,6 @@ def summarise(run: Run, results: Sequence[Mapping[str, Any]], rows: Sequence[Map
     """
     final = dict(results[0]) if results else {}
     final |= {key: rows[-1][key] for key in ("train_loss", "train_error") if rows}
-    counted = count(run.model, run.splits.train.shape)
     validation = run.splits.validation
     return {
         **final,
@@ -30,8 +28,8 @@ def summarise(run: Run, results: Sequence[Mapping[str, Any]], rows: Sequence[Map
         "epochs": run.clock.epoch,
         "updates": run.clock.updates,
         "samples": run.clock.samples,
-        "params": counted.params,
-        "madds": counted.madds,
+        "params": run.cost.params,
+        "madds": run.cost.madds,
         "data": {
             "title": run.splits.title,
             "fingerprint": run.splits.fingerprint,
