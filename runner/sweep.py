@@ -66,17 +66,26 @@ def _validate(points: list[list[str]], configs: list[schema.Config]) -> list[run
 
 
 def _run(point: list[str], expect: str | None) -> int:
-    """One point in a process of its own; its exit code, negative where a signal ended it."""
+    """One point in a process of its own; its exit code, negative where a signal ended it.
+
+    A signal to this process is handed on, and stops the multirun when the run has ended, however it did.
+    """
     command = [sys.executable, "-m", "runner", "train", *point, *(["--expect", expect] if expect else [])]
-    child = subprocess.Popen(command)
-    forward = {
-        s: signal.signal(s, lambda number, _: child.send_signal(number)) for s in (signal.SIGTERM, signal.SIGINT)
-    }
+    # In a group of its own, or a terminal's Ctrl-C would reach it twice, and the second one asks for no patience.
+    child = subprocess.Popen(command, process_group=0)
+    caught = []
+
+    def hand_on(number: int, _: object) -> None:
+        caught.append(number)
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
-        return child.wait()
+        code = child.wait()
     finally:
-        for number, before in forward.items():
-            signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return Interrupted.exit_code if caught else code
 
 
 def _record_death(config: schema.Config, identity: rundir.Identity, code: int) -> None:

@@ -39,7 +39,10 @@ def test_every_file_defines_one_public_thing():
         (["augment=[crop]", "augment.crop.pad=1.5"], "augment.crop.pad: expected a whole number, got 1.5"),
         (["model.depth=21"], "model: depth "),
         (["augment=[crop]", "augment.crop.pad=8"], "augment.crop: pad must be less than the images' 8 pixels, got 8"),
-        (["schedule.weight_decay=step", "optimizer.weight_decay=0"], "schedule.weight_decay: the optimizer sgd has weight_decay 0"),
+        (
+            ["schedule.weight_decay=step", "optimizer.weight_decay=0"],
+            "schedule.weight_decay: the optimizer sgd has weight_decay 0",
+        ),
         (["model.shortcut=C"], "model.shortcut: expected A or B, got 'C'"),
         (["schedule.lr=step", "schedule.lr.at=3"], "schedule.lr.at: expected a list, each a number, got 3"),
         (["batch_size=2000"], "batch_size: 2000 is more than the "),
