@@ -129,7 +129,7 @@ class ResNet(nn.Module):
     stem: cifar is a 3x3 convolution; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2.
     conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
 
-    `stride` is the total downsampling before the global pooling.
+    `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
 
     def __init__(
@@ -151,9 +151,9 @@ class ResNet(nn.Module):
             raise ValueError(f"width must be at least 1, got {width}")
         seams = _Seams(conv or nn.Conv2d, norm or nn.BatchNorm2d, residual or _own_residual)
         n = _depth_to_blocks(depth)
-        self.stem, self.stride = _stem(stem, in_channels, width, seams)
+        self.stem, self.stem_stride = _stem(stem, in_channels, width, seams)
         stages = [_Stage(width, n, 1), _Stage(2 * width, n, 2), _Stage(4 * width, n, 2)]
-        self.stride *= math.prod(stage.stride for stage in stages)
+        self.stride = self.stem_stride * math.prod(stage.stride for stage in stages)
         self.blocks = _blocks(width, stages, shortcut, seams)
         self.head = (head or nn.Linear)(stages[-1].channels, num_classes)
 

@@ -6,6 +6,7 @@ Hydra's compose API merges configs/; this module turns its grammar into what peo
 
 import difflib
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,7 +43,10 @@ SYNONYMS = {
 @cache
 def options(group: str) -> tuple[str, ...]:
     """The names that can be chosen in a config group."""
-    return tuple(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+    names = (path.stem for path in (CONFIGS / group).glob("*.yaml"))
+    return tuple(
+        sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    )
 
 
 def compose(overrides: Sequence[str] = ()) -> schema.Config:

@@ -36,10 +36,13 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
     from runner import schema
     from runner.build import build_model
     from runner.compose import merge
+    from runner.errors import BadInput
 
     merged = merge(overrides)
-    paper = merged["model"].get("paper") or {}
     config = schema.read(merged)
+    paper = merged["model"].get("paper") or {}
+    if not {"input", "classes"} <= set(paper):
+        raise BadInput(f"model: configs/model/ says no `paper: {{input: [3, 32, 32], classes: 10}}` for {config.label}")
     channels, height, width = paper["input"]
     with torch.device("meta"):
         model = build_model(config, channels, paper["classes"])

@@ -182,14 +182,14 @@ def test_completion(tricktable, tmp_path):
     assert "augment=\\[crop,mixup" in {c.strip() for c in completions("tricktable train augment=[crop,mi")}  # quoted
 
 
-def test_an_imagenet_stem_on_small_images_is_a_warning(tricktable):
-    done = (
-        tricktable("train", *TINY, "epochs=1", "model.stem=imagenet")
-        if False
-        else tricktable("train", *[t for t in TINY if t != "epochs=3"], "epochs=1", "model.stem=imagenet")
-    )
+@pytest.mark.parametrize(
+    ("size", "stem", "warns"), [(32, "imagenet", True), (32, "cifar", False), (64, "imagenet", False)]
+)
+def test_an_imagenet_stem_on_small_images_is_a_warning(tricktable, size, stem, warns):
+    images = ["data=synthetic", f"data.size={size}", "data.n_train=32", "data.n_test=10"]
+    done = tricktable("train", *images, "model=resnet8", f"model.stem={stem}", "epochs=1", "batch_size=16")
     assert done.returncode == 0, done.stderr
-    assert "warning: " in done.stderr and "model.stem" in done.stderr
+    assert ("warning: the stem divides 32x32 images by 4" in done.stderr) == warns
 
 
 def test_a_closed_pipe_is_not_a_traceback(tmp_path):

@@ -266,3 +266,76 @@ def test_channels_last_is_only_a_layout(make_run):
     losses = [rows_of(run)[0]["train_loss"] for run in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert runs[0].model.state_dict().keys() == runs[1].model.state_dict().keys()
+
+
+def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
+    """norm, residual and head by their inhabitants; conv, which has none yet, by one that the test puts there."""
+    from runner import build
+    from runner.schema import Option
+
+    made = []
+
+    class Doubled(nn.Conv2d):
+        def __init__(self, *sizes, scale: float = 2.0, **options):
+            super().__init__(*sizes, **options)
+            self.scale = scale
+            made.append(self)
+
+        def forward(self, x):
+            return self.scale * super().forward(x)
+
+    target, compose = build.target, build_config
+    monkeypatch.setattr(
+        build, "target", lambda folder, name: Doubled if folder == "tricks/conv" else target(folder, name)
+    )
+    config = compose("norm=batch", "residual=sum", "head=linear", "norm.eps=0.25", "head.bias=false")
+    config = type(config)(**{**vars(config), "conv": Option("doubled", {"scale": 3.0})})
+    model = build.build_model(config, 1, 10)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert (
+        convolutions
+        and all(isinstance(m, Doubled) and m.scale == 3.0 for m in convolutions)
+        and len(made) == len(convolutions)
+    )
+    assert {m.eps for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {0.25}
+    assert model.head.bias is None
+    assert sum(type(m).__name__ == "Sum" for m in model.modules()) == 3
+
+
+def build_config(*overrides):
+    from runner.compose import compose
+
+    return compose(["model=resnet8", *overrides])
+
+
+def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monkeypatch):
+    """Files that are decoded while training, cropped at random: the same draw signature, the same promises."""
+    from PIL import Image
+
+    monkeypatch.setenv("TRICKTABLE_CACHE", str(tmp_path / "cache"))
+    rng = torch.Generator().manual_seed(0)
+    for split, n in (("train", 8), ("val", 3)):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "images" / split / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = torch.randint(0, 256, (20, 24, 3), generator=rng, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(folder / f"{i}.png")
+    overrides = [
+        "data=image_folder", f"data.path={tmp_path / 'images'}", "data.stream=true", "data.size=16", "data.subset=null",
+        "batch_size=5", "epochs=2", "augment=[flip]",
+    ]  # fmt: skip
+    whole, first, second = (make_run(*overrides) for _ in range(3))
+    assert type(whole.splits.train).__name__ == "Stream" and whole.splits.train.shape == (3, 16, 16)
+    expected = rows_of(whole)
+
+    def edge():
+        if first.clock.updates == 6:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(train(first, edge))
+    second.load(*first.state())
+    rows = rows_of(second)
+    assert rows[-1]["test_loss"] == expected[-1]["test_loss"]
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
