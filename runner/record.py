@@ -10,18 +10,6 @@ from typing import Any
 
 from runner import disk
 from runner.errors import StorageProblem
-from runner.progress import Reporter
-
-__all__ = [
-    "Metrics",
-    "Reporter",
-    "read",
-    "read_config",
-    "read_summary",
-    "write_config",
-    "write_summary",
-    "write_text",
-]
 
 SUMMARY_LIMIT = 64 << 20  # bytes
 CONFIG_LIMIT = 1 << 20  # bytes

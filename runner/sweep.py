@@ -91,7 +91,7 @@ def _run(point: list[str], expect: str | None) -> int:
 def _record_death(config: schema.Config, identity: rundir.Identity, code: int) -> None:
     """A process that was killed could not say so itself."""
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
-    if folder.state == "running":
+    if folder.crashed:
         reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         with folder.open():
             folder.set_state("failed", reason=reason)
