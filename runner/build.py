@@ -148,7 +148,11 @@ def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module
             raise BadInput(f"{place}: the network {config.model.name} has no such seam")
     given: dict[str, Any] = {place: chosen.get(place) for place in seams}
     randomness.rekey(torch.device("cpu"), config.seed, "init")
-    model: nn.Module = make("model", config.model, in_channels=in_channels, num_classes=num_classes, **given)
+    try:
+        model: nn.Module = make("model", config.model, in_channels=in_channels, num_classes=num_classes, **given)
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
     for name, init in _several("init", config.init).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         _call(f"init.{name}", init, {"model": model})

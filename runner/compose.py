@@ -61,7 +61,7 @@ def merge(overrides: Sequence[str] = ()) -> dict[str, Any]:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
             tree = hydra_compose("train", overrides=groups, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(_one_line(error)) from None
+        raise BadInput(_explained(error)) from None
     choices = tree.hydra.runtime.choices
     OmegaConf.set_readonly(tree, False)
     OmegaConf.set_struct(tree, False)
@@ -71,10 +71,7 @@ def merge(overrides: Sequence[str] = ()) -> dict[str, Any]:
             tree[name] = {} if place.many else None
     for override in values:
         _apply(tree, override)
-    try:
-        plain = OmegaConf.to_container(tree, resolve=True)
-    except OmegaConfBaseException as error:
-        raise BadInput(_one_line(error)) from None
+    plain = OmegaConf.to_container(tree, resolve=False)
     assert isinstance(plain, dict)
     return {**plain, "label": _label(choices, plain)}
 
@@ -95,6 +92,13 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
     return [list(point) for point in itertools.product(*lists)]
 
 
+def _explained(error: Exception) -> str:
+    """What Hydra cannot merge, in our words where we know how it comes about."""
+    for mount in re.findall(r"'schedule@(schedule\.[\w.]+)\.then'", str(error)):
+        return f"{mount}.then: what stands at {mount} is followed by nothing; see `tricktable list schedule`"
+    return _one_line(error)
+
+
 def _one_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
@@ -103,7 +107,7 @@ def _parse(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
     parser = OverridesParser.create()
     parsed: dict[str, Override] = {}
     for text in overrides:
-        if "=" not in text:
+        if "=" not in text.lstrip("="):
             raise BadInput(f"{text}: expected key=value, such as optimizer.lr=0.1")
         try:
             override = parser.parse_override(text)
@@ -114,6 +118,8 @@ def _parse(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
             raise BadInput(f"{text}: keys are neither added nor removed here; write {key.lstrip('+~')}=... (or =null)")
         if override.key_or_group.split(".")[0].split("/")[0] == "hydra":
             raise BadInput(f"{text}: hydra's own keys are not used here; see output.root for where runs are written")
+        if "${" in text:
+            raise BadInput(f"{text}: nothing is interpolated here; write the value")
         if override.is_sweep_override() and not sweep:
             raise BadInput(f"{text}: several values: add -m to run each, or write a list as [..]")
         if key in parsed:

@@ -189,6 +189,8 @@ def check(config: Config) -> None:
     if config.compute.device == "cpu" and config.compute.precision == "tf32":
         raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
     parse_every(config.checkpoint.every)
+    if not config.output.root:
+        raise BadInput("output.root: expected a folder, got nothing")
     if not config.inference:
         raise BadInput("inference: expected at least one")
 

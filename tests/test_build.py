@@ -38,6 +38,7 @@ def test_every_file_defines_one_public_thing():
         (["augment=[mixup]", "augment.mixup.alpha=-1"], "augment.mixup: alpha "),
         (["augment=[crop]", "augment.crop.pad=1.5"], "augment.crop.pad: expected a whole number, got 1.5"),
         (["model.depth=21"], "model: depth "),
+        (["model.width=99999999"], "model: the network resnet cannot be made with these sizes ("),
         (["augment=[crop]", "augment.crop.pad=8"], "augment.crop: pad must be less than the images' 8 pixels, got 8"),
         (
             ["schedule.weight_decay=step", "optimizer.weight_decay=0"],

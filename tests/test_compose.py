@@ -98,6 +98,10 @@ def test_labels_say_what_differs():
         ("model={_target_: os.system}", "model: "),
         ("data.path=${oc.decode:x", "not in Hydra's override grammar"),
         ("schedule=step", "write schedule.<knob>"),
+        ("schedule.lr.then=step", "schedule.lr.then: what stands at schedule.lr is followed by nothing"),
+        ("schedule.lr=[step,warmup]", "schedule.lr.then: what stands at schedule.lr is followed by nothing"),
+        ("study=${oc.env:HOME}", "nothing is interpolated here"),
+        ("output.root=", "output.root: expected a folder"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_the_nearest_match(typed, said):
@@ -138,3 +142,27 @@ def test_every_expanded_point_composes():
 def test_knobs_are_the_ones_in_train_yaml():
     for knob in KNOBS:
         compose([f"schedule.{knob}=constant"])
+
+
+def test_whatever_is_typed_is_a_config_or_one_line():
+    """300 misspelt command lines: letters lost, doubled, swapped, or replaced by the grammar's own characters."""
+    import random
+
+    chance = random.Random(0)
+    good = [
+        "augment=[crop,flip]", "augment.crop.pad=2", "schedule.lr=[warmup,step]", "schedule.lr.then.at=[1,2]", "norm=null",
+        "model=resnet56", "data.path='x y'", "seed=3", "optimizer.lr=1e-3", "init=[]", "compute=cpu", "study=a-b_c",
+    ]  # fmt: skip
+    refused = 0
+    for _ in range(300):
+        text = list(chance.choice(good))
+        for _ in range(chance.randint(1, 3)):
+            i = chance.randrange(len(text))
+            text[i] = chance.choice(["", text[i] * 2, chance.choice("=[]{},.:+~@$'\\\"()!/ é\n\0"), text[i - 1]])
+            text = text if any(text) else ["="]
+        try:
+            compose(["".join(text)])
+        except BadInput as error:
+            refused += 1
+            assert len(str(error)) < 1000
+    assert refused > 150
