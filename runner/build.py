@@ -53,7 +53,7 @@ def target(folder: str, name: str) -> Any:
 
 def files(config: Config) -> dict[str, str]:
     """The model's and the tricks' files that a config uses, each with its SHA-256."""
-    paths = [file_of("models", config.model.name)]
+    paths = [file_of("models", config.model.name), *(ROOT / "models").glob("_[!_]*.py")]
     paths += [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
     return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
 

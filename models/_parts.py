@@ -1,0 +1,148 @@
+"""What the families share: seams, stems, shortcuts, residual blocks. A model imports this file and torch only.
+
+Shapes: B images, C channels, H W pixels, K classes. Sources: He et al. 2016a (arXiv:1512.03385), 2016b
+(arXiv:1603.05027), 2019 (arXiv:1812.01187).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Factory = Callable[..., nn.Module]
+
+
+@dataclass(frozen=True)
+class Seams:
+    """The parts that can be exchanged: what makes a convolution, a normalisation, a residual term, a classifier."""
+
+    conv: Factory = nn.Conv2d
+    norm: Factory = nn.BatchNorm2d
+    residual: Factory | None = None
+    head: Factory = nn.Linear
+
+    def convolve(
+        self, channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, bias: bool = False
+    ) -> nn.Module:
+        """A convolution that keeps the size, up to its stride. A bias would be the normalisation's shift again."""
+        padding = kernel_size // 2
+        return self.conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
+
+    def term(self, index: int, total: int, branches: int) -> nn.Module:
+        """What turns the branches of block `index` of `total` into one term; by itself, their sum."""
+        return Sum() if self.residual is None else self.residual(index, total, branches)
+
+
+def seams(
+    conv: Factory | None = None,
+    norm: Factory | None = None,
+    residual: Factory | None = None,
+    head: Factory | None = None,
+) -> Seams:
+    """The seams that a config fills; None is the paper's own choice."""
+    return Seams(conv or nn.Conv2d, norm or nn.BatchNorm2d, residual, head or nn.Linear)
+
+
+class Sum(nn.Module):
+    """The sum of the branches; of one branch, the branch itself."""
+
+    def forward(self, *branches: Tensor) -> Tensor:
+        """Tensors of one shape -> one of that shape."""
+        total = branches[0]
+        for branch in branches[1:]:
+            total = total + branch
+        return total
+
+
+def stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Sequential, int]:
+    """What stands before the blocks, ending in ReLU (or its pooling), and its stride.
+
+    cifar: 3x3. imagenet: 7x7 with stride 2, then 3x3 max-pooling with stride 2. imagenet_deep: the same with three 3x3
+    convolutions of width/2, width/2 and width (He et al. 2019, ResNet-C). imagenet64, for ImageNet at 64 pixels: 3x3,
+    then the pooling.
+    """
+    convolutions = {
+        "cifar": [(3, 1, width)],
+        "imagenet": [(7, 2, width)],
+        "imagenet_deep": [(3, 2, width // 2), (3, 1, width // 2), (3, 1, width)],
+        "imagenet64": [(3, 1, width)],
+    }[kind]
+    layers: list[nn.Module] = []
+    channels, total = in_channels, 1
+    for kernel_size, stride, out_channels in convolutions:
+        layers += [parts.convolve(channels, out_channels, kernel_size, stride), parts.norm(out_channels), nn.ReLU()]
+        channels, total = out_channels, total * stride
+    if kind == "cifar":
+        return nn.Sequential(*layers), total
+    return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1)), 2 * total
+
+
+class ZeroPad(nn.Module):
+    """A shortcut without parameters (option A): every stride-th pixel, and zeros for the channels that x lacks."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.missing, self.stride = out_channels - channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C' H/stride W/stride."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+
+
+def shortcut(option: str, channels: int, out_channels: int, stride: int, parts: Seams) -> nn.Module:
+    """Around a block: the identity where nothing changes, else by option.
+
+    A: zero-padded channels. B: 1x1 convolution and normalisation. D: average pooling carries the stride, then as B
+    (He et al. 2019, ResNet-D).
+    """
+    if channels == out_channels and stride == 1:
+        return nn.Identity()
+    if option == "A":
+        return ZeroPad(channels, out_channels, stride)
+    if option == "D" and stride > 1:
+        pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
+        return nn.Sequential(pool, parts.convolve(channels, out_channels, 1), parts.norm(out_channels))
+    return nn.Sequential(parts.convolve(channels, out_channels, 1, stride), parts.norm(out_channels))
+
+
+class Block(nn.Module):
+    """after(shortcut(x) + residual(branches of x)), where `after` is ReLU, or nothing (erase_relu, PyramidNet)."""
+
+    def __init__(
+        self, branches: Sequence[nn.Sequential], around: nn.Module, residual: nn.Module, after: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.shortcut = around
+        self.residual = residual
+        self.after = nn.Identity() if after is None else after
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C' H' W'."""
+        return self.after(self.shortcut(x) + self.residual(*[branch(x) for branch in self.branches]))
+
+
+class PreActivationBlock(nn.Module):
+    """shortcut + residual(branches of relu(norm(x))); where the shape changes, the shortcut sees relu(norm(x)) too."""
+
+    def __init__(
+        self, before: nn.Module, branches: Sequence[nn.Sequential], around: nn.Module | None, residual: nn.Module
+    ) -> None:
+        super().__init__()
+        self.before = before
+        self.branches = nn.ModuleList(branches)
+        self.shortcut = around  # None: the identity of x itself
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C' H' W'."""
+        y = self.before(x)
+        around = x if self.shortcut is None else self.shortcut(y)
+        return around + self.residual(*[branch(y) for branch in self.branches])
+
+
+def pooled(x: Tensor) -> Tensor:
+    """The mean over pixels: B C H W -> B C."""
+    return torch.mean(x, (2, 3))
