@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint docs format clean
 
 setup: $(READY)
 
@@ -25,6 +25,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/tricktable count --all --markdown > docs/models.md
 
 format: setup
 	$(BIN)/ruff format .

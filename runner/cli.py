@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     count = _command(commands, "count", _count, "parameters, multiply-adds and FLOPs of a network")
     count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")
     count.add_argument("--json", action="store_true", help="for programs")
+    count.add_argument("--markdown", action="store_true", help="for documents")
     return parser
 
 
@@ -149,5 +150,7 @@ def _count(arguments: argparse.Namespace) -> int:
     from runner import count
 
     rows = count.all_networks(arguments.overrides) if arguments.all else [count.network(arguments.overrides)]
-    print(json.dumps(rows, indent=2) if arguments.json else count.text(rows))
+    print(
+        json.dumps(rows, indent=2) if arguments.json else (count.markdown if arguments.markdown else count.text)(rows)
+    )
     return 0
