@@ -4,8 +4,9 @@ Shapes: B images, C channels, H W pixels, K classes. Sources: He et al. 2016a (a
 (arXiv:1603.05027), 2019 (arXiv:1812.01187).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,14 @@ def stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Sequ
     return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1)), 2 * total
 
 
+class Concat(nn.ModuleList):
+    """The channels of all branches of one input, one after another."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C' H' W'."""
+        return torch.cat([branch(x) for branch in self], 1)
+
+
 class ZeroPad(nn.Module):
     """A shortcut without parameters (option A): every stride-th pixel, and zeros for the channels that x lacks."""
 
@@ -105,6 +114,72 @@ def shortcut(option: str, channels: int, out_channels: int, stride: int, parts: 
         pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
         return nn.Sequential(pool, parts.convolve(channels, out_channels, 1), parts.norm(out_channels))
     return nn.Sequential(parts.convolve(channels, out_channels, 1, stride), parts.norm(out_channels))
+
+
+class Stage(NamedTuple):
+    """Blocks of one width; the first of them takes the stride."""
+
+    width: int
+    blocks: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a block stands: number `index` of `total` in forward order, `channels` into it, its stage's `width`."""
+
+    index: int
+    total: int
+    channels: int
+    width: int
+    stride: int
+
+
+def sites(channels: int, stages: Sequence[Stage], expansion: int = 1) -> Iterator[Site]:
+    """The blocks of all stages in forward order; a block puts out expansion * width channels."""
+    total = sum(stage.blocks for stage in stages)
+    index = 0
+    for stage in stages:
+        for i in range(stage.blocks):
+            index += 1
+            yield Site(index, total, channels, stage.width, 1 if i else stage.stride)
+            channels = expansion * stage.width
+
+
+def doubling(width: int, blocks: Sequence[int]) -> list[Stage]:
+    """Stages of width, 2 width, 4 width ..., all but the first with stride 2."""
+    return [Stage(width * 2**i, n, 2 if i else 1) for i, n in enumerate(blocks)]
+
+
+def stage_blocks(depth: int, blocks: list[int] | None, layers: int) -> list[int]:
+    """The blocks of each stage: those given, else in three stages as many as the depth says.
+
+    `layers` are a block's layers with weights; two more stand before and behind. ValueError names what does not fit.
+    """
+    if blocks is None:
+        step = 3 * layers
+        if depth < step + 2 or (depth - 2) % step:
+            some = ", ".join(str(step * n + 2) for n in range(1, 5))
+            raise ValueError(f"depth must be {step}n + 2 with n >= 1 ({some}, ...), got {depth}")
+        return [(depth - 2) // step] * 3
+    if not blocks or min(blocks) < 1:
+        raise ValueError(f"blocks must be one number of at least 1 for each stage, got {blocks}")
+    if depth != layers * sum(blocks) + 2:
+        raise ValueError(f"depth must be {layers * sum(blocks) + 2}, the layers of blocks={blocks}, got {depth}")
+    return blocks
+
+
+class SqueezeExcite(nn.Module):
+    """x_c * s_c, s = sigmoid(W2 relu(W1 z)), z the mean over pixels (Hu et al. 2018, arXiv:1709.01507, eq. 2 to 4)."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = channels // reduction
+        self.gate = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C H W."""
+        return x * self.gate(pooled(x))[:, :, None, None]
 
 
 class Block(nn.Module):

@@ -1,132 +1,104 @@
-"""Residual networks for small images.
+"""Residual networks.
 
-He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385, section 4.2: a 3x3 convolution, three
-stages of n blocks with widths 16, 32 and 64, global average pooling and a linear classifier: 6n + 2 layers.
+He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385: a stem, stages of blocks whose width
+doubles where the size halves, global average pooling and a linear classifier.
 
     x_{l+1} = relu(shortcut(x_l) + F(x_l))
+
+For CIFAR (section 4.2): three stages of n blocks of widths 16, 32 and 64, 6n + 2 layers. For ImageNet (table 1): four
+stages of widths 64 to 512. The tweaks B, C and D: He et al. 2019, arXiv:1812.01187, section 4. Squeeze-and-excitation:
+Hu et al. 2018, arXiv:1709.01507. No ReLU after the addition: Dong et al. 2017 (EraseReLU), arXiv:1709.07634.
 
 Shapes: B images, C channels, H W pixels, K classes.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-_Factory = Callable[..., nn.Module]
+from models._parts import (
+    Block,
+    Factory,
+    Seams,
+    Site,
+    SqueezeExcite,
+    doubling,
+    pooled,
+    seams,
+    shortcut,
+    sites,
+    stage_blocks,
+)  # fmt: skip
+from models._parts import stem as _stem
 
-
-@dataclass(frozen=True)
-class _Seams:
-    """The parts that can be exchanged: what makes a convolution, a normalisation, and a block's residual term."""
-
-    conv: _Factory
-    norm: _Factory
-    residual: _Factory
-
-    def convolve(self, channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Module:
-        """A convolution that keeps the size, up to its stride. Its bias would be the normalisation's shift again."""
-        padding = kernel_size // 2
-        return self.conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=1, bias=False)
-
-
-class _OptionA(nn.Module):
-    """Shortcut without parameters: every stride-th pixel, and zeros for the channels that x lacks."""
-
-    def __init__(self, channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.missing, self.stride = out_channels - channels, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B C H W -> B C' H/stride W/stride."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
-
-
-def _shortcut(option: str, channels: int, out_channels: int, stride: int, seams: _Seams) -> nn.Module:
-    if channels == out_channels and stride == 1:
-        return nn.Identity()
-    if option == "A":
-        return _OptionA(channels, out_channels, stride)
-    return nn.Sequential(seams.convolve(channels, out_channels, 1, stride), seams.norm(out_channels))
-
-
-def _basic(channels: int, out_channels: int, stride: int, seams: _Seams) -> nn.Sequential:
-    """The branch of two 3x3 convolutions, the first of which takes the stride."""
-    return nn.Sequential(
-        seams.convolve(channels, out_channels, 3, stride),
-        seams.norm(out_channels),
-        nn.ReLU(),
-        seams.convolve(out_channels, out_channels, 3),
-        seams.norm(out_channels),
-    )
-
-
-class _Block(nn.Module):
-    """relu(shortcut(x) + residual(branches of x))."""
-
-    def __init__(self, branches: list[nn.Sequential], shortcut: nn.Module, residual: nn.Module) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-        self.shortcut = shortcut
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B C H W -> B C' H' W'."""
-        return F.relu(self.shortcut(x) + self.residual(*[branch(x) for branch in self.branches]))
-
-
-def _stem(kind: str, in_channels: int, width: int, seams: _Seams) -> tuple[nn.Sequential, int]:
-    """What stands before the blocks, and its stride."""
-    if kind == "cifar":
-        return nn.Sequential(seams.convolve(in_channels, width, 3), seams.norm(width), nn.ReLU()), 1
-    pool = nn.MaxPool2d(3, stride=2, padding=1)
-    return nn.Sequential(seams.convolve(in_channels, width, 7, 2), seams.norm(width), nn.ReLU(), pool), 4
-
-
-def _own_residual(index: int, total: int, branches: int) -> nn.Module:
-    """The sum of the branches, of which there is one."""
-    assert branches == 1
-    return nn.Identity()
+_LAYERS = {"basic": 2, "bottleneck": 3}  # with weights, in a block
+_EXPANSION = {"basic": 1, "bottleneck": 4}  # output channels by the stage's width
 
 
 @dataclass(frozen=True)
-class _Stage:
-    """Blocks of one width; the first of them takes the stride."""
+class _Design:
+    """What all blocks of a network have in common."""
 
-    channels: int
-    blocks: int
-    stride: int
+    block: str
+    stride_in: str
+    bottleneck_width: int
+    shortcut: str
+    erase_relu: bool
+    reduction: int | None
+
+    def branch(self, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
+        """The residual branch of a stage of `width`: convolutions, each normalised, with ReLU between them."""
+        out_channels = width * _EXPANSION[self.block]
+        if self.block == "basic":
+            convolutions = [(3, stride, width), (3, 1, width)]
+        else:
+            first, second = (stride, 1) if self.stride_in == "1x1" else (1, stride)
+            inner = width * self.bottleneck_width
+            convolutions = [(1, first, inner), (3, second, inner), (1, 1, out_channels)]
+        layers: list[nn.Module] = []
+        for kernel_size, step, made in convolutions:
+            layers += [nn.ReLU()] if layers else []
+            layers += [parts.convolve(channels, made, kernel_size, step), parts.norm(made)]
+            channels = made
+        return nn.Sequential(*layers, *([SqueezeExcite(out_channels, self.reduction)] if self.reduction else []))
+
+    def block_at(self, site: Site, parts: Seams) -> Block:
+        """The whole block: branch, shortcut, and ReLU after the addition."""
+        branch = self.branch(site.channels, site.width, site.stride, parts)
+        around = shortcut(self.shortcut, site.channels, site.width * _EXPANSION[self.block], site.stride, parts)
+        return Block([branch], around, parts.term(site.index, site.total, 1), None if self.erase_relu else nn.ReLU())
 
 
-def _blocks(channels: int, stages: list[_Stage], shortcut: str, seams: _Seams) -> nn.Sequential:
-    """All blocks in forward order, numbered from 1 for the residual seam; `channels` go into the first."""
-    total = sum(stage.blocks for stage in stages)
-    blocks: list[nn.Module] = []
-    for stage in stages:
-        for stride in (stage.stride, *[1] * (stage.blocks - 1)):
-            branches = [_basic(channels, stage.channels, stride, seams)]
-            around = _shortcut(shortcut, channels, stage.channels, stride, seams)
-            blocks.append(_Block(branches, around, seams.residual(len(blocks) + 1, total, len(branches))))
-            channels = stage.channels
-    return nn.Sequential(*blocks)
-
-
-def _depth_to_blocks(depth: int) -> int:
-    if depth < 8 or (depth - 2) % 6:
-        raise ValueError(f"depth must be 6n + 2 with n >= 1 (8, 14, 20, 26, ...), got {depth}")
-    return (depth - 2) // 6
+def _check(width: int, block: str, stride_in: str, bottleneck_width: int, reduction: int | None) -> None:
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}")
+    if bottleneck_width < 1:
+        raise ValueError(f"bottleneck_width must be at least 1, got {bottleneck_width}")
+    if block == "basic" and bottleneck_width != 1:
+        raise ValueError(f"bottleneck_width must be 1 with block=basic, got {bottleneck_width}")
+    if block == "basic" and stride_in != "3x3":
+        raise ValueError(f"stride_in must be 3x3 with block=basic, which has no other convolutions, got {stride_in}")
+    most = width * _EXPANSION[block]
+    if reduction is not None and not 1 <= reduction <= most:
+        raise ValueError(f"reduction must lie in [1, {most}], a block's smallest number of channels, got {reduction}")
 
 
 class ResNet(nn.Module):
-    """The residual network of 6n + 2 layers; B C H W -> logits B K.
+    """The residual network; B C H W -> logits B K.
 
-    depth: layers with weights, the shortcuts' not counted. width: channels of the first stage; they double twice.
-    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm.
-    stem: cifar is a 3x3 convolution; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2.
+    depth: layers with weights, the shortcuts' not counted: 6n + 2, or 9n + 2 with bottlenecks, if `blocks` is None.
+    width: of the first stage; each further stage has twice the one before.
+    block: basic is two 3x3 convolutions; bottleneck is 1x1, 3x3 and 1x1, with 4 times the stage's width as its output.
+    blocks: of each stage; None is n in each of three.
+    stride_in: the bottleneck's convolution that has the stride: 1x1 is the paper's, 3x3 is ResNet-B.
+    bottleneck_width: the bottleneck's inner channels by the stage's width; 2 is Wide ResNet-50-2 (arXiv:1605.07146).
+    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm, D is
+        B behind average pooling, which has the stride.
+    stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
+        for the 7x7 (ResNet-C); imagenet64 is 3x3, then the pooling.
+    erase_relu: no ReLU after the addition, so that a branch ends in normalisation.
+    reduction: of squeeze-and-excitation at the end of each branch; None is without.
     conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
@@ -139,25 +111,30 @@ class ResNet(nn.Module):
         *,
         depth: int = 20,
         width: int = 16,
-        shortcut: Literal["A", "B"] = "A",
-        stem: Literal["cifar", "imagenet"] = "cifar",
-        conv: _Factory | None = None,
-        norm: _Factory | None = None,
-        residual: _Factory | None = None,
-        head: _Factory | None = None,
+        block: Literal["basic", "bottleneck"] = "basic",
+        blocks: list[int] | None = None,
+        stride_in: Literal["1x1", "3x3"] = "3x3",
+        bottleneck_width: int = 1,
+        shortcut: Literal["A", "B", "D"] = "A",
+        stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
+        erase_relu: bool = False,
+        reduction: int | None = None,
+        conv: Factory | None = None,
+        norm: Factory | None = None,
+        residual: Factory | None = None,
+        head: Factory | None = None,
     ) -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}")
-        seams = _Seams(conv or nn.Conv2d, norm or nn.BatchNorm2d, residual or _own_residual)
-        n = _depth_to_blocks(depth)
-        self.stem, self.stem_stride = _stem(stem, in_channels, width, seams)
-        stages = [_Stage(width, n, 1), _Stage(2 * width, n, 2), _Stage(4 * width, n, 2)]
-        self.stride = self.stem_stride * math.prod(stage.stride for stage in stages)
-        self.blocks = _blocks(width, stages, shortcut, seams)
-        self.head = (head or nn.Linear)(stages[-1].channels, num_classes)
+        _check(width, block, stride_in, bottleneck_width, reduction)
+        counts = stage_blocks(depth, blocks, _LAYERS[block])
+        parts = seams(conv, norm, residual, head)
+        design = _Design(block, stride_in, bottleneck_width, shortcut, erase_relu, reduction)
+        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
+        stages = doubling(width, counts)
+        self.stride = self.stem_stride * 2 ** (len(stages) - 1)
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, _EXPANSION[block])))
+        self.head = parts.head(stages[-1].width * _EXPANSION[block], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B K."""
-        features = torch.mean(self.blocks(self.stem(x)), (2, 3))
-        return self.head(features)
+        return self.head(pooled(self.blocks(self.stem(x))))

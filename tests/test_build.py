@@ -38,13 +38,13 @@ def test_every_file_defines_one_public_thing():
         (["augment=[mixup]", "augment.mixup.alpha=-1"], "augment.mixup: alpha "),
         (["augment=[crop]", "augment.crop.pad=1.5"], "augment.crop.pad: expected a whole number, got 1.5"),
         (["model.depth=21"], "model: depth "),
-        (["model.width=99999999"], "model: the network resnet cannot be made with these sizes ("),
+        (["model.width=9999999999"], "model: the network resnet cannot be made with these sizes ("),
         (["augment=[crop]", "augment.crop.pad=8"], "augment.crop: pad must be less than the images' 8 pixels, got 8"),
         (
             ["schedule.weight_decay=step", "optimizer.weight_decay=0"],
             "schedule.weight_decay: the optimizer sgd has weight_decay 0",
         ),
-        (["model.shortcut=C"], "model.shortcut: expected A or B, got 'C'"),
+        (["model.shortcut=C"], "model.shortcut: expected A or B or D, got 'C'"),
         (["schedule.lr=step", "schedule.lr.at=3"], "schedule.lr.at: expected a list, each a number, got 3"),
         (["batch_size=2000"], "batch_size: 2000 is more than the "),
         (
@@ -122,17 +122,19 @@ def test_a_configs_arguments_and_its_signature_agree():
 
     given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "in_features", "num_classes",
              "model", "parameters", "logits", "targets", "images", "in_channels", *PLACES}  # fmt: skip
-    for place in [*PLACES, "model"]:
+    for place in PLACES:
         for name in options(place):
-            values = yaml.safe_load((CONFIGS / place / f"{name}.yaml").read_text())
-            parameters = inspect.signature(
-                target("models" if place == "model" else f"tricks/{place}", values.get("name", "resnet"))
-            ).parameters
-            arguments = {k: v for k, v in values.items() if k not in ("name", "paper", "defaults")}
+            values = yaml.safe_load((CONFIGS / place / f"{name}.yaml").read_text(encoding="utf-8"))
+            parameters = inspect.signature(target(f"tricks/{place}", name)).parameters
+            arguments = {k: v for k, v in values.items() if k not in ("name", "defaults")}
+            nested = {"then"} if "defaults" in values else set()
             assert set(arguments) <= set(parameters), f"{place}/{name}.yaml"
-            if place != "model":
-                nested = {k for d in values.get("defaults", []) if isinstance(d, dict) for k in ["then"]}
-                assert set(parameters) - given - nested <= set(arguments), f"{place}/{name}.py has more than its YAML"
-                for key, value in arguments.items():
-                    default = parameters[key].default
-                    assert default is inspect.Parameter.empty or default == value, f"{place}/{name}: {key}"
+            assert set(parameters) - given - nested <= set(arguments), f"{place}/{name}.py has more than its YAML"
+            for key, value in arguments.items():
+                default = parameters[key].default
+                assert default is inspect.Parameter.empty or default == value, f"{place}/{name}: {key}"
+    seams = {place for place in PLACES if PLACES[place].factory}
+    for name in options("model"):
+        option = compose([f"model={name}"]).model
+        parameters = inspect.signature(target("models", option.name)).parameters
+        assert set(option.arguments) == set(parameters) - seams - {"num_classes", "in_channels"}, f"model/{name}.yaml"

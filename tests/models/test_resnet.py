@@ -1,42 +1,95 @@
-"""The CIFAR residual networks: the paper's counts exactly, its block equation, and every seam in use."""
+"""The residual networks: the papers' counts exactly, the block equation, torchvision's outputs, and every seam in use."""
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from models.resnet import ResNet
+from runner.count import count, network
 
-PAPER = {  # depth: parameters, multiply-adds; 10 classes, 3 x 32 x 32 (option A)
-    20: (269722, 40551040),
-    32: (464154, 68862592),
-    44: (658586, 97174144),
-    56: (853018, 125485696),
-    110: (1727962, 252887680),
+BOTTLENECKS = {"block": "bottleneck", "shortcut": "B"}
+RESNET50 = {"depth": 50, "width": 64, "blocks": [3, 4, 6, 3], "stem": "imagenet", **BOTTLENECKS}
+RESNET18_CIFAR = {"depth": 18, "width": 64, "blocks": [2, 2, 2, 2], "shortcut": "B"}
+
+MEMBERS = {  # of configs/model: parameters, multiply-adds; None where the papers' facts have no figure
+    "resnet20": ("he2016_resnet", 269722, 40551040),
+    "resnet32": ("he2016_resnet", 464154, 68862592),
+    "resnet44": ("he2016_resnet", 658586, 97174144),
+    "resnet56": ("he2016_resnet", 853018, 125485696),
+    "resnet110": ("he2016_resnet", 1727962, 252887680),
+    "resnet1202": ("he2016_resnet", 19421274, None),
+    "resnet18_cifar": ("devries2017_cutout", 11173962, None),
+    "resnet50": ("he2019_bag_of_tricks: ResNet-50-B", 25557032, 4089184256),
+    "resnet50a": ("he2019_bag_of_tricks: ResNet-50", 25557032, 3857973248),
+    "resnet50c": ("he2019_bag_of_tricks: ResNet-50-C", 25576264, 4328824832),
+    "resnet50d": ("he2019_bag_of_tricks: ResNet-50-D", 25576264, 4328824832),
 }
+UNPRINTED = {  # parameters of torchvision's (the SE network: its paper's "25.6M + 2.5M", arXiv:1709.01507, section 4)
+    "resnet18": 11689512,
+    "resnet34": 21797672,
+    "resnet101": 44549160,
+    "resnet152": 60192808,
+    "wide_resnet50_2": 68883240,
+    "se_resnet50": 25557032 + 2530992,
+}
+ARGUMENTS = [  # facts of networks that are no member: paper and its name, arguments, classes, parameters
+    ("he2016_resnet: 56 option B", {"depth": 56, "shortcut": "B"}, 10, 855770),
+    ("hoffer2018_fix_classifier: resnet56_optionB", {"depth": 56, "shortcut": "B"}, 10, 855770),
+    ("devries2017_cutout: resnet18_cifar100", RESNET18_CIFAR, 100, 11220132),
+    # Zhong et al. call a network of bottlenecks by the depth that its blocks would have as basic ones.
+    ("zhong2017_random_erasing: ResNet-20", {"depth": 20, "shortcut": "B"}, 10, 272474),
+    ("zhong2017_random_erasing: ResNet-32", {"depth": 32, "shortcut": "B"}, 10, 466906),
+    ("zhong2017_random_erasing: ResNet-44", {"depth": 65, **BOTTLENECKS}, 10, 684058),
+    ("zhong2017_random_erasing: ResNet-56", {"depth": 83, **BOTTLENECKS}, 10, 869530),
+    ("zhong2017_random_erasing: ResNet-110", {"depth": 164, **BOTTLENECKS}, 10, 1704154),
+]
+FIXUP = {20: 268393, 32: 461959, 44: 655525, 56: 849091, 110: 1720138, 1202: 19334644}
 
 
-def meta(**arguments):
+def meta(classes=10, **arguments):
     with torch.device("meta"):
-        return ResNet(10, 3, **arguments)
+        return ResNet(classes, 3, **arguments)
 
 
 def parameters(model):
     return sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("depth", PAPER)
-def test_parameters_and_madds_are_the_papers(depth):
-    model = meta(depth=depth)
-    counter = FlopCounterMode(display=False)
-    with counter:
-        assert model(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 10)
-    assert (parameters(model), counter.get_total_flops() / 2) == PAPER[depth]
+@pytest.mark.parametrize(("member", "paper", "params", "madds"), [(m, *figures) for m, figures in MEMBERS.items()])
+def test_members_have_the_papers_counts(member, paper, params, madds):
+    row = network([f"model={member}"])
+    assert (row["params"], row["paper_params"], row["paper_madds"]) == (params, params, madds)
+    assert madds is None or row["madds"] == madds
 
 
-def test_option_b_has_the_projections_parameters():
-    assert parameters(meta(depth=56, shortcut="B")) == 855770
+@pytest.mark.parametrize(("member", "params"), UNPRINTED.items())
+def test_members_without_a_figure_in_the_facts(member, params):
+    row = network([f"model={member}"])
+    assert (row["params"], row["paper_params"], row["paper_madds"]) == (params, None, None)
+
+
+@pytest.mark.parametrize(("paper", "arguments", "classes", "params"), ARGUMENTS, ids=[row[0] for row in ARGUMENTS])
+def test_the_papers_other_networks_are_arguments(paper, arguments, classes, params):
+    assert parameters(meta(classes, **arguments)) == params
+
+
+def test_the_biased_convolutions_of_stochastic_depth():
+    """huang2016_stochastic_depth: its code's convolutions have a bias each, which the norm takes away: the conv seam."""
+
+    def biased(*arguments, bias, **others):
+        return nn.Conv2d(*arguments, bias=True, **others)
+
+    model = meta(depth=110, conv=biased)
+    assert parameters(model) == 1732010 and count(model, (3, 32, 32)).madds == 252887680
+
+
+@pytest.mark.parametrize("depth", FIXUP)
+def test_without_normalisation_it_is_fixups_network_less_its_scalars(depth):
+    """zhang2019_fixup: 5 scalars a block and 2 outside, which are its initialisation's affair."""
+    model = meta(depth=depth, norm=nn.Identity)
+    assert parameters(model) + 5 * (depth - 2) // 2 + 2 == FIXUP[depth]
 
 
 @pytest.mark.parametrize("depth", [8, 14, 20, 110, 1202])
@@ -183,3 +236,183 @@ def test_bf16_autocast_in_channels_last_is_finite_and_near_fp32():
 def test_small_images_of_one_channel(size):
     model = ResNet(10, in_channels=1, depth=8)
     assert model(torch.randn(2, 1, size, size)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        (r"^depth must be 9n \+ 2 with n >= 1 \(11, 20, 29, 38, ...\), got 26$", {"depth": 26, "block": "bottleneck"}),
+        (r"^depth must be 50, the layers of blocks=\[3, 4, 6, 3\], got 101$", RESNET50 | {"depth": 101}),
+        (r"^blocks must be one number of at least 1 for each stage, got \[2, 0\]$", {"blocks": [2, 0]}),
+        (r"^blocks must be one number of at least 1 for each stage, got \[\]$", {"blocks": []}),
+        (r"^bottleneck_width must be at least 1, got 0$", RESNET50 | {"bottleneck_width": 0}),
+        (r"^bottleneck_width must be 1 with block=basic, got 2$", {"bottleneck_width": 2}),
+        (r"^stride_in must be 3x3 with block=basic, .*got 1x1$", {"stride_in": "1x1"}),
+        (r"^reduction must lie in \[1, 16\], .*got 0$", {"reduction": 0}),
+        (r"^reduction must lie in \[1, 256\], .*got 257$", RESNET50 | {"reduction": 257}),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(message, arguments):
+    with pytest.raises(ValueError, match=message):
+        ResNet(10, **arguments)
+
+
+@pytest.mark.parametrize(("stride_in", "strides"), [("1x1", [2, 1, 1]), ("3x3", [1, 2, 1])])
+def test_where_the_bottlenecks_stride_stands(stride_in, strides):
+    block = meta(**RESNET50, stride_in=stride_in).blocks[3]
+    convolutions = [m for m in block.branches[0] if isinstance(m, nn.Conv2d)]
+    assert [c.stride[0] for c in convolutions] == strides
+    assert [(c.kernel_size[0], c.out_channels) for c in convolutions] == [(1, 128), (3, 128), (1, 512)]
+
+
+def test_the_tweaks_c_and_d():
+    model = meta(**RESNET50 | {"stem": "imagenet_deep", "shortcut": "D"})
+    stem = [(c.out_channels, c.kernel_size[0], c.stride[0]) for c in model.stem if isinstance(c, nn.Conv2d)]
+    assert stem == [(32, 3, 2), (32, 3, 1), (64, 3, 1)]
+    kinds = [[type(m).__name__ for m in model.blocks[i].shortcut] for i in (0, 3)]
+    assert kinds == [["Conv2d", "BatchNorm2d"], ["AvgPool2d", "Conv2d", "BatchNorm2d"]]
+    assert model.blocks[3].shortcut[1].stride == (1, 1)
+    for size in (64, 65, 97):  # the pooling of an odd size agrees with the branch's stride
+        assert model(torch.empty(1, 3, size, size, device="meta")).shape == (1, 10)
+
+
+def test_stages_of_the_four_stage_network_and_its_stride():
+    model, seen = meta(**RESNET50), []
+    for i in (2, 6, 12, 15):
+        model.blocks[i].register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape[1:])))
+    model(torch.empty(1, 3, 224, 224, device="meta"))
+    assert seen == [(256, 56, 56), (512, 28, 28), (1024, 14, 14), (2048, 7, 7)]
+    assert (model.stem_stride, model.stride) == (4, 32)
+    model = meta(**RESNET50 | {"stem": "imagenet64"})
+    assert (model.stem_stride, model.stride) == (2, 16)
+
+
+def test_erase_relu_ends_each_block_in_the_addition():
+    torch.manual_seed(0)
+    block = ResNet(10, depth=8, erase_relu=True).blocks[1]
+    x = torch.randn(2, 16, 8, 8)
+    y = block(x)
+    torch.testing.assert_close(y, block.shortcut(x) + block.branches[0](x), rtol=1e-4, atol=1e-4)
+    assert (y < 0).any() and isinstance(block.branches[0][-1], nn.BatchNorm2d)
+
+
+def test_squeeze_and_excitation_gates_the_branch():
+    torch.manual_seed(0)
+    branch = ResNet(10, depth=8, reduction=4).eval().blocks[0].branches[0]
+    gate = branch[-1]
+    u = torch.randn(2, 16, 5, 5)
+    (w1, b1), (w2, b2) = [(m.weight, m.bias) for m in gate.modules() if isinstance(m, nn.Linear)]
+    assert w1.shape == (4, 16) and w2.shape == (16, 4)
+    s = torch.sigmoid(torch.relu(u.mean((2, 3)) @ w1.T + b1) @ w2.T + b2)
+    torch.testing.assert_close(gate(u), u * s.view(2, 16, 1, 1))
+
+
+SMALL = {
+    "basic": {"depth": 8},
+    "bottleneck": {"depth": 11, "width": 8, **BOTTLENECKS, "stride_in": "1x1"},
+    "se": {"depth": 11, "width": 8, **BOTTLENECKS, "reduction": 4},
+    "d": {"depth": 10, "blocks": [1, 1, 1, 1], "width": 8, "shortcut": "D", "stem": "imagenet_deep"},
+    "erased": {"depth": 8, "erase_relu": True, "stem": "imagenet64"},
+}
+
+
+@pytest.mark.parametrize("norm", [None, nn.Identity], ids=["batch", "none"])
+@pytest.mark.parametrize("arguments", SMALL.values(), ids=SMALL)
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
+def test_every_design_trains_in_channels_last(arguments, norm, half):
+    torch.manual_seed(0)
+    model = ResNet(10, **arguments, norm=norm).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        loss = F.cross_entropy(model(x).float(), torch.arange(4))
+    loss.backward()
+    assert loss.isfinite()
+    for name, p in model.named_parameters():
+        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("arguments", SMALL.values(), ids=SMALL)
+def test_every_design_uses_its_seams_for_everything(arguments):
+    made = {"conv": [], "norm": [], "residual": [], "head": []}
+
+    def counted(place, factory):
+        def make(*given, **named):
+            made[place].append(given)
+            module = factory(*given, **named)
+            module.place = place
+            return module
+
+        return make
+
+    class Residual(nn.Identity):
+        pass
+
+    places = {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "residual": Residual, "head": nn.Linear}
+    model = ResNet(10, **arguments, **{place: counted(place, factory) for place, factory in places.items()})
+    for place, kind in (("conv", nn.Conv2d), ("norm", nn.BatchNorm2d), ("residual", Residual)):
+        inside = [m for m in model.modules() if isinstance(m, kind)]
+        assert len(inside) == len(made[place]) > 0 and all(m.place == place for m in inside)
+    total = len(model.blocks)
+    assert made["residual"] == [(i, total, 1) for i in range(1, total + 1)]
+    assert made["head"] == [(model.head.in_features, 10)] and model.head.place == "head"
+
+
+def randomised(build):
+    """A network of torchvision's in evaluation, with statistics and affine parameters that are not the neutral ones."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        model = build(weights=None)
+    model = model.to_empty(device="cpu").eval()
+    with torch.no_grad():
+        for m in model.modules():
+            if isinstance(m, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_uniform_(m.weight, nonlinearity="relu")
+            if isinstance(m, nn.Linear):
+                nn.init.normal_(m.bias)
+            if isinstance(m, nn.BatchNorm2d):
+                nn.init.uniform_(m.weight, 0.2, 0.6)
+                nn.init.normal_(m.bias, std=0.1)
+                nn.init.normal_(m.running_mean, std=0.1)
+                nn.init.uniform_(m.running_var, 0.5, 1.5)
+                m.num_batches_tracked.zero_()
+    return model
+
+
+def ours(state, blocks):
+    """torchvision's names of a (wide) ResNet or a ResNeXt as ours: its parts of a block by number, blocks in a row."""
+    first = [sum(blocks[:stage]) for stage in range(len(blocks))]
+    inside = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4, "conv3": 6, "bn3": 7}
+    renamed = {}
+    for name, value in state.items():
+        part, *rest = name.split(".")
+        if part.startswith("layer"):
+            block, part, *rest = rest
+            place = ["shortcut"] if part == "downsample" else ["branches", "0", str(inside[part])]
+            rest = ["blocks", str(first[int(name[5]) - 1] + int(block)), *place, *rest]
+        else:
+            rest = [{"conv1": "stem.0", "bn1": "stem.1", "fc": "head"}[part], *rest]
+        renamed[".".join(rest)] = value
+    return renamed
+
+
+TORCHVISION = {
+    "resnet18": {"depth": 18, "blocks": [2, 2, 2, 2], "block": "basic"},
+    "resnet34": {"depth": 34, "blocks": [3, 4, 6, 3], "block": "basic"},
+    "resnet50": {},
+    "resnet101": {"depth": 101, "blocks": [3, 4, 23, 3]},
+    "resnet152": {"depth": 152, "blocks": [3, 8, 36, 3]},
+    "wide_resnet50_2": {"bottleneck_width": 2},
+}
+
+
+@pytest.mark.parametrize(("name", "arguments"), TORCHVISION.items())
+def test_torchvisions_weights_give_its_outputs(name, arguments):
+    arguments = RESNET50 | arguments
+    theirs = randomised(getattr(torchvision.models, name))
+    model = meta(1000, **arguments).eval()
+    model.load_state_dict(ours(theirs.state_dict(), arguments["blocks"]), assign=True)
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected, logits = theirs(x), model(x)
+    assert 0.1 < expected.std() < 100
+    assert (logits - expected).abs().max() < 1e-5

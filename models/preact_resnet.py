@@ -1,0 +1,147 @@
+"""Residual networks of pre-activation blocks.
+
+He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv:1603.05027: normalisation and ReLU stand before each
+convolution, and nothing follows the addition.
+
+    x_{l+1} = shortcut(x_l) + F(relu(norm(x_l)))
+
+For CIFAR: three stages of n blocks, 6n + 2 layers (basic) or 9n + 2 (bottleneck: ResNet-164 and ResNet-1001, as in the
+authors' code). PreAct ResNet-18: four stages of two blocks of widths 64 to 512, as in the two codes of Zhang et al.
+2018 (mixup), arXiv:1710.09412, which differ from each other by stem_norm and activated.
+
+Shapes: B images, C channels, H W pixels, K classes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from models._parts import (
+    Factory,
+    PreActivationBlock,
+    Seams,
+    Site,
+    ZeroPad,
+    doubling,
+    pooled,
+    seams,
+    sites,
+    stage_blocks,
+)  # fmt: skip
+from models._parts import stem as _stem
+
+_LAYERS = {"basic": 2, "bottleneck": 3}  # with weights, in a block
+_EXPANSION = {"basic": 1, "bottleneck": 4}  # output channels by the stage's width
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What all blocks of a network have in common."""
+
+    block: str
+    stride_in: str
+    shortcut: str
+    activated: str
+
+    def branch(self, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
+        """The residual branch behind its first activation: convolutions, with normalisation and ReLU between them."""
+        if self.block == "basic":
+            convolutions = [(3, stride, width), (3, 1, width)]
+        else:
+            first, second = (stride, 1) if self.stride_in == "1x1" else (1, stride)
+            convolutions = [(1, first, width), (3, second, width), (1, 1, width * _EXPANSION[self.block])]
+        layers: list[nn.Module] = []
+        for kernel_size, step, made in convolutions:
+            layers += [parts.norm(channels), nn.ReLU()] if layers else []
+            layers.append(parts.convolve(channels, made, kernel_size, step))
+            channels = made
+        return nn.Sequential(*layers)
+
+    def around(self, index: int, channels: int, out_channels: int, stride: int, parts: Seams) -> nn.Module | None:
+        """The shortcut of relu(norm(x)); None is the identity of x. It has no normalisation: none follows the sum."""
+        if channels == out_channels and stride == 1:
+            activated = self.activated == "all" or (self.activated == "first" and index == 1)
+            return nn.Identity() if activated else None
+        if self.shortcut == "A":
+            return ZeroPad(channels, out_channels, stride)
+        return parts.convolve(channels, out_channels, 1, stride)
+
+    def block_at(self, site: Site, parts: Seams) -> PreActivationBlock:
+        """The whole block: first activation, branch and shortcut."""
+        before = nn.Sequential(parts.norm(site.channels), nn.ReLU())
+        branch = self.branch(site.channels, site.width, site.stride, parts)
+        out_channels = site.width * _EXPANSION[self.block]
+        around = self.around(site.index, site.channels, out_channels, site.stride, parts)
+        return PreActivationBlock(before, [branch], around, parts.term(site.index, site.total, 1))
+
+
+def _check(width: int, block: str, stride_in: str, stem: str, stem_norm: bool) -> None:
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}")
+    if block == "basic" and stride_in != "3x3":
+        raise ValueError(f"stride_in must be 3x3 with block=basic, which has no other convolutions, got {stride_in}")
+    if stem != "cifar" and not stem_norm:
+        raise ValueError(f"stem_norm must be true with stem={stem}: normalisation and ReLU stand before its pooling")
+
+
+class PreActResNet(nn.Module):
+    """The residual network of pre-activation blocks; B C H W -> logits B K.
+
+    depth: layers with weights, the shortcuts' not counted: 6n + 2, or 9n + 2 with bottlenecks, if `blocks` is None.
+    width: of the first stage; each further stage has twice the one before.
+    block: basic is two 3x3 convolutions; bottleneck is 1x1, 3x3 and 1x1, with 4 times the stage's width as its output.
+    blocks: of each stage; None is n in each of three.
+    stride_in: the bottleneck's convolution that has the stride; 1x1 in the authors' code.
+    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution; both of
+        relu(norm(x)).
+    activated: which identity shortcuts carry relu(norm(x)) in place of x: the first block's (the paper's appendix: "the
+        first activation right after conv1 and before splitting into two paths"), none, or all.
+    stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
+        for the 7x7; imagenet64 is 3x3, then the pooling.
+    stem_norm: whether normalisation and ReLU follow the stem's convolution.
+    final_norm: whether normalisation and ReLU stand before the global pooling.
+    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+
+    `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        *,
+        depth: int = 20,
+        width: int = 16,
+        block: Literal["basic", "bottleneck"] = "basic",
+        blocks: list[int] | None = None,
+        stride_in: Literal["1x1", "3x3"] = "3x3",
+        shortcut: Literal["A", "B"] = "A",
+        activated: Literal["none", "first", "all"] = "first",
+        stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
+        stem_norm: bool = False,
+        final_norm: bool = True,
+        conv: Factory | None = None,
+        norm: Factory | None = None,
+        residual: Factory | None = None,
+        head: Factory | None = None,
+    ) -> None:
+        super().__init__()
+        _check(width, block, stride_in, stem, stem_norm)
+        counts = stage_blocks(depth, blocks, _LAYERS[block])
+        parts = seams(conv, norm, residual, head)
+        if stem_norm:
+            self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
+        else:
+            self.stem, self.stem_stride = nn.Sequential(parts.convolve(in_channels, width, 3)), 1
+        stages = doubling(width, counts)
+        self.stride = self.stem_stride * 2 ** (len(stages) - 1)
+        design = _Design(block, stride_in, shortcut, activated)
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, _EXPANSION[block])))
+        features = stages[-1].width * _EXPANSION[block]
+        self.last = nn.Sequential(*([parts.norm(features), nn.ReLU()] if final_norm else []))
+        self.head = parts.head(features, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B K."""
+        return self.head(pooled(self.last(self.blocks(self.stem(x)))))

@@ -1,0 +1,278 @@
+"""The two-branch networks: the paper's counts exactly, the block's equation, and every seam in use."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from models.shake_resnet import ShakeResNet
+from runner.count import count, network
+
+PAPER = "gastaldi2017_shake_shake"
+RESNEXT = {"depth": 29, "width": 64, "block": "bottleneck", "cardinality": 4, "stem_width": 64}
+MEMBERS = {  # name: classes, arguments
+    "shake_resnet26_2x32d": (10, {"width": 32}),
+    "shake_resnet26_2x64d": (10, {"width": 64}),
+    "shake_resnet26_2x96d": (10, {"width": 96}),
+    "shake_resnet26_2x112d": (10, {"width": 112}),
+    "shake_resnext29_2x4x64d": (100, RESNEXT),
+}
+PARAMETERS = [
+    (PAPER, "shake_resnet26_2x32d", 2923162),
+    (PAPER, "shake_resnet26_2x64d", 11653978),
+    (PAPER, "shake_resnet26_2x96d", 26192922),
+    (PAPER, "shake_resnet26_2x112d", 35640442),
+    (PAPER, "shake_resnext29_2x4x64d", 34529700),
+]
+MADDS = [
+    (PAPER, "shake_resnet26_2x32d", 426689792),
+    (PAPER, "shake_resnet26_2x64d", 1685506560),
+    (PAPER, "shake_resnet26_2x96d", 3776892672),
+]
+
+
+def meta(classes=10, **arguments):
+    with torch.device("meta"):
+        return ShakeResNet(classes, 3, **arguments)
+
+
+def member(name):
+    classes, arguments = MEMBERS[name]
+    return meta(classes, **arguments)
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def small(**arguments):
+    torch.manual_seed(0)
+    return ShakeResNet(10, **{"depth": 8, "width": 8, "stem_width": 4, **arguments})
+
+
+def bottlenecks(**arguments):
+    return small(**{"depth": 11, "block": "bottleneck", "cardinality": 2, **arguments})
+
+
+def warmed(model):
+    """In eval mode, with statistics that are not those of a new network."""
+    model(torch.randn(16, 3, 8, 8))
+    return model.eval()
+
+
+@pytest.mark.parametrize(("paper", "name", "expected"), PARAMETERS)
+def test_parameters_are_the_papers(paper, name, expected):
+    assert parameters(member(name)) == expected
+
+
+@pytest.mark.parametrize(("paper", "name", "expected"), MADDS)
+def test_madds_are_the_papers(paper, name, expected):
+    assert count(member(name), (3, 32, 32)).madds == expected
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_members_are_what_their_files_say(name):
+    row = network([f"model={name}"])
+    assert row["params"] == row["paper_params"] == parameters(member(name))
+    assert row["paper_madds"] in (None, row["madds"])
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_members_give_logits_and_reach_every_parameter(name):
+    model = member(name)
+    logits = model(torch.empty(2, 3, 32, 32, device="meta"))
+    assert logits.shape == (2, MEMBERS[name][0])
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_depth_is_the_layers_in_a_row(name):
+    model = member(name)
+    branch = sum(isinstance(m, nn.Conv2d) for block in model.blocks for m in block.branches[0].modules())
+    assert 1 + branch + 1 == MEMBERS[name][1].get("depth", 26)
+
+
+@pytest.mark.parametrize(("block", "depth"), [("basic", 2), ("basic", 25), ("basic", 29), ("bottleneck", 26)])
+def test_other_depths_are_refused_by_name(block, depth):
+    with pytest.raises(ValueError, match=rf"^depth must be [69]n \+ 2 .*{block} blocks, got {depth}$"):
+        ShakeResNet(10, depth=depth, block=block)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("width", 0), ("width", 7), ("cardinality", 0), ("cardinality", 2), ("stem_width", 1)]
+)
+def test_wrong_arguments_are_refused_by_name(argument, value):
+    with pytest.raises(ValueError, match=rf"^{argument} must be .*got {value}$"):
+        ShakeResNet(10, **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("stem", "stem_stride"), [("cifar", 1), ("imagenet64", 2), ("imagenet", 4), ("imagenet_deep", 4)]
+)
+def test_stage_widths_sizes_and_strides(stem, stem_stride):
+    model, seen = meta(depth=14, stem=stem), []
+    for block in model.blocks:
+        block.register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape[1:])))
+    model(torch.empty(1, 3, 64, 64, device="meta"))
+    side = 64 // stem_stride
+    assert seen == [(32, side, side)] * 2 + [(64, side // 2, side // 2)] * 2 + [(128, side // 4, side // 4)] * 2
+    assert (model.stem_stride, model.stride) == (stem_stride, 4 * stem_stride)
+
+
+def test_26_2x32d_is_four_blocks_a_stage_with_two_branches_each():
+    blocks = member("shake_resnet26_2x32d").blocks
+    assert [len(block.branches) for block in blocks] == [2] * 12
+    assert [block.branches[1][-1].num_features for block in blocks] == [32] * 4 + [64] * 4 + [128] * 4
+    kinds = [nn.ReLU, nn.Conv2d, nn.BatchNorm2d] * 2
+    assert all([type(m) for m in branch] == kinds for block in blocks for branch in block.branches)
+    strides = [[branch[1].stride[0] for branch in block.branches] for block in blocks]
+    assert strides == [[1, 1]] * 4 + [[2, 2]] + [[1, 1]] * 3 + [[2, 2]] + [[1, 1]] * 3
+    assert [i for i, block in enumerate(blocks) if not isinstance(block.shortcut, nn.Identity)] == [0, 4, 8]
+
+
+def test_29_2x4x64d_has_the_bottlenecks_of_resnext():
+    made = [
+        [
+            (c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0], c.groups)
+            for c in branch
+            if hasattr(c, "groups")
+        ]
+        for block in member("shake_resnext29_2x4x64d").blocks
+        for branch in block.branches
+    ]
+    assert made[0] == made[1] == [(64, 256, 1, 1, 1), (256, 256, 3, 1, 4), (256, 256, 1, 1, 1)]
+    assert made[6] == made[7] == [(256, 512, 1, 1, 1), (512, 512, 3, 2, 4), (512, 512, 1, 1, 1)]
+    assert len(made) == 2 * 9
+
+
+def by_hand(layers, x):
+    """relu-conv-norm, repeated."""
+    for i in range(0, len(layers), 3):
+        conv, norm = layers[i + 1], layers[i + 2]
+        x = norm(F.conv2d(F.relu(x), conv.weight, stride=conv.stride, padding=conv.padding, groups=conv.groups))
+    return x
+
+
+@pytest.mark.parametrize(("make", "out_channels"), [(small, 16), (bottlenecks, 512)])
+def test_a_block_is_shortcut_plus_the_mean_of_its_branches(make, out_channels):
+    block = warmed(make()).blocks[1]
+    x = torch.randn(2, out_channels // 2, 8, 8)
+    first, second = (by_hand(branch, x) for branch in block.branches)
+    y = block(x)
+    assert y.shape == (2, out_channels, 4, 4)
+    torch.testing.assert_close(y, block.shortcut(x) + first / 2 + second / 2)
+    assert (y < 0).any()  # no ReLU after the addition
+
+
+def test_the_skip_sees_every_second_pixel_and_those_one_up_and_left():
+    skip = warmed(small()).blocks[1].shortcut
+    x = torch.randn(2, 8, 6, 6)
+    here, there = torch.zeros(2, 8, 3, 3), torch.zeros(2, 8, 3, 3)
+    for i in range(3):
+        for j in range(3):
+            here[:, :, i, j] = x[:, :, 2 * i, 2 * j].relu()
+            if i and j:
+                there[:, :, i, j] = x[:, :, 2 * i - 1, 2 * j - 1].relu()
+    expected = torch.cat([F.conv2d(here, skip.here.weight), F.conv2d(there, skip.shifted.weight)], 1)
+    torch.testing.assert_close(skip(x), skip.norm(expected))
+    assert skip.here.weight.shape == skip.shifted.weight.shape == (8, 8, 1, 1)
+
+
+def test_the_stem_has_no_relu_and_the_end_has():
+    model, x = warmed(small()), torch.randn(2, 3, 8, 8)
+    stem = model.stem[1](F.conv2d(x, model.stem[0].weight, padding=1))
+    torch.testing.assert_close(model.stem(x), stem)
+    last = F.relu(model.blocks(stem)).mean((2, 3))
+    torch.testing.assert_close(model(x), F.linear(last, model.head.weight, model.head.bias))
+
+
+def test_all_convolutions_and_normalisations_go_through_their_seams():
+    made = []
+
+    class Conv(nn.Conv2d):
+        pass
+
+    class Norm(nn.BatchNorm2d):
+        pass
+
+    def conv(in_channels, out_channels, kernel_size, *, stride, padding, groups, bias):
+        made.append((in_channels, out_channels, kernel_size, stride, padding, groups, bias))
+        return Conv(in_channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
+
+    model = bottlenecks(in_channels=1, conv=conv, norm=Norm)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert (len(convolutions), len(norms)) == (1 + 3 * (2 * 3 + 2), 1 + 3 * (2 * 3 + 1))
+    assert {type(m) for m in convolutions} == {Conv} and {type(m) for m in norms} == {Norm}
+    assert made[0] == (1, 4, 3, 1, 1, 1, False)
+    assert made.count((4, 128, 1, 1, 0, 1, False)) == 2 and (32, 32, 3, 2, 1, 2, False) in made
+
+
+def test_each_block_has_its_own_residual_module_of_two_branches():
+    made, called = [], []
+
+    class Weighted(nn.Module):
+        def __init__(self, index, total, branches):
+            super().__init__()
+            made.append((index, total, branches))
+            self.index = index
+
+        def forward(self, *branches):
+            called.append((self.index, len(branches)))
+            return 0.25 * branches[0] + 0.75 * branches[1]
+
+    model = small(depth=14, residual=Weighted).eval()
+    model(torch.randn(1, 3, 8, 8))
+    assert made == [(i, 6, 2) for i in range(1, 7)]
+    assert called == [(i, 2) for i in range(1, 7)]
+    block, x = model.blocks[1], torch.randn(1, 8, 8, 8)
+    torch.testing.assert_close(block(x), x + 0.25 * block.branches[0](x) + 0.75 * block.branches[1](x))
+
+
+def test_the_head_is_made_from_features_and_classes():
+    made = []
+
+    def head(in_features, num_classes):
+        made.append((in_features, num_classes))
+        return nn.Linear(in_features, num_classes, bias=False)
+
+    model = small(head=head)
+    assert made == [(32, 10)]
+    assert model.head.bias is None
+    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("make", [small, bottlenecks])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_it_trains_shapes_without_normalisation(make, stem):
+    model = make(stem=stem, norm=lambda channels: nn.Identity())
+    logits = model(torch.randn(2, 3, 32, 32))
+    F.cross_entropy(logits, torch.arange(2)).backward()
+    assert logits.shape == (2, 10)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+
+
+@pytest.mark.parametrize("make", [small, bottlenecks])
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_step_is_finite_and_reaches_every_parameter(make, autocast, channels_last):
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = make().to(memory_format=layout)
+    x = torch.randn(8, 3, 16, 16).contiguous(memory_format=layout)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        logits = model(x)
+    loss = F.cross_entropy(logits.float(), torch.arange(8))
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.dtype == (torch.bfloat16 if autocast else torch.float32)
+    for name, p in model.named_parameters():
+        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    before = [p.detach().clone() for p in model.parameters()]
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("size", [8, 7, 1])
+def test_small_images_of_one_channel(size):
+    assert small(in_channels=1)(torch.randn(2, 1, size, size)).shape == (2, 10)
