@@ -57,10 +57,11 @@ class Sum(nn.Module):
         return total
 
 
-def stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Sequential, int]:
-    """What stands before the blocks, ending in ReLU (or its pooling), and its stride.
+def stem(kind: str, in_channels: int, width: int, parts: Seams, relu: bool = True) -> tuple[nn.Sequential, int]:
+    """What stands before the blocks, and its stride.
 
-    cifar: 3x3. imagenet: 7x7 with stride 2, then 3x3 max-pooling with stride 2. imagenet_deep: the same with three 3x3
+    cifar: 3x3; `relu` says whether with its ReLU, or without as where the blocks begin with one.
+    imagenet: 7x7 with stride 2, then 3x3 max-pooling with stride 2. imagenet_deep: the same with three 3x3
     convolutions of width/2, width/2 and width (He et al. 2019, ResNet-C). imagenet64, for ImageNet at 64 pixels: 3x3,
     then the pooling.
     """
@@ -76,7 +77,7 @@ def stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Sequ
         layers += [parts.convolve(channels, out_channels, kernel_size, stride), parts.norm(out_channels), nn.ReLU()]
         channels, total = out_channels, total * stride
     if kind == "cifar":
-        return nn.Sequential(*layers), total
+        return nn.Sequential(*(layers if relu else layers[:-1])), total
     return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1)), 2 * total
 
 

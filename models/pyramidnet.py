@@ -22,7 +22,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models._parts import Block, Factory, Seams, ZeroPad, pooled, seams, stem
+from models._parts import Block, Factory, Seams, ZeroPad, pooled, seams
+from models._parts import stem as _stem
 
 _EXPANSION = {"basic": 1, "bottleneck": 4}
 _LAYERS = {"basic": 2, "bottleneck": 3}
@@ -85,13 +86,6 @@ def _per_stage(depth: int, block: str, blocks: Sequence[int] | None) -> list[int
     return list(blocks)
 
 
-def _stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Module, int]:
-    """What stands before the blocks, and its stride; on small images the paper has no ReLU there."""
-    if kind == "cifar":
-        return nn.Sequential(parts.convolve(in_channels, width, 3), parts.norm(width)), 1
-    return stem(kind, in_channels, width, parts)
-
-
 class PyramidNet(nn.Module):
     """The pyramidal residual network; B C H W -> logits B K.
 
@@ -131,7 +125,7 @@ class PyramidNet(nn.Module):
             raise ValueError(f"width must be at least 1, got {width}")
         stages = _per_stage(depth, block, blocks)
         parts = seams(conv, norm, residual, head)
-        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
+        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts, relu=False)
         strides = [2 if i and not j else 1 for i, n in enumerate(stages) for j in range(n)]
         self.stride = self.stem_stride * math.prod(strides)
         widths = list(_widths(width, alpha, widening, sum(stages)))

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models._parts import Block, Factory, Seams, Site, Sum, doubling, pooled, seams, sites, stem
+from models._parts import Block, Factory, Seams, Site, Sum, doubling, pooled, seams, sites
+from models._parts import stem as _stem
 
 _BRANCHES = 2
 _FIRST = 256  # channels of a bottleneck in the first stage
@@ -84,13 +85,6 @@ class _Design:
         return Block(branches, around, term)
 
 
-def _stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Module, int]:
-    """What stands before the blocks, and its stride; in the paper without ReLU: the blocks begin with theirs."""
-    if kind == "cifar":
-        return nn.Sequential(parts.convolve(in_channels, width, 3), parts.norm(width)), 1
-    return stem(kind, in_channels, width, parts)
-
-
 def _blocks_a_stage(depth: int, block: str) -> int:
     """n, of blocks with two convolutions in a row (basic), or three."""
     layers = 2 if block == "basic" else 3
@@ -140,7 +134,7 @@ class ShakeResNet(nn.Module):
         parts = seams(conv, norm, residual, head)
         first = width if block == "basic" else _FIRST
         stages = doubling(first, [_blocks_a_stage(depth, block)] * 3)
-        self.stem, self.stem_stride = _stem(stem, in_channels, stem_width, parts)
+        self.stem, self.stem_stride = _stem(stem, in_channels, stem_width, parts, relu=False)
         self.stride = self.stem_stride * math.prod(stage.stride for stage in stages)
         design = _Design(0 if block == "basic" else cardinality * width, cardinality)
         self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(stem_width, stages)))

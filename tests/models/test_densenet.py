@@ -1,5 +1,7 @@
 """DenseNet: the papers' counts exactly, its concatenation, torchvision's outputs, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 
 from models.densenet import DenseNet
 from runner import count
+from tests.models.checks import uses_its_seams
 
 SMALL = {"depth": 10, "growth_rate": 4, "width": 8}  # three blocks of two layers, or of one with the bottleneck
 
@@ -146,36 +149,10 @@ def test_wrong_arguments_are_refused_by_name(arguments, message):
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_all_convolutions_normalisations_and_the_head_go_through_their_seams(stem):
-    made = {"conv": [], "norm": [], "head": []}
-
-    class Conv(nn.Conv2d):
-        pass
-
-    class Norm(nn.BatchNorm2d):
-        pass
-
-    def conv(channels, out_channels, kernel_size, *, stride, padding, groups, bias):
-        made["conv"].append((channels, out_channels, kernel_size, stride, padding, groups, bias))
-        return Conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
-
-    def norm(channels):
-        made["norm"].append(channels)
-        return Norm(channels)
-
-    def head(in_features, num_classes):
-        made["head"].append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes)
-
-    model = DenseNet(7, in_channels=1, stem=stem, **bc(16, 4), conv=conv, norm=norm, head=head)
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(convolutions) == len(made["conv"]) == 1 + 3 * 4 + 2 and {type(m) for m in convolutions} == {Conv}
-    assert len(norms) == len(made["norm"]) == 3 * 4 + 2 + 1 + (stem == "imagenet") and {type(m) for m in norms} == {
-        Norm
-    }
+    make = partial(DenseNet, 7, in_channels=1, stem=stem, **bc(16, 4))
+    _, made = uses_its_seams(make, head=(16, 7), conv=1 + 3 * 4 + 2, norm=3 * 4 + 2 + 1 + (stem == "imagenet"))
     assert made["conv"][0] == ((1, 8, 3, 1, 1, 1, False) if stem == "cifar" else (1, 8, 7, 2, 3, 1, False))
     assert made["conv"][1:3] == [(8, 16, 1, 1, 0, 1, False), (16, 4, 3, 1, 1, 1, False)]
-    assert made["head"] == [(16, 7)]
 
 
 def test_there_is_no_residual_seam():

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from models.inception_v2 import InceptionV2
 from runner import count
+from tests.models.checks import trains
 
 
 def meta(classes=1000, **arguments):
@@ -107,12 +108,5 @@ def test_it_builds_without_normalisation():
 @pytest.mark.parametrize("autocast", [False, True])
 def test_one_step_reaches_every_parameter(autocast):
     torch.manual_seed(0)
-    model = InceptionV2(10).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 3, 64, 64).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        logits = model(x)
-    loss = F.cross_entropy(logits.float(), torch.arange(4))
-    loss.backward()
-    assert loss.isfinite() and logits.dtype == (torch.bfloat16 if autocast else torch.float32)
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    model = InceptionV2(10)
+    trains(model, torch.randn(4, 3, 64, 64), half=autocast)

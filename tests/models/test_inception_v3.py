@@ -1,13 +1,15 @@
 """Inception-v3: torchvision's outputs, sizes and counts, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
 from torch import nn
-from torch.nn import functional as F
 
 from models.inception_v3 import InceptionV3
 from runner import count
+from tests.models.checks import trains, uses_its_seams
 
 THEIR_STEM = {"Conv2d_1a_3x3": 0, "Conv2d_2a_3x3": 1, "Conv2d_2b_3x3": 2, "Conv2d_3b_1x1": 4, "Conv2d_4a_3x3": 5}
 THEIR_MODULES = ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"]
@@ -84,34 +86,10 @@ def test_the_papers_normalisation_has_epsilon_a_thousandth_and_the_seam_says_its
 
 
 def test_all_convolutions_normalisations_and_the_head_go_through_their_seams():
-    made = {"conv": [], "norm": [], "head": []}
-
-    class Conv(nn.Conv2d):
-        pass
-
-    class Norm(nn.BatchNorm2d):
-        pass
-
-    def conv(channels, out_channels, kernel_size, *, stride, padding, groups, bias):
-        made["conv"].append((channels, out_channels, kernel_size, stride, padding, groups, bias))
-        return Conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
-
-    def norm(channels):
-        made["norm"].append(channels)
-        return Norm(channels)
-
-    def head(in_features, num_classes):
-        made["head"].append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes)
-
     with torch.device("meta"):
-        model = InceptionV3(7, in_channels=1, conv=conv, norm=norm, head=head)
-    for kind, mine, key in ((nn.Conv2d, Conv, "conv"), (nn.BatchNorm2d, Norm, "norm")):
-        layers = [m for m in model.modules() if isinstance(m, kind)]
-        assert len(layers) == len(made[key]) == 94 and {type(m) for m in layers} == {mine}
+        _, made = uses_its_seams(partial(InceptionV3, 7, in_channels=1), head=(2048, 7), conv=94, norm=94)
     assert made["conv"][0] == (1, 32, 3, 2, 0, 1, False)
     assert (128, 128, (1, 7), 1, (0, 3), 1, False) in made["conv"]
-    assert made["head"] == [(2048, 7)]
 
 
 def test_there_is_no_residual_seam():
@@ -133,12 +111,5 @@ def test_it_builds_without_normalisation():
 @pytest.mark.parametrize("autocast", [False, True])
 def test_one_step_reaches_every_parameter(autocast):
     torch.manual_seed(0)
-    model = InceptionV3(10).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 3, 91, 91).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        logits = model(x)
-    loss = F.cross_entropy(logits.float(), torch.arange(4))
-    loss.backward()
-    assert loss.isfinite() and logits.dtype == (torch.bfloat16 if autocast else torch.float32)
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    model = InceptionV3(10)
+    trains(model, torch.randn(4, 3, 91, 91), half=autocast)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from models._parts import Block
 from models.mobilenet_v2 import MobileNetV2
 from runner.count import count
+from tests.models.checks import trains
 
 # sandler2018_mobilenetv2, static: params_imagenet, params_without_bn, bn_params, madds_224
 WIDTHS = {
@@ -192,14 +193,7 @@ def test_the_expansions_shortcut_is_wide_narrow_wide():
 def test_one_step_reaches_every_parameter(shortcut, half):
     torch.manual_seed(0)
     model = MobileNetV2(10, width=0.35, stem="cifar", shortcut=shortcut, nonlinear_bottleneck=half)
-    model.to(memory_format=torch.channels_last)
-    x = torch.randn(8, 3, 16, 16).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        logits = model(x)
-    loss = F.cross_entropy(logits.float(), torch.arange(8))
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    trains(model, torch.randn(8, 3, 16, 16), half=half)
 
 
 @pytest.mark.parametrize("shortcut", ["bottleneck", "expansion", "none", "projection"])

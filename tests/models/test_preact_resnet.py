@@ -1,5 +1,7 @@
 """The pre-activation networks: the papers' counts exactly, the block equation, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch.nn import functional as F
 
 from models.preact_resnet import PreActResNet
 from runner.count import network
+from tests.models.checks import residual_blocks_use_their_seams, trains
 
 MEMBERS = {  # of configs/model: parameters; None where the papers' facts have no figure
     "preact_resnet20": ("he2016_resnet", None),
@@ -136,44 +139,12 @@ def test_stages_and_strides(arguments, strides, sizes):
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
 def test_every_design_trains_in_channels_last(arguments, norm, half):
     torch.manual_seed(0)
-    model = PreActResNet(10, **arguments, norm=norm).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        loss = F.cross_entropy(model(x).float(), torch.arange(4))
-    loss.backward()
-    assert loss.isfinite()
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    trains(PreActResNet(10, **arguments, norm=norm), torch.randn(4, 3, 32, 32), half=half)
 
 
 @pytest.mark.parametrize("arguments", SMALL.values(), ids=SMALL)
 def test_every_design_uses_its_seams_for_everything(arguments):
-    made = {"conv": [], "norm": [], "residual": [], "head": []}
-
-    def counted(place, factory):
-        def make(*given, **named):
-            made[place].append(given)
-            module = factory(*given, **named)
-            module.place = place
-            return module
-
-        return make
-
-    class Half(nn.Module):
-        def __init__(self, index, total, branches):
-            super().__init__()
-
-        def forward(self, branch):
-            return branch / 2
-
-    places = {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "residual": Half, "head": nn.Linear}
-    model = PreActResNet(10, **arguments, **{place: counted(place, factory) for place, factory in places.items()})
-    for place, kind in (("conv", nn.Conv2d), ("norm", nn.BatchNorm2d), ("residual", Half)):
-        inside = [m for m in model.modules() if isinstance(m, kind)]
-        assert len(inside) == len(made[place]) > 0 and all(m.place == place for m in inside)
-    total = len(model.blocks)
-    assert made["residual"] == [(i, total, 1) for i in range(1, total + 1)]
-    assert made["head"] == [(model.head.in_features, 10)] and model.head.place == "head"
+    model = residual_blocks_use_their_seams(partial(PreActResNet, 10, **arguments), 10)
     block = model.eval().blocks[1]
     if block.shortcut is None:
         x = torch.randn(1, block.before[0].num_features, 4, 4)

@@ -1,5 +1,7 @@
 """The residual networks: the papers' counts exactly, the block equation, torchvision's outputs, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
@@ -8,6 +10,12 @@ from torch.nn import functional as F
 
 from models.resnet import ResNet
 from runner.count import count, network
+from tests.models.checks import (
+    calls_its_residuals_in_order,
+    residual_blocks_use_their_seams,
+    takes_another_head,
+    trains,
+)
 
 BOTTLENECKS = {"block": "bottleneck", "shortcut": "B"}
 RESNET50 = {"depth": 50, "width": 64, "blocks": [3, 4, 6, 3], "stem": "imagenet", **BOTTLENECKS}
@@ -184,38 +192,14 @@ def test_all_convolutions_and_normalisations_go_through_their_seams():
 
 
 def test_each_block_has_its_own_residual_module_in_forward_order():
-    made, called = [], []
-
-    class Half(nn.Module):
-        def __init__(self, index, total, branches):
-            super().__init__()
-            made.append((index, total, branches))
-            self.index = index
-
-        def forward(self, *branches):
-            called.append((self.index, len(branches)))
-            return branches[0] / 2
-
     torch.manual_seed(0)
-    model = ResNet(10, depth=14, residual=Half).eval()
-    model(torch.randn(1, 3, 8, 8))
-    assert made == [(i, 6, 1) for i in range(1, 7)]
-    assert called == [(i, 1) for i in range(1, 7)]
+    model = calls_its_residuals_in_order(partial(ResNet, 10, depth=14), torch.randn(1, 3, 8, 8), 6)
     block, x = model.blocks[0], torch.randn(1, 16, 8, 8)
     torch.testing.assert_close(block(x), F.relu(x + block.branches[0](x) / 2))
 
 
 def test_the_head_is_made_from_features_and_classes():
-    made = []
-
-    def head(in_features, num_classes):
-        made.append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes, bias=False)
-
-    model = ResNet(7, depth=8, width=4, head=head)
-    assert made == [(16, 7)]
-    assert model.head.bias is None
-    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 7)
+    takes_another_head(partial(ResNet, 7, depth=8, width=4), 16, 7)
 
 
 def test_bf16_autocast_in_channels_last_is_finite_and_near_fp32():
@@ -321,40 +305,12 @@ SMALL = {
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
 def test_every_design_trains_in_channels_last(arguments, norm, half):
     torch.manual_seed(0)
-    model = ResNet(10, **arguments, norm=norm).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        loss = F.cross_entropy(model(x).float(), torch.arange(4))
-    loss.backward()
-    assert loss.isfinite()
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    trains(ResNet(10, **arguments, norm=norm), torch.randn(4, 3, 32, 32), half=half)
 
 
 @pytest.mark.parametrize("arguments", SMALL.values(), ids=SMALL)
 def test_every_design_uses_its_seams_for_everything(arguments):
-    made = {"conv": [], "norm": [], "residual": [], "head": []}
-
-    def counted(place, factory):
-        def make(*given, **named):
-            made[place].append(given)
-            module = factory(*given, **named)
-            module.place = place
-            return module
-
-        return make
-
-    class Residual(nn.Identity):
-        pass
-
-    places = {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "residual": Residual, "head": nn.Linear}
-    model = ResNet(10, **arguments, **{place: counted(place, factory) for place, factory in places.items()})
-    for place, kind in (("conv", nn.Conv2d), ("norm", nn.BatchNorm2d), ("residual", Residual)):
-        inside = [m for m in model.modules() if isinstance(m, kind)]
-        assert len(inside) == len(made[place]) > 0 and all(m.place == place for m in inside)
-    total = len(model.blocks)
-    assert made["residual"] == [(i, total, 1) for i in range(1, total + 1)]
-    assert made["head"] == [(model.head.in_features, 10)] and model.head.place == "head"
+    residual_blocks_use_their_seams(partial(ResNet, 10, **arguments), 10)
 
 
 def randomised(build):

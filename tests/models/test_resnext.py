@@ -1,5 +1,7 @@
 """ResNeXt: the paper's counts exactly, the aggregated transformations, torchvision's outputs, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 
 from models.resnext import ResNeXt
 from runner.count import network
+from tests.models.checks import residual_blocks_use_their_seams, trains
 from tests.models.test_resnet import ours, randomised
 
 MEMBERS = {  # of configs/model, xie2017_resnext: parameters, multiply-adds; None where the facts have no figure
@@ -124,40 +127,12 @@ def test_wrong_arguments_are_refused_by_name(message, arguments):
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
 def test_every_design_trains_in_channels_last(arguments, norm, half):
     torch.manual_seed(0)
-    model = ResNeXt(10, **arguments, norm=norm).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        loss = F.cross_entropy(model(x).float(), torch.arange(4))
-    loss.backward()
-    assert loss.isfinite()
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    trains(ResNeXt(10, **arguments, norm=norm), torch.randn(4, 3, 32, 32), half=half)
 
 
 @pytest.mark.parametrize("arguments", SMALL.values(), ids=SMALL)
 def test_every_design_uses_its_seams_for_everything(arguments):
-    made = {"conv": [], "norm": [], "residual": [], "head": []}
-
-    def counted(place, factory):
-        def make(*given, **named):
-            made[place].append(given)
-            module = factory(*given, **named)
-            module.place = place
-            return module
-
-        return make
-
-    class Residual(nn.Identity):
-        pass
-
-    places = {"conv": nn.Conv2d, "norm": nn.BatchNorm2d, "residual": Residual, "head": nn.Linear}
-    model = ResNeXt(10, **arguments, **{place: counted(place, factory) for place, factory in places.items()})
-    for place, kind in (("conv", nn.Conv2d), ("norm", nn.BatchNorm2d), ("residual", Residual)):
-        inside = [m for m in model.modules() if isinstance(m, kind)]
-        assert len(inside) == len(made[place]) > 0 and all(m.place == place for m in inside)
-    total = len(model.blocks)
-    assert made["residual"] == [(i, total, 1) for i in range(1, total + 1)]
-    assert made["head"] == [(model.head.in_features, 10)] and model.head.place == "head"
+    residual_blocks_use_their_seams(partial(ResNeXt, 10, **arguments), 10)
 
 
 def test_torchvisions_weights_give_its_outputs():

@@ -1,5 +1,7 @@
 """The two-branch networks: the paper's counts exactly, the block's equation, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,14 @@ from torch.nn import functional as F
 
 from models.shake_resnet import ShakeResNet
 from runner.count import count, network
+from tests.models.checks import (
+    a_step_moves_every_parameter,
+    calls_its_residuals_in_order,
+    does_without_normalisation,
+    takes_another_head,
+    trains,
+    uses_its_seams,
+)
 
 PAPER = "gastaldi2017_shake_shake"
 RESNEXT = {"depth": 29, "width": 64, "block": "bottleneck", "cardinality": 4, "stem_width": 64}
@@ -188,89 +198,34 @@ def test_the_stem_has_no_relu_and_the_end_has():
 
 
 def test_all_convolutions_and_normalisations_go_through_their_seams():
-    made = []
-
-    class Conv(nn.Conv2d):
-        pass
-
-    class Norm(nn.BatchNorm2d):
-        pass
-
-    def conv(in_channels, out_channels, kernel_size, *, stride, padding, groups, bias):
-        made.append((in_channels, out_channels, kernel_size, stride, padding, groups, bias))
-        return Conv(in_channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
-
-    model = bottlenecks(in_channels=1, conv=conv, norm=Norm)
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert (len(convolutions), len(norms)) == (1 + 3 * (2 * 3 + 2), 1 + 3 * (2 * 3 + 1))
-    assert {type(m) for m in convolutions} == {Conv} and {type(m) for m in norms} == {Norm}
-    assert made[0] == (1, 4, 3, 1, 1, 1, False)
-    assert made.count((4, 128, 1, 1, 0, 1, False)) == 2 and (32, 32, 3, 2, 1, 2, False) in made
+    _, made = uses_its_seams(partial(bottlenecks, in_channels=1), conv=1 + 3 * (2 * 3 + 2), norm=1 + 3 * (2 * 3 + 1))
+    assert made["conv"][0] == (1, 4, 3, 1, 1, 1, False)
+    assert made["conv"].count((4, 128, 1, 1, 0, 1, False)) == 2 and (32, 32, 3, 2, 1, 2, False) in made["conv"]
 
 
 def test_each_block_has_its_own_residual_module_of_two_branches():
-    made, called = [], []
-
-    class Weighted(nn.Module):
-        def __init__(self, index, total, branches):
-            super().__init__()
-            made.append((index, total, branches))
-            self.index = index
-
-        def forward(self, *branches):
-            called.append((self.index, len(branches)))
-            return 0.25 * branches[0] + 0.75 * branches[1]
-
-    model = small(depth=14, residual=Weighted).eval()
-    model(torch.randn(1, 3, 8, 8))
-    assert made == [(i, 6, 2) for i in range(1, 7)]
-    assert called == [(i, 2) for i in range(1, 7)]
+    model = calls_its_residuals_in_order(partial(small, depth=14), torch.randn(1, 3, 8, 8), 6, branches=2)
     block, x = model.blocks[1], torch.randn(1, 8, 8, 8)
     torch.testing.assert_close(block(x), x + 0.25 * block.branches[0](x) + 0.75 * block.branches[1](x))
 
 
 def test_the_head_is_made_from_features_and_classes():
-    made = []
-
-    def head(in_features, num_classes):
-        made.append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes, bias=False)
-
-    model = small(head=head)
-    assert made == [(32, 10)]
-    assert model.head.bias is None
-    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+    takes_another_head(small, 32, 10)
 
 
 @pytest.mark.parametrize("make", [small, bottlenecks])
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_it_trains_shapes_without_normalisation(make, stem):
-    model = make(stem=stem, norm=lambda channels: nn.Identity())
-    logits = model(torch.randn(2, 3, 32, 32))
-    F.cross_entropy(logits, torch.arange(2)).backward()
-    assert logits.shape == (2, 10)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    does_without_normalisation(partial(make, stem=stem), torch.randn(2, 3, 32, 32), 10)
 
 
 @pytest.mark.parametrize("make", [small, bottlenecks])
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_step_is_finite_and_reaches_every_parameter(make, autocast, channels_last):
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = make().to(memory_format=layout)
-    x = torch.randn(8, 3, 16, 16).contiguous(memory_format=layout)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        logits = model(x)
-    loss = F.cross_entropy(logits.float(), torch.arange(8))
-    loss.backward()
-    assert loss.isfinite()
-    assert logits.dtype == (torch.bfloat16 if autocast else torch.float32)
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
-    before = [p.detach().clone() for p in model.parameters()]
-    torch.optim.SGD(model.parameters(), lr=0.1).step()
-    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    model = make()
+    trains(model, torch.randn(8, 3, 16, 16), half=autocast, channels_last=channels_last)
+    a_step_moves_every_parameter(model)
 
 
 @pytest.mark.parametrize("size", [8, 7, 1])

@@ -1,5 +1,7 @@
 """ShuffleNet: the papers' figures, its two units and the shuffle, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 from models._parts import Block
 from models.shufflenet import ShuffleNet
 from runner import count
+from tests.models.checks import uses_its_seams
 
 SMALL = {"width": 0.25, "stem_width": 6}
 
@@ -132,37 +135,14 @@ def test_wrong_arguments_are_refused_by_name(arguments, message):
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
 def test_all_convolutions_normalisations_and_the_head_go_through_their_seams(stem):
-    made = {"conv": [], "norm": [], "head": []}
-
-    class Conv(nn.Conv2d):
-        pass
-
-    class Norm(nn.BatchNorm2d):
-        pass
-
-    def conv(channels, out_channels, kernel_size, *, stride, padding, groups, bias):
-        made["conv"].append((channels, out_channels, kernel_size, stride, padding, groups, bias))
-        return Conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
-
-    def norm(channels):
-        made["norm"].append(channels)
-        return Norm(channels)
-
-    def head(in_features, num_classes):
-        made["head"].append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes)
-
-    model = ShuffleNet(7, in_channels=1, stem=stem, **SMALL, conv=conv, norm=norm, head=head)
-    for kind, mine, key in ((nn.Conv2d, Conv, "conv"), (nn.BatchNorm2d, Norm, "norm")):
-        layers = [m for m in model.modules() if isinstance(m, kind)]
-        assert len(layers) == len(made[key]) == 1 + 16 * 3 and {type(m) for m in layers} == {mine}
+    make = partial(ShuffleNet, 7, in_channels=1, stem=stem, **SMALL)
+    _, made = uses_its_seams(make, head=(240, 7), conv=1 + 16 * 3, norm=1 + 16 * 3)
     assert made["conv"][:4] == [
         (1, 6, 3, 2 if stem == "imagenet" else 1, 1, 1, False),
         (6, 15, 1, 1, 0, 1, False),  # the first pointwise convolution has no groups
         (15, 15, 3, 2, 1, 15, False),
         (15, 54, 1, 1, 0, 3, False),
     ]
-    assert made["head"] == [(240, 7)]
 
 
 def test_each_adding_unit_has_its_own_residual_module_in_forward_order():

@@ -1,5 +1,7 @@
 """The wide residual networks: the papers' counts exactly, the block's equation, and every seam in use."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,14 @@ from torch.nn import functional as F
 
 from models.wide_resnet import WideResNet
 from runner.count import count, network
+from tests.models.checks import (
+    a_step_moves_every_parameter,
+    calls_its_residuals_in_order,
+    does_without_normalisation,
+    takes_another_head,
+    trains,
+    uses_its_seams,
+)
 
 MEMBERS = ["wrn_10_4", "wrn_16_4", "wrn_16_8", "wrn_22_8", "wrn_28_10", "wrn_40_4"]
 
@@ -178,91 +188,32 @@ def test_last_norm_ends_every_branch_in_a_normalisation():
 
 
 def test_all_convolutions_and_normalisations_go_through_their_seams():
-    made = []
-
-    class Conv(nn.Conv2d):
-        pass
-
-    class Norm(nn.BatchNorm2d):
-        pass
-
-    def conv(in_channels, out_channels, kernel_size, *, stride, padding, groups, bias):
-        made.append((in_channels, out_channels, kernel_size, stride, padding, groups, bias))
-        return Conv(in_channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
-
-    model = small(in_channels=1, last_norm=True, conv=conv, norm=Norm)
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert (len(convolutions), len(norms)) == (10, 3 * 3 + 1)
-    assert {type(m) for m in convolutions} == {Conv} and {type(m) for m in norms} == {Norm}
-    assert made[0] == (1, 16, 3, 1, 1, 1, False)
-    assert (32, 64, 1, 2, 0, 1, False) in made and (32, 64, 3, 2, 1, 1, False) in made
+    _, made = uses_its_seams(partial(small, in_channels=1, last_norm=True), conv=10, norm=3 * 3 + 1)
+    assert made["conv"][0] == (1, 16, 3, 1, 1, 1, False)
+    assert (32, 64, 1, 2, 0, 1, False) in made["conv"] and (32, 64, 3, 2, 1, 1, False) in made["conv"]
 
 
 def test_each_block_has_its_own_residual_module_in_forward_order():
-    made, called = [], []
-
-    class Half(nn.Module):
-        def __init__(self, index, total, branches):
-            super().__init__()
-            made.append((index, total, branches))
-            self.index = index
-
-        def forward(self, *branches):
-            called.append((self.index, len(branches)))
-            return branches[0] / 2
-
-    model = small(depth=16, residual=Half).eval()
-    model(torch.randn(1, 3, 8, 8))
-    assert made == [(i, 6, 1) for i in range(1, 7)]
-    assert called == [(i, 1) for i in range(1, 7)]
+    model = calls_its_residuals_in_order(partial(small, depth=16), torch.randn(1, 3, 8, 8), 6)
     block, x = model.blocks[1], torch.randn(1, 32, 8, 8)
     torch.testing.assert_close(block(x), x + block.branches[0](block.before(x)) / 2)
 
 
 def test_the_head_is_made_from_features_and_classes():
-    made = []
-
-    def head(in_features, num_classes):
-        made.append((in_features, num_classes))
-        return nn.Linear(in_features, num_classes, bias=False)
-
-    model = small(head=head)
-    assert made == [(128, 10)]
-    assert model.head.bias is None
-    assert model(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+    takes_another_head(small, 128, 10)
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_it_trains_shapes_without_normalisation(stem):
-    model = small(stem=stem, last_norm=True, norm=lambda channels: nn.Identity())
-    logits = model(torch.randn(2, 3, 32, 32))
-    F.cross_entropy(logits, torch.arange(2)).backward()
-    assert logits.shape == (2, 10)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    does_without_normalisation(partial(small, stem=stem, last_norm=True), torch.randn(2, 3, 32, 32), 10)
 
 
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_step_is_finite_and_reaches_every_parameter(autocast, channels_last):
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = small(dropout=0.1).to(memory_format=layout)
-    x = torch.randn(8, 3, 16, 16).contiguous(memory_format=layout)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        logits = model(x)
-    loss = F.cross_entropy(logits.float(), torch.arange(8))
-    loss.backward()
-    assert loss.isfinite()
-    assert logits.dtype == (torch.bfloat16 if autocast else torch.float32)
-    for name, p in model.named_parameters():
-        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
-    before = parameters_of(model)
-    torch.optim.SGD(model.parameters(), lr=0.1).step()
-    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
-
-
-def parameters_of(model):
-    return [p.detach().clone() for p in model.parameters()]
+    model = small(dropout=0.1)
+    trains(model, torch.randn(8, 3, 16, 16), half=autocast, channels_last=channels_last)
+    a_step_moves_every_parameter(model)
 
 
 @pytest.mark.parametrize("size", [8, 7, 1])
