@@ -152,6 +152,24 @@ def doubling(width: int, blocks: Sequence[int]) -> list[Stage]:
     return [Stage(width * 2**i, n, 2 if i else 1) for i, n in enumerate(blocks)]
 
 
+LAYERS = {"basic": 2, "bottleneck": 3}  # with weights, in a block
+EXPANSION = {"basic": 1, "bottleneck": 4}  # a block's output channels by its stage's width
+
+
+def block_convolutions(
+    block: str, width: int, stride: int, stride_in: str, bottleneck_width: int = 1
+) -> list[tuple[int, int, int]]:
+    """(kernel size, stride, output channels) of a block's convolutions: two 3x3, or 1x1, 3x3 and 1x1.
+
+    stride_in: which of a bottleneck's takes the stride, 1x1 or 3x3. bottleneck_width: of its inner two, by the stage's.
+    """
+    if block == "basic":
+        return [(3, stride, width), (3, 1, width)]
+    first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+    inner = width * bottleneck_width
+    return [(1, first, inner), (3, second, inner), (1, 1, width * EXPANSION[block])]
+
+
 def stage_blocks(depth: int, blocks: list[int] | None, layers: int) -> list[int]:
     """The blocks of each stage: those given, else in three stages as many as the depth says.
 

@@ -18,21 +18,21 @@ from typing import Literal
 from torch import Tensor, nn
 
 from models._parts import (
+    EXPANSION,
+    LAYERS,
     Factory,
     PreActivationBlock,
     Seams,
     Site,
     ZeroPad,
+    block_convolutions,
     doubling,
     pooled,
     seams,
     sites,
     stage_blocks,
-)  # fmt: skip
+)
 from models._parts import stem as _stem
-
-_LAYERS = {"basic": 2, "bottleneck": 3}  # with weights, in a block
-_EXPANSION = {"basic": 1, "bottleneck": 4}  # output channels by the stage's width
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,8 @@ class _Design:
 
     def branch(self, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
         """The residual branch behind its first activation: convolutions, with normalisation and ReLU between them."""
-        if self.block == "basic":
-            convolutions = [(3, stride, width), (3, 1, width)]
-        else:
-            first, second = (stride, 1) if self.stride_in == "1x1" else (1, stride)
-            convolutions = [(1, first, width), (3, second, width), (1, 1, width * _EXPANSION[self.block])]
         layers: list[nn.Module] = []
-        for kernel_size, step, made in convolutions:
+        for kernel_size, step, made in block_convolutions(self.block, width, stride, self.stride_in):
             layers += [parts.norm(channels), nn.ReLU()] if layers else []
             layers.append(parts.convolve(channels, made, kernel_size, step))
             channels = made
@@ -71,7 +66,7 @@ class _Design:
         """The whole block: first activation, branch and shortcut."""
         before = nn.Sequential(parts.norm(site.channels), nn.ReLU())
         branch = self.branch(site.channels, site.width, site.stride, parts)
-        out_channels = site.width * _EXPANSION[self.block]
+        out_channels = site.width * EXPANSION[self.block]
         around = self.around(site.index, site.channels, out_channels, site.stride, parts)
         return PreActivationBlock(before, [branch], around, parts.term(site.index, site.total, 1))
 
@@ -128,7 +123,7 @@ class PreActResNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(width, block, stride_in, stem, stem_norm)
-        counts = stage_blocks(depth, blocks, _LAYERS[block])
+        counts = stage_blocks(depth, blocks, LAYERS[block])
         parts = seams(conv, norm, residual, head)
         if stem_norm:
             self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
@@ -137,8 +132,8 @@ class PreActResNet(nn.Module):
         stages = doubling(width, counts)
         self.stride = self.stem_stride * 2 ** (len(stages) - 1)
         design = _Design(block, stride_in, shortcut, activated)
-        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, _EXPANSION[block])))
-        features = stages[-1].width * _EXPANSION[block]
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, EXPANSION[block])))
+        features = stages[-1].width * EXPANSION[block]
         self.last = nn.Sequential(*([parts.norm(features), nn.ReLU()] if final_norm else []))
         self.head = parts.head(features, num_classes)
 

@@ -18,22 +18,22 @@ from typing import Literal
 from torch import Tensor, nn
 
 from models._parts import (
+    EXPANSION,
+    LAYERS,
     Block,
     Factory,
     Seams,
     Site,
     SqueezeExcite,
+    block_convolutions,
     doubling,
     pooled,
     seams,
     shortcut,
     sites,
     stage_blocks,
-)  # fmt: skip
+)
 from models._parts import stem as _stem
-
-_LAYERS = {"basic": 2, "bottleneck": 3}  # with weights, in a block
-_EXPANSION = {"basic": 1, "bottleneck": 4}  # output channels by the stage's width
 
 
 @dataclass(frozen=True)
@@ -49,24 +49,18 @@ class _Design:
 
     def branch(self, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
         """The residual branch of a stage of `width`: convolutions, each normalised, with ReLU between them."""
-        out_channels = width * _EXPANSION[self.block]
-        if self.block == "basic":
-            convolutions = [(3, stride, width), (3, 1, width)]
-        else:
-            first, second = (stride, 1) if self.stride_in == "1x1" else (1, stride)
-            inner = width * self.bottleneck_width
-            convolutions = [(1, first, inner), (3, second, inner), (1, 1, out_channels)]
+        convolutions = block_convolutions(self.block, width, stride, self.stride_in, self.bottleneck_width)
         layers: list[nn.Module] = []
         for kernel_size, step, made in convolutions:
             layers += [nn.ReLU()] if layers else []
             layers += [parts.convolve(channels, made, kernel_size, step), parts.norm(made)]
             channels = made
-        return nn.Sequential(*layers, *([SqueezeExcite(out_channels, self.reduction)] if self.reduction else []))
+        return nn.Sequential(*layers, *([SqueezeExcite(channels, self.reduction)] if self.reduction else []))
 
     def block_at(self, site: Site, parts: Seams) -> Block:
         """The whole block: branch, shortcut, and ReLU after the addition."""
         branch = self.branch(site.channels, site.width, site.stride, parts)
-        around = shortcut(self.shortcut, site.channels, site.width * _EXPANSION[self.block], site.stride, parts)
+        around = shortcut(self.shortcut, site.channels, site.width * EXPANSION[self.block], site.stride, parts)
         return Block([branch], around, parts.term(site.index, site.total, 1), None if self.erase_relu else nn.ReLU())
 
 
@@ -79,7 +73,7 @@ def _check(width: int, block: str, stride_in: str, bottleneck_width: int, reduct
         raise ValueError(f"bottleneck_width must be 1 with block=basic, got {bottleneck_width}")
     if block == "basic" and stride_in != "3x3":
         raise ValueError(f"stride_in must be 3x3 with block=basic, which has no other convolutions, got {stride_in}")
-    most = width * _EXPANSION[block]
+    most = width * EXPANSION[block]
     if reduction is not None and not 1 <= reduction <= most:
         raise ValueError(f"reduction must lie in [1, {most}], a block's smallest number of channels, got {reduction}")
 
@@ -126,14 +120,14 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(width, block, stride_in, bottleneck_width, reduction)
-        counts = stage_blocks(depth, blocks, _LAYERS[block])
+        counts = stage_blocks(depth, blocks, LAYERS[block])
         parts = seams(conv, norm, residual, head)
         design = _Design(block, stride_in, bottleneck_width, shortcut, erase_relu, reduction)
         self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
         stages = doubling(width, counts)
         self.stride = self.stem_stride * 2 ** (len(stages) - 1)
-        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, _EXPANSION[block])))
-        self.head = parts.head(stages[-1].width * _EXPANSION[block], num_classes)
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, EXPANSION[block])))
+        self.head = parts.head(stages[-1].width * EXPANSION[block], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B K."""

@@ -30,7 +30,7 @@ from models._parts import (
     shortcut,
     sites,
     stage_blocks,
-)  # fmt: skip
+)
 from models._parts import stem as _stem
 
 _EXPANSION = 4  # output channels by the stage's width

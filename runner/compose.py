@@ -139,7 +139,7 @@ def _translate(overrides: Sequence[Override]) -> tuple[list[str], list[Override]
         target = override.package if key == "schedule" else key
         if key in GROUPS:
             groups += _choose(key, value)
-        elif target and _mounts_schedule(target, value):
+        elif target and _mounts_schedule(target):
             groups += _mount(target, value)
         else:
             values.append(override)
@@ -179,7 +179,7 @@ def _defaults() -> dict[str, Any]:
     return {k: v for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
 
 
-def _mounts_schedule(key: str, value: Any) -> bool:
+def _mounts_schedule(key: str) -> bool:
     """schedule.lr=step, schedule.lr=[warmup,step], schedule.lr.then=step; but not schedule.lr.factor=0.1."""
     parts = key.split(".")
     return parts[0] == "schedule" and (len(parts) == 2 or parts[-1] == "then")
