@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runner import record, report, schema
-from runner.compose import compose
+from runner import report
+from runner.config import schema
+from runner.config.compose import compose
+from runner.disk import record
 
 SUMMARY = {
     "id": "r", "study": "s", "state": "complete", "variant": "final", "inference": "plain",

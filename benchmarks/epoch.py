@@ -12,12 +12,13 @@ import time
 import torch
 from torch.nn import functional as F
 
-from runner import compute, data
-from runner.build import build
-from runner.compose import compose
+from runner import data
+from runner.config.compose import compose
 from runner.data.split import split
-from runner.run import Run
-from runner.train import train_epoch
+from runner.training import compute
+from runner.training.build import build
+from runner.training.run import Run
+from runner.training.train import train_epoch
 
 ROUNDS = 5
 DEFAULTS = ("data=synthetic", "augment=[crop,flip]", "schedule.lr=null", "study=benchmark")

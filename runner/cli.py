@@ -133,7 +133,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _complete(prefix: str, **_: object) -> list[str]:
-    from runner.catalogue import complete
+    from runner.config.catalogue import complete
 
     return complete(prefix)
 

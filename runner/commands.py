@@ -3,9 +3,12 @@
 import argparse
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import BadInput
+
+if TYPE_CHECKING:
+    from runner.launch.expect import Expectation
 
 
 def _before_torch() -> None:
@@ -20,19 +23,17 @@ def _pool(arguments: argparse.Namespace) -> dict[str, Any]:
 def train(arguments: argparse.Namespace) -> int:
     """One run, or with -m every point of a multirun."""
     _before_torch()
-    from runner import compose, expect
+    from runner.config import compose
+    from runner.launch import expect
 
     expectation = expect.parse(arguments.expect) if arguments.expect else None
     if arguments.multirun:
-        from runner import sweep
-
-        sweep.sweep(arguments.overrides, arguments.expect, **_pool(arguments))
-        return 0
+        return _multirun(arguments, expectation)
     if any(_pool(arguments).values()):
         raise BadInput("--jobs, --gpus and --timeout are for several runs: add -m")
     config = compose.compose(arguments.overrides)
-    from runner import job
-    from runner import summary as summaries
+    from runner.training import job
+    from runner.training import summary as summaries
 
     summary = job.execute(config)
     print(summaries.outcome(summary, config.output.root))
@@ -41,28 +42,45 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") -> int:
+    """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
+    from runner.launch import pool, sweep
+    from runner.papers import studies
+
+    outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
+    for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
+        print(studies.write(study) or f"{study}: no run has finished")
+    pool.raise_for(outcomes)
+    if expectation:
+        sweep.check(expectation, outcomes)
+    return 0
+
+
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table: made where that is asked for, shown, and written."""
     _before_torch()
-    from runner import launch, report, tables
+    from runner import report
+    from runner.launch import pool
+    from runner.papers import reproduce
+    from runner.report import terminal
 
-    wanted, root = tables.asked(arguments.name, arguments.budget, arguments.overrides)
+    wanted, root = reproduce.asked(arguments.name, arguments.budget, arguments.overrides)
     if arguments.dry_run:
-        tables.dry_run(wanted, root)
+        reproduce.dry_run(wanted, root)
         return 0
-    outcomes = tables.make(wanted, root, **_pool(arguments)) if arguments.make else []
+    outcomes = reproduce.make(wanted, root, **_pool(arguments)) if arguments.make else []
     typed = " ".join([arguments.name, "--run", "--budget", wanted.budget, *arguments.overrides])
-    table = tables.measured(wanted, root, f"tricktable table {typed}")
-    tables.show(table)
+    table = reproduce.measured(wanted, root, f"tricktable table {typed}")
+    terminal.measured(table)
     if any(row.runs for row in table.rows):
-        print(report.write(table, tables.folder(wanted, root))[-1])
-    launch.raise_for(outcomes)
+        print(report.write(table, reproduce.folder(wanted, root))[-1])
+    pool.raise_for(outcomes)
     return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
     """The files of a table, of a study, or of all runs."""
-    from runner import pages
+    from runner.report import pages
 
     for path in pages.write(arguments.name, arguments.budget, arguments.overrides):
         print(path)
@@ -73,7 +91,7 @@ def compare(arguments: argparse.Namespace) -> int:
     """Two runs, or two rows of runs, side by side."""
     from pathlib import Path
 
-    from runner import compose
+    from runner.config import compose
     from runner.report import compare
 
     root = Path(compose.compose(arguments.overrides).output.root)
@@ -83,20 +101,21 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def static(arguments: argparse.Namespace) -> int:
     """What papers state that needs no training."""
-    from runner import facts, statics
+    from runner.papers import facts, statics
+    from runner.report import terminal
 
     papers = [arguments.paper] if arguments.paper else facts.papers()
     decided = [each for paper in papers for each in statics.decide(paper)]
     if arguments.markdown:
         print(statics.markdown(decided))
         return 0
-    return statics.show(decided)
+    return terminal.statics(decided)
 
 
 def lr_range(arguments: argparse.Namespace) -> int:
     """The learning-rate range test."""
     _before_torch()
-    from runner import lr_range
+    from runner.explore import lr_range
 
     options = (arguments.low, arguments.high, arguments.linear, arguments.updates)
     lr_range.show(lr_range.lr_range(arguments.overrides, *options))
@@ -105,7 +124,7 @@ def lr_range(arguments: argparse.Namespace) -> int:
 
 def schedule(arguments: argparse.Namespace) -> int:
     """Every knob over the run, without training."""
-    from runner import preview
+    from runner.explore import preview
 
     preview.show(arguments.overrides, arguments.images, arguments.json)
     return 0
@@ -114,9 +133,16 @@ def schedule(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
-    from runner import again
+    from runner.explore import reevaluate
+    from runner.papers import studies
+    from runner.report import terminal
 
-    again.write(again.evaluations(arguments.runs, arguments.overrides))
+    evaluated = reevaluate.evaluations(arguments.runs, arguments.overrides)
+    terminal.evaluations(evaluated)
+    folders = [run.folder.parent for run, _ in evaluated]
+    for study in dict.fromkeys(folders):
+        if folders.count(study) > 1:
+            print(studies.write(study))
     return 0
 
 
@@ -124,7 +150,7 @@ def show(arguments: argparse.Namespace) -> int:
     """The resolved config."""
     import yaml
 
-    from runner import compose, schema
+    from runner.config import compose, schema
 
     print(yaml.safe_dump(schema.plain(compose.compose(arguments.overrides)), sort_keys=False), end="")
     return 0
@@ -132,12 +158,17 @@ def show(arguments: argparse.Namespace) -> int:
 
 def list_(arguments: argparse.Namespace) -> int:
     """What can be chosen."""
-    from runner.catalogue import listing, markdown
+    from runner.config.catalogue import listing, markdown
 
     if arguments.markdown:
         print(markdown())
         return 0
-    lines = list(listing(arguments.place))
+    if arguments.place == "tables":
+        from runner.papers import recipe
+
+        lines = recipe.listing()
+    else:
+        lines = list(listing(arguments.place))
     width = max((len(name) for name, _ in lines), default=0)
     for name, about in lines:
         print(f"{name:<{width}}  {about}")
@@ -146,10 +177,10 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def count(arguments: argparse.Namespace) -> int:
     """What networks cost."""
-    from runner import count
+    from runner.explore import networks
 
-    rows = count.all_networks(arguments.overrides) if arguments.all else [count.network(arguments.overrides)]
-    print(
-        json.dumps(rows, indent=2) if arguments.json else (count.markdown if arguments.markdown else count.text)(rows)
-    )
+    overrides = arguments.overrides
+    rows = networks.all_networks(overrides) if arguments.all else [networks.network(overrides)]
+    form = networks.markdown if arguments.markdown else networks.text
+    print(json.dumps(rows, indent=2) if arguments.json else form(rows))
     return 0

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from runner import data
-from runner.compose import compose
-from runner.job import prepare
+from runner.config.compose import compose
+from runner.training.job import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from runner import record, rundir
+from runner.disk import record, rundir
 from runner.errors import Interrupted, TricktableError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ def starts(root):
 
 
 def job(root, seed):
-    from runner.launch import Job
+    from runner.launch.pool import Job
 
     return Job((f"seed={seed}",), root, STUDY, "stub", identity(seed), f"seed={seed}")
 
@@ -113,7 +113,7 @@ def main(root, seed):
 
 
 def launch(root, number):
-    from runner.launch import launch, raise_for
+    from runner.launch.pool import launch, raise_for
 
     try:
         raise_for(launch([job(root, seed) for seed in range(number)], parallel=2, command=command(root)))

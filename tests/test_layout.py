@@ -1,13 +1,14 @@
 """The house rules (docs/design.md), each as a test over the tree."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from runner.compose import CONFIGS, GROUPS
-from runner.places import PLACES
+from runner.config.compose import CONFIGS, GROUPS
+from runner.config.places import PLACES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")
@@ -49,6 +50,86 @@ def test_files_and_functions_are_short(path):
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno - node.lineno < 50, f"{node.name} is longer than 50 lines"
+
+
+def drawing() -> list[list[str]]:
+    """The rooms as docs/design.md draws them: a list of floors, the highest first, each with its rooms."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    lines = text.partition("<!-- rooms -->\n```\n")[2].partition("```")[0].splitlines()
+    return [rooms for line in lines if (rooms := re.findall(r"(\w+)/(?= )", line))]
+
+
+FLOORS = drawing()
+FRONT = {p.stem for p in (ROOT / "runner").glob("*.py")}
+GROUND = FRONT - {"__main__", "cli", "commands"}  # what every room may import, and imports no room
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path, known: set[str]) -> set[str]:
+    """The modules of the runner that a file imports, at its head or within a function; types alone do not count."""
+    found = set()
+    whole = tree(path)
+    checked = [n for n in ast.walk(whole) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    exempt = {id(inner) for node in checked for statement in node.body for inner in ast.walk(statement)}
+    for node in ast.walk(whole):
+        if id(node) in exempt:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & known) | ({node.module or ""} if names - known else set())
+    return found & known
+
+
+RUNNER = {module(p): p for p in SOURCES if p.is_relative_to(ROOT / "runner")}
+ARROWS = {name: imports(path, set(RUNNER)) for name, path in RUNNER.items()}
+
+
+def room(name: str) -> str:
+    """config, disk ... of runner.config.schema; a file at the front is its own."""
+    return [*name.split("."), ""][1]
+
+
+def test_the_drawing_has_every_room_once():
+    rooms = [p.name for p in (ROOT / "runner").iterdir() if p.is_dir() and p.name != "__pycache__"]
+    assert sorted(name for floor in FLOORS for name in floor) == sorted(rooms)
+    assert len(FRONT) <= 8, "the front of the house stays small"
+
+
+@pytest.mark.parametrize("name", sorted(RUNNER))
+def test_a_room_imports_only_rooms_below_it(name):
+    height = {each: i for i, floor in enumerate(reversed(FLOORS)) for each in floor}
+    mine = room(name)
+    for other in ARROWS[name]:
+        theirs = room(other)
+        if theirs == mine or theirs in GROUND or theirs == "" or mine in ("__main__", "cli", "commands"):
+            continue
+        assert mine not in GROUND - {"__init__"}, f"{name} imports {other}: what all rooms share imports none"
+        assert height[theirs] < height[mine], f"{name} imports {other}, which does not lie below it"
+
+
+def test_no_imports_go_in_a_circle():
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"a circle: {' -> '.join([*path[path.index(name) :], name])}"
+        if name not in done:
+            for other in sorted(ARROWS[name]):
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in RUNNER:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("name", [each for floor in FLOORS for each in floor])
+def test_a_room_says_what_lives_there_and_what_it_imports(name):
+    said = ast.get_docstring(tree(ROOT / "runner" / name / "__init__.py")) or ""
+    assert "import" in said and len(said.splitlines()) <= 12
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "runner")], ids=relative)

@@ -1,6 +1,7 @@
 """Data: names become arrays here. `load` is the way in, `split.split` carves, `draw` gives batches.
 
-Nothing heavy is imported here: the processes that decode images import this package too.
+It imports config, and nothing of disk, its neighbour. Nothing heavy is imported here: the processes that decode images
+import this package too.
 """
 
 import importlib
@@ -9,12 +10,12 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.config.typed import checked
 from runner.errors import BadInput, suggest
-from runner.typed import checked
 
 if TYPE_CHECKING:
+    from runner.config.schema import Data
     from runner.data.source import Arrays, Files
-    from runner.schema import Data
 
 _GIVEN = ("path", "download", "stream")  # the common keys that a source may ask for
 

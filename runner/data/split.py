@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from runner import randomness
+from runner.config.schema import Data
 from runner.data.draw import Resident, Split
 from runner.data.source import Arrays, Files
 from runner.errors import BadInput
 from runner.machine import cores
-from runner.schema import Data
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,14 @@
     write_collected(root, folder)   runs.csv of every run under an output root
     compare.compare(a, b, root)     two runs or rows side by side, as text
 
-Labels, reasons and captions come from anybody's files: each format escapes them.
+Labels, reasons and captions come from anybody's files: each format escapes them. It imports papers and what lies below.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner import disk
-from runner.measured import Measured
+from runner.disk import atomic
+from runner.papers.measured import Measured
 from runner.report import text
 from runner.report.runs import collect, frame, of, write_collected
 
@@ -58,8 +58,8 @@ def _several(measured: Measured | Sequence[Measured]) -> list[Measured]:
 
 
 def _put(folder: Path, files: dict[str, str] | dict[str, str | bytes]) -> list[Path]:
-    with disk.storage(folder):
+    with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        disk.replace(folder / name, data.encode("utf-8") if isinstance(data, str) else data)
+        atomic.replace(folder / name, data.encode("utf-8") if isinstance(data, str) else data)
     return [folder / name for name in files]

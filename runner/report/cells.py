@@ -6,7 +6,7 @@ Nothing is escaped here; what is unknown is a dash.
 import math
 from collections import Counter
 
-from runner.measured import Judged, Measured, MeasuredRow
+from runner.papers.measured import Judged, Measured, MeasuredRow
 
 NOTHING = "–"
 MARKS = {

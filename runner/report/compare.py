@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import disk, finished, intervals, record, schema
+from runner import terminal
+from runner.config import schema
+from runner.disk import finished, record
+from runner.disk.finished import Finished
 from runner.errors import BadInput
-from runner.finished import Finished
-from runner.table import choices
+from runner.papers import intervals
+from runner.papers.studies import choices
 
 ABSENT = "–"
 COUNTS = ("params", "madds", "epochs", "updates", "samples")
@@ -26,7 +29,7 @@ def compare(one: str | Sequence[str], other: str | Sequence[str], root: Path) ->
         raise BadInput("A and B share a run: there is nothing to compare it with")
     lines = [_who(name, side) for name, side in zip("AB", sides, strict=True)]
     lines += ["", *_keys(*sides), "", *_figures(*sides), *_cautions(*sides)]
-    return "\n".join(map(disk.clean, lines)) + "\n"
+    return "\n".join(map(terminal.clean, lines)) + "\n"
 
 
 def _side(texts: str | Sequence[str], root: Path) -> list[Finished]:

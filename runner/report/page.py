@@ -7,8 +7,8 @@ import html
 import re
 from collections.abc import Sequence
 
-from runner import disk
-from runner.measured import Judged, Measured, MeasuredRow, Verdict
+from runner import terminal
+from runner.papers.measured import Judged, Measured, MeasuredRow, Verdict
 from runner.report import cells, drawing, plots, style
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -48,7 +48,7 @@ def join(parts: Sequence[str]) -> Html:
 
 def text(value: str) -> Html:
     """Text from anywhere, as HTML that shows it."""
-    lines = (disk.clean(line) for line in value.split("\n"))
+    lines = (terminal.clean(line) for line in value.split("\n"))
     return Html(html.escape("\n".join(lines)))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import record
+from runner.disk import record
 from runner.errors import StorageProblem
-from runner.measured import Measured, MeasuredRow
+from runner.papers.measured import Measured, MeasuredRow
 from runner.report import cells
 from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale, short
 

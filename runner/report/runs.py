@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from runner import disk, record, rundir
+from runner import terminal
+from runner.disk import atomic, record, rundir
 from runner.errors import StorageProblem
-from runner.measured import Measured, Seen
-from runner.table import choices
+from runner.papers.measured import Measured, Seen
+from runner.papers.studies import choices
 
 _MAY_REFER = re.compile(rb"(?:^|[\s\[{,:-])[&*][^\s]", re.MULTILINE)  # a YAML anchor or alias, or text like one
 _TOLD = ("epochs", "updates", "samples", "params", "madds", "diverged_at", "weights_sha256")
@@ -94,7 +95,7 @@ def _folders(root: Path) -> Iterator[Path]:
 def _inside(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    with disk.storage(folder), os.scandir(folder) as entries:
+    with atomic.storage(folder), os.scandir(folder) as entries:
         names = [e.name for e in entries if rundir.NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
     return [folder / name for name in sorted(names)]
 
@@ -109,7 +110,7 @@ def _collected(folder: Path) -> dict[str, Any]:
         ended = info.get("state") == "complete" or (folder / "summary.json").exists()
         told = figures(record.read_summary(folder / "summary.json")) if ended else {}
     except (StorageProblem, AttributeError, KeyError, TypeError) as error:
-        return {**row, "reason": disk.reason(error)}
+        return {**row, "reason": atomic.reason(error)}
     row |= {key: info.get(key) for key in ("state", "reason", "started", "updated", "config_hash")}
     return {
         **row,
@@ -122,9 +123,9 @@ def _collected(folder: Path) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     """As record.read_config, ten times as fast where nothing in the file can be an alias."""
-    with disk.storage(path):
+    with atomic.storage(path):
         try:
-            data = disk.read(path, record.CONFIG_LIMIT)
+            data = atomic.read(path, record.CONFIG_LIMIT)
             if _MAY_REFER.search(data):
                 return record.read_config(path)
             config = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data).get_single_data()
@@ -132,20 +133,20 @@ def _config(path: Path) -> dict[str, Any]:
                 raise ValueError("it holds no mapping of names")
             return config
         except (ValueError, RecursionError, yaml.YAMLError) as error:
-            words = " ".join(disk.reason(error).split())
-            raise StorageProblem(disk.clean(f"{path}: damaged ({words})")) from error
+            words = " ".join(atomic.reason(error).split())
+            raise StorageProblem(terminal.clean(f"{path}: damaged ({words})")) from error
 
 
 def write_collected(root: Path, folder: Path) -> list[Path]:
     """Write `collect` into runs.csv, and into runs.parquet where pyarrow is installed; returns what was written."""
     rows = collect(root)
-    with disk.storage(folder):
+    with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    disk.replace(folder / "runs.csv", frame(rows).encode("utf-8"))
+    atomic.replace(folder / "runs.csv", frame(rows).encode("utf-8"))
     parquet = _parquet(rows)
     if parquet is None:
         return [folder / "runs.csv"]
-    disk.replace(folder / "runs.parquet", parquet)
+    atomic.replace(folder / "runs.parquet", parquet)
     return [folder / "runs.csv", folder / "runs.parquet"]
 
 
@@ -176,14 +177,14 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(disk.clean, columns))
+    writer.writerow(map(terminal.clean, columns))
     writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return disk.clean(value)
+        return terminal.clean(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(str(_cell(v)) for v in value)}]"
     if isinstance(value, Mapping):

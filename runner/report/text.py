@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from runner import disk
-from runner.measured import Measured, MeasuredRow
+from runner import terminal
+from runner.papers.measured import Measured, MeasuredRow
 from runner.report import cells
 from runner.report.runs import shared
 
@@ -42,7 +42,7 @@ def _markdown(measured: Measured) -> Iterator[str]:
     yield from (_md(measured.caption), "")
     for warning in measured.warnings:
         yield from (f"**Note:** {_md(warning)}", "")
-    yield from ("Made by:", "", *(f"    {disk.clean(line)}" for line in measured.command.splitlines()), "")
+    yield from ("Made by:", "", *(f"    {terminal.clean(line)}" for line in measured.command.splitlines()), "")
 
 
 def _md_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _md_line(row: Sequence[str]) -> str:
 
 def _md(text: str) -> str:
     """Text that stands for itself in Markdown, on one line; underscores within words need no escape."""
-    text = "".join(_ENTITIES.get(c, c) for c in disk.clean(" ".join(text.split())))
+    text = "".join(_ENTITIES.get(c, c) for c in terminal.clean(" ".join(text.split())))
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}", text)
 
 
@@ -74,7 +74,7 @@ def _latex(measured: Measured) -> Iterator[str]:
     rows = [cells.row_cells(measured, row) for row in measured.rows]
     claims = [cells.claim_cells(measured, judged) for judged in measured.claims]
     caption = f"{cells.title(measured)}: {measured.recipe.table.caption}"
-    yield from (f"% {line}" for line in map(disk.clean, measured.command.splitlines()))
+    yield from (f"% {line}" for line in map(terminal.clean, measured.command.splitlines()))
     # Wide columns wrap: a reason that a row cannot be run is a sentence.
     yield from _float(
         caption, note, r"l r p{0.16\linewidth} r r r r r p{0.14\linewidth}", cells.columns(measured), rows
@@ -101,7 +101,7 @@ def _tex_line(row: Sequence[str]) -> str:
 
 def _tex(text: str) -> str:
     """Text that stands for itself in LaTeX; a character that pdflatex would refuse is spelt out."""
-    text = disk.clean(" ".join(text.split()))
+    text = terminal.clean(" ".join(text.split()))
     return "".join(_LATEX.get(c) or (c if c.isascii() else _letter(c)) for c in text)
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from runner import data
+from runner.config.schema import Data
 from runner.errors import DataProblem
-from runner.schema import Data
 
 CLASSES = ("ant", "bee", "cow")
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

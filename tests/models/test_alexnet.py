@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.alexnet import AlexNet
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 TWO_TOWERS = {"layout": "krizhevsky2012", "groups": 2}

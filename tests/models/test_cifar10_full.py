@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.cifar10_full import Cifar10Full
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import trains
 
 SIGMOID = {"activation": "sigmoid", "batch_norm": True}

@@ -9,8 +9,8 @@ import torch
 import yaml
 from torch import nn
 
-from runner import build
-from runner.compose import CONFIGS, compose, options
+from runner.config.compose import CONFIGS, compose, options
+from runner.training import build
 from tests.conftest import ROOT
 
 FAMILIES = sorted(p.stem for p in (ROOT / "models").glob("[!_]*.py"))

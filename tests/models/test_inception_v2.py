@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.inception_v2 import InceptionV2
-from runner import count
+from runner.training import count
 from tests.models.checks import trains
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models.lenet import LeNet
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import trains
 
 CAFFE = {"channels": [20, 50], "hidden": [500], "activation": "hidden_relu", "pool": "max", "resolution": 28}

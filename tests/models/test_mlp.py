@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.mlp import MLP
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import trains
 
 

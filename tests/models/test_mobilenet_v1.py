@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.mobilenet_v1 import MobileNetV1
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import trains
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models._parts import Block
 from models.mobilenet_v2 import MobileNetV2
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 # sandler2018_mobilenetv2, static: params_imagenet, params_without_bn, bn_params, madds_224

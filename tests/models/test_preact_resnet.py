@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.preact_resnet import PreActResNet
-from runner.count import network
+from runner.explore.networks import network
 from tests.models.checks import residual_blocks_use_their_seams, trains
 
 MEMBERS = {  # of configs/model: parameters; None where the papers' facts have no figure

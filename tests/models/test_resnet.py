@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.resnet import ResNet
-from runner.count import count, network
+from runner.explore.networks import network
+from runner.training.count import count
 from tests.models.checks import (
     calls_its_residuals_in_order,
     has_torchvisions_outputs,

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.resnext import ResNeXt
-from runner.count import network
+from runner.explore.networks import network
 from tests.models.checks import has_torchvisions_outputs, residual_blocks_use_their_seams, trains
 from tests.models.test_resnet import ours
 

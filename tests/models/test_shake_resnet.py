@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.shake_resnet import ShakeResNet
-from runner.count import count, network
+from runner.explore.networks import network
+from runner.training.count import count
 from tests.models.checks import (
     a_step_moves_every_parameter,
     calls_its_residuals_in_order,

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models._parts import Block
 from models.shufflenet import ShuffleNet
-from runner import count
+from runner.training import count
 from tests.models.checks import uses_its_seams
 
 SMALL = {"width": 0.25, "stem_width": 6}

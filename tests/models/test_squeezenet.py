@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from models._parts import Block
 from models.squeezenet import SqueezeNet
-from runner import count
+from runner.training import count
 from tests.models.checks import has_torchvisions_outputs
 
 

@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from models.vgg import VGG
-from runner.count import count
+from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 MILLIONS = {11: 133, 13: 133, 16: 138, 19: 144}  # parameters, table 2 of the paper

@@ -10,10 +10,11 @@ import torch
 import yaml
 from torch import nn
 
-from runner import build, count
-from runner.compose import CONFIGS, compose, merge, options
+from runner.config.compose import CONFIGS, compose, merge, options
+from runner.config.schema import Option
 from runner.errors import BadInput
-from runner.schema import Option
+from runner.explore import networks
+from runner.training import build, count
 from tests.conftest import ROOT
 
 MEMBERS = options("model")
@@ -45,7 +46,7 @@ def facts(name):
 def smallest(name):
     """The member of a family that costs least."""
     members = [member for member in MEMBERS if family(member) == name]
-    return min(members, key=lambda member: count.network([f"model={member}"])["madds"])
+    return min(members, key=lambda member: networks.network([f"model={member}"])["madds"])
 
 
 def residual_member(name):
@@ -76,7 +77,7 @@ def test_shapes_gradients_and_the_papers_counts(name):
             assert paper[key] in (None, getattr(counted, key)), key
     row = {"model": name, "input": shape, "params": counted.params, "madds": counted.madds, "flops": counted.flops}
     row |= {f"paper_{key}": paper[key] for key in paper}
-    assert count.markdown([row]).splitlines()[6] in DOCS, "run `make docs`"
+    assert networks.markdown([row]).splitlines()[6] in DOCS, "run `make docs`"
 
 
 def real(name):

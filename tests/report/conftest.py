@@ -7,10 +7,11 @@ import math
 import pytest
 import yaml
 
-from runner import facts, intervals, schema
-from runner.compose import compose
-from runner.measured import Judged, Measured, MeasuredRow, Seen
-from runner.recipe import Recipe
+from runner.config import schema
+from runner.config.compose import compose
+from runner.papers import facts, intervals
+from runner.papers.measured import Judged, Measured, MeasuredRow, Seen
+from runner.papers.recipe import Recipe
 
 HOSTILE = (
     "<script>document.title='ran'</script>",

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from runner import finished, record, report
+from runner import report
+from runner.disk import finished, record
 from runner.errors import BadInput
 from runner.report import runs
 from tests.report.conftest import write_run

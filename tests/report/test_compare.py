@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner import intervals
 from runner.errors import BadInput
+from runner.papers import intervals
 from runner.report.compare import compare
 from tests.report.conftest import write_run
 

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from runner import report
-from runner.measured import Verdict
+from runner.papers.measured import Verdict
 from runner.report import cells, drawing, page, plots, style
 from tests.report.conftest import HOSTILE, make
 

@@ -6,12 +6,13 @@ import shlex
 import pytest
 import torch
 
-from runner import checkpoint, job
-from runner.catalogue import attempt
-from runner.compose import compose, options
-from runner.evaluate import results
-from runner.places import PLACES
-from runner.train import train
+from runner.config.catalogue import attempt
+from runner.config.compose import compose, options
+from runner.config.places import PLACES
+from runner.disk import checkpoint
+from runner.training import job
+from runner.training.evaluate import results
+from runner.training.train import train
 from tests.conftest import TINY
 
 EVERY = [(place, name) for place in PLACES for name in options(place)]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from runner.run import Run
+from runner.training.run import Run
 
 STEPS = 100
 SCALES = ({}, {"lr_scale": 0.5, "decay_scale": 0.0})

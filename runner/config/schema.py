@@ -1,0 +1,296 @@
+"""The keys of a config: their types, ranges and defaults, and whether a key is numeric or cosmetic.
+
+A numeric key can change the figures; the numeric keys together are a run's identity. A cosmetic key cannot (where files
+lie, how often something is saved). Defaults stand in configs/train.yaml, so that one page shows them all.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from runner.config.typed import checked, describe
+from runner.errors import BadInput
+
+
+def key(
+    *, low: float | None = None, high: float | None = None, above: float | None = None, cosmetic: bool = False
+) -> Any:
+    """A field with its range: low <= value <= high, or value > above."""
+    return field(metadata={"low": low, "high": high, "above": above, "cosmetic": cosmetic})
+
+
+@dataclass(frozen=True)
+class Option:
+    """What was chosen at a place: a file's name, and the arguments for what that file defines."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in a YAML; nested options (a schedule's `then`) as mappings with a name."""
+        values = {k: v.plain() if isinstance(v, Option) else v for k, v in self.arguments.items()}
+        return {"name": self.name, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """`data.*`: which images, how they are split and normalised."""
+
+    name: str = key()
+    path: str | None = key(cosmetic=True)
+    download: bool = key(cosmetic=True)
+    validation: float = key(low=0)
+    split_seed: int = key(low=0)
+    subset: int | None = key(low=1)
+    last_batch: Literal["keep", "drop"] = key()
+    normalize: Literal["computed", "paper"] = key()
+    stream: bool | None = key()
+    workers: int | None = key(low=0, cosmetic=True)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """`compute.*`: where and how exactly. null is chosen by the device, and every summary says what was chosen."""
+
+    device: Literal["auto", "cpu", "cuda"] = key()
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = key()
+    channels_last: bool | None = key()
+    threads: int | None = key(low=1, high=1024)
+    deterministic: bool = key()
+
+
+@dataclass(frozen=True)
+class Noise:
+    """`noise.*`: who pays for a schedule of the noise scale, in order: knobs, or {knob: cap}. null is [lr]."""
+
+    spend: list[Any] | None = key()  # noqa: RUF009 (a field, as all keys)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`checkpoint.*`: how often the run is saved. `every` is a number of steps, or of minutes (`5min`)."""
+
+    every: int | str = key(low=1, cosmetic=True)
+    keep: int = key(low=2, high=1000, cosmetic=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """`output.*`: where run directories are made."""
+
+    root: str = key(cosmetic=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run, whole: what compose.py hands to build.py."""
+
+    study: str = key(cosmetic=True)
+    label: str = key(cosmetic=True)  # made by compose.py: the readable part of the run's id
+    seed: int = key(low=0, high=2**62)
+    epochs: int = key(low=1, high=1_000_000)
+    batch_size: int = key(low=1, high=100_000_000)
+    micro_batch: int | None = key(low=1)
+    scale_with_batch: Literal["linear", "sqrt"] | None = key()
+    reference_batch: int = key(low=1)
+    noise: Noise
+    data: Data
+    model: Option
+    compute: Compute
+    conv: Option | None
+    norm: Option | None
+    residual: Option | None
+    head: Option | None
+    init: tuple[Option, ...]
+    augment: tuple[Option, ...]
+    loss: Option
+    penalty: tuple[Option, ...]
+    groups: Option
+    gradient: tuple[Option, ...]
+    optimizer: Option
+    schedule: Mapping[str, Option]
+    hook: tuple[Option, ...]
+    inference: tuple[Option, ...]
+    checkpoint: Checkpoint
+    output: Output
+
+
+def is_option(value: object) -> bool:
+    """Whether a plain value is what an option's YAML holds: a mapping with a name."""
+    return isinstance(value, Mapping) and "name" in value
+
+
+def read_option(where: str, value: Any) -> Option:
+    """`{name: x, ...arguments}` as an Option; `paper` facts (of models) are for `count`, not for the network."""
+    if not is_option(value) or not isinstance(value["name"], str):
+        raise BadInput(f"{where}: expected one of the files in configs/{where.partition('.')[0]}/, got {value!r}")
+    arguments = {
+        k: read_option(f"{where}.{k}", v) if is_option(v) else v for k, v in value.items() if k not in ("name", "paper")
+    }
+    return Option(value["name"], types.MappingProxyType(arguments))
+
+
+def _in_range(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    low, high, above = metadata.get("low"), metadata.get("high"), metadata.get("above")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    below = low is not None and value < low
+    beyond = high is not None and value > high
+    if below or beyond or (above is not None and value <= above):
+        bounds = [f"at least {low}"] * (low is not None) + [f"above {above}"] * (above is not None)
+        bounds += [f"at most {high}"] * (high is not None)
+        raise BadInput(f"{where}: expected {describe(type(value))} {' and '.join(bounds)}, got {value}")
+
+
+def _read(cls: Any, where: str, values: Mapping[str, Any]) -> Any:
+    """A dataclass of keys from plain values. What it does not know are arguments of the option, if it takes any."""
+    if not isinstance(values, Mapping):
+        raise BadInput(f"{where}: expected keys ({', '.join(f.name for f in dataclasses.fields(cls))}), got {values!r}")
+    hints = typing.get_type_hints(cls)
+    result = {}
+    rest = dict(values)
+    for each in dataclasses.fields(cls):
+        if each.name == "arguments":
+            continue
+        name = f"{where}.{each.name}" if where else each.name
+        if each.name not in rest:
+            raise BadInput(f"{name}: missing")
+        result[each.name] = _field(name, hints[each.name], rest.pop(each.name))
+        _in_range(name, result[each.name], each.metadata)
+    if "arguments" in hints:
+        return cls(**result, arguments=types.MappingProxyType(rest))
+    if rest:
+        raise BadInput(f"unknown key {where + '.' if where else ''}{next(iter(rest))}")
+    return cls(**result)
+
+
+def _field(name: str, hint: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and hint is not Option:
+        return _read(hint, name, value)
+    if hint is Option:
+        return read_option(name, value)
+    if Option in arguments and origin is tuple:
+        return tuple(read_option(f"{name}.{k}", v) for k, v in (value or {}).items())
+    if Option in arguments and origin is Mapping:
+        return types.MappingProxyType({k: read_option(f"{name}.{k}", v) for k, v in (value or {}).items()})
+    if Option in arguments:
+        return None if value is None else read_option(name, value)
+    return checked(name, hint, value)
+
+
+def read(values: Mapping[str, Any]) -> Config:
+    """Plain composed values -> a frozen Config; BadInput where a key is unknown, ill-typed or out of its range."""
+    config: Config = _read(Config, "", values)
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """The rules between keys."""
+    validation = config.data.validation
+    if validation >= 1 and not validation.is_integer():
+        raise BadInput(f"data.validation: expected a share below 1 or a whole number of images, got {validation}")
+    if config.compute.device == "cpu" and config.compute.precision == "tf32":
+        raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
+    parse_every(config.checkpoint.every)
+    parse_spend(config.noise.spend)
+    if config.noise.spend is not None and "noise" not in config.schedule:
+        raise BadInput(
+            "noise.spend: there is nothing to pay for; mount a schedule on it, such as schedule.noise=multistep"
+        )
+    if "noise" in config.schedule and config.scale_with_batch:
+        raise BadInput("scale_with_batch: schedule.noise already says how lr and batch size go together")
+    if not config.output.root:
+        raise BadInput("output.root: expected a folder, got nothing")
+    if not config.inference:
+        raise BadInput("inference: expected at least one")
+
+
+def parse_spend(spend: list[Any] | None) -> list[tuple[str, float | None]]:
+    """`noise.spend` as (knob, cap) in order; a cap is a largest batch size, or where lr or momentum stops."""
+    known = ("lr", "batch_size", "momentum")
+    payers: list[tuple[str, float | None]] = []
+    for item in ["lr"] if spend is None else spend:
+        knob, cap = next(iter(item.items())) if isinstance(item, Mapping) and len(item) == 1 else (item, None)
+        number = isinstance(cap, int | float) and not isinstance(cap, bool)
+        if knob not in known or not (cap is None or (number and cap >= 0)) or knob in (k for k, _ in payers):
+            raise BadInput(
+                f"noise.spend: expected each of {', '.join(known)} at most once, or {{batch_size: 5120}} with its cap; "
+                f"got {item!r}"
+            )
+        payers.append((knob, cap))
+    if not payers:
+        raise BadInput("noise.spend: expected at least one of lr, batch_size, momentum")
+    return payers
+
+
+def parse_every(every: int | str) -> tuple[int | None, float | None]:
+    """`checkpoint.every` as (steps, None) or (None, seconds)."""
+    if isinstance(every, int):
+        return every, None
+    number = every.removesuffix("minutes").removesuffix("minute").removesuffix("min").strip()
+    try:
+        minutes = float(number)
+    except ValueError:
+        minutes = math.nan
+    if number == every or not (minutes > 0 and math.isfinite(minutes)):
+        raise BadInput(f"checkpoint.every: expected a number of steps (500) or of minutes (5min), got {every!r}")
+    return None, 60 * minutes
+
+
+def plain(value: Any) -> Any:
+    """A Config, or a part of one, as plain mappings, lists and values, as config.yaml holds them."""
+    if isinstance(value, Option):
+        return value.plain()
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        arguments = fields.pop("arguments", {})
+        return {k: plain(v) for k, v in {**fields, **arguments}.items()}
+    if isinstance(value, tuple) and all(isinstance(v, Option) for v in value):
+        return {v.name: v.plain() for v in value}
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    return value
+
+
+def numeric(value: Any) -> Any:
+    """As `plain`, without the cosmetic keys: what can change the figures, and so what a run is identified by."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, Option):
+        # An order of tricks is part of what they do: as pairs, because JSON with sorted keys would lose it.
+        return list(plain(value).items()) if isinstance(value, tuple) else plain(value)
+    kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("cosmetic")}
+    return {k: numeric(v) for k, v in kept.items() if k != "arguments"} | dict(kept.get("arguments", {}))
+
+
+def choices_key(config: Config) -> str:
+    """SHA-256 of the numeric keys but `compute`: runs of one key on different machines are of the same choices."""
+    return digest({k: v for k, v in numeric(config).items() if k != "compute"})
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def cosmetic() -> frozenset[str]:
+    """The cosmetic keys, in dots."""
+
+    def walk(cls: Any, prefix: str) -> Iterator[str]:
+        hints = typing.get_type_hints(cls)
+        for each in dataclasses.fields(cls):
+            if each.metadata.get("cosmetic"):
+                yield prefix + each.name
+            elif dataclasses.is_dataclass(hints[each.name]) and hints[each.name] is not Option:
+                yield from walk(hints[each.name], f"{prefix}{each.name}.")
+
+    return frozenset(walk(Config, ""))

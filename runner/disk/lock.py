@@ -1,0 +1,82 @@
+"""One process works in a folder at a time: a lock that the kernel frees however that process ends."""
+
+import contextlib
+import fcntl
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runner import terminal
+from runner.disk import atomic
+from runner.errors import RunInUse
+
+_held: set[int] = set()  # descriptors of the locks that this process holds
+
+
+def take(folder: Path) -> int:
+    """Lock a folder by its `.lock`, and write there whose it is; a descriptor for `release`.
+
+    RunInUse, with not a byte changed, where another process has it; OSError where the file system fails.
+    """
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        for tries_left in (3, 2, 1, 0):  # `in_use` holds it for a moment too
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not tries_left:
+                    raise RunInUse(terminal.clean(f"{folder}: {_owner(handle)}")) from None
+                time.sleep(0.05)
+        start = datetime.now(UTC).isoformat(timespec="seconds")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, atomic.dump({"pid": os.getpid(), "host": socket.gethostname(), "start": start}), 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    _held.add(handle)
+    return handle
+
+
+def release(handle: int) -> None:
+    """Let others in; nothing in a forked child, which gave its copy up when it began."""
+    if handle in _held:
+        _held.discard(handle)
+        os.close(handle)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds the lock of this folder now."""
+    try:
+        handle = os.open(folder / ".lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def _owner(handle: int) -> str:
+    try:
+        owner = atomic.parse(os.pread(handle, 4096, 0))
+        return f"in use by process {owner['pid']} on {owner['host']} since {owner['start']}"
+    except (OSError, ValueError, KeyError):
+        return "in use by another process"
+
+
+def _forget() -> None:
+    """In a forked child: a data worker that outlives its parent must not keep the parent's locks."""
+    while _held:
+        with contextlib.suppress(OSError):
+            os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,248 @@
+"""`tricktable schedule`: every knob over a run, as text, JSON and a picture, without a network and without training.
+
+The knobs are made and read as in a run: before each step, at epoch + position/N.
+"""
+
+import io
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from runner import data
+from runner.config.compose import compose
+from runner.config.schema import Config
+from runner.data.split import split
+from runner.disk import atomic, rundir
+from runner.errors import BadInput, DataProblem
+from runner.training import build
+from runner.training.knobs import Knobs, time_constant
+
+POINTS = 20_000  # of a run's steps that are looked at, about; of a longer run every second, or third
+SPARKS = "▁▂▃▄▅▆▇█"
+DECADES = 4  # on a logarithmic axis; a cosine's end, far below, is at its bottom
+STRETCHES = 12  # lines of updates, at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's knobs, the number of updates in each epoch, and the times (in epochs) of steps.
+
+    Of a long run the times are a part of its steps': the first of each epoch, the last of all, and others evenly.
+    """
+
+    config: Config
+    knobs: Knobs
+    updates: tuple[int, ...]
+    times: tuple[float, ...]
+
+    def at(self, epoch: float) -> dict[str, float]:
+        """Every knob's value at a time in epochs, then what they come to: the noise scales and lr / (1 - m)."""
+        values = self.knobs.at(epoch)
+        if values.get("momentum", 0) >= 1:
+            raise BadInput(
+                f"schedule.momentum: expected a momentum below 1, got {values['momentum']:g} at epoch {epoch:g}"
+            )
+        return {**values, **self.knobs.scales(values)}
+
+    @cached_property
+    def values(self) -> dict[str, list[float]]:
+        """By name, the values at the times."""
+        rows = [self.at(t) for t in self.times]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    def stretches(self) -> list[tuple[int, int, int]]:
+        """(first epoch, first one after it, updates in each) for stretches of epochs with as many updates."""
+        found, begin = [], 0
+        for count, epochs in groupby(self.updates):
+            stop = begin + sum(1 for _ in epochs)
+            found.append((begin, stop, count))
+            begin = stop
+        return found
+
+    def memory(self, epoch: float) -> tuple[float, float]:
+        """The momentum's time constant T = -1 / ln(m) in steps, and T B / N in epochs; 0 without a momentum."""
+        values = self.knobs.at(epoch)
+        steps = time_constant(values.get("momentum", 0.0))
+        return steps, steps * values["batch_size"] / self.knobs.n
+
+
+def show(overrides: Sequence[str], images: int | None = None, as_json: bool = False) -> None:
+    """Print a run's plan; as text, then with its picture written. images: N, where the data shall not be loaded."""
+    made = planned(overrides, images)
+    if as_json:
+        print(atomic.dump(plain(made)).decode(), end="")
+        return
+    path = draw(made)
+    print(text(made, shutil.get_terminal_size((100, 24)).columns))
+    print(f"\npicture: {path}")
+
+
+def planned(overrides: Sequence[str], images: int | None = None) -> Plan:
+    """The plan of a run over so many training images, or over those that its data has. BadInput as for a run."""
+    config = compose(overrides)
+    if images is not None and images < 1:
+        raise BadInput(f"--images: expected a whole number of at least 1, got {images}")
+    n = _training_images(config) if images is None else images
+    knobs = build.plan(config, n)
+    steps = [[epoch + start / n for start, _ in knobs.batches(epoch)] for epoch in range(config.epochs)]
+    every = [t for epoch in steps for t in epoch]
+    times = {*every[:: math.ceil(len(every) / POINTS)], *map(float, range(config.epochs)), every[-1]}
+    return Plan(config, knobs, tuple(map(len, steps)), tuple(sorted(times)))
+
+
+def _training_images(config: Config) -> int:
+    try:
+        return split(data.load(config.data), config.data).train.n
+    except DataProblem as error:
+        raise DataProblem(f"{error} (--images N does without the data)") from None
+
+
+def plain(plan: Plan) -> dict[str, Any]:
+    """The plan for programs; lists have a value for each epoch's beginning. The knobs are those of the optimizer."""
+    epochs = range(plan.config.epochs)
+    rows = [plan.at(epoch) for epoch in epochs]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    steps, in_epochs = zip(*map(plan.memory, epochs), strict=True)
+    return {
+        "label": plan.config.label,
+        "n": plan.knobs.n,
+        "epochs": len(epochs),
+        "updates": sum(plan.updates),
+        "epoch": list(epochs),
+        "updates_by_epoch": list(plan.updates),
+        "knobs": {name: columns[name] for name in columns if name in plan.knobs.base},
+        "scales": {name: columns[name] for name in columns if name not in plan.knobs.base},
+        "momentum_time_constant": {"steps": list(steps), "epochs": list(in_epochs)} if any(steps) else None,
+    }
+
+
+def text(plan: Plan, width: int = 100) -> str:
+    """The plan for a terminal of so many columns."""
+    head = f"{plan.config.label}: {plan.knobs.n:,} training images, {plan.config.epochs:,} epochs"
+    return "\n".join([head, "", *_table(plan, width), "", *_updates(plan), *_memory(plan)])
+
+
+def _table(plan: Plan, width: int) -> Iterator[str]:
+    """A line a knob: first, last, lowest, highest, and its course."""
+    rows = [["", "first", "last", "lowest", "highest"]]
+    shown = [name for name in plan.values if name != "noise_scale_exact"]
+    for name in shown:
+        values = plan.values[name]
+        kept = [values[0], values[-1], min(values), max(values)] if _moves(values) else [values[0]]
+        rows.append([name, *map(number, kept), *[""] * (4 - len(kept))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room = min(60, max(10, width - sum(widths) - 2 * len(widths) - len(" log")))
+    last = plan.times[-1]
+    evenly = [plan.at(last * i / (room - 1)) for i in range(room)]
+    courses = ["over the run", *(_course(plan.values[name], [row[name] for row in evenly]) for name in shown)]
+    for row, course in zip(rows, courses, strict=True):
+        cells = [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        yield "  ".join([*cells, course])
+
+
+def _course(values: Sequence[float], evenly: Sequence[float]) -> str:
+    """A knob's course, of which `evenly` are the values at equal distances of time.
+
+    It is logarithmic where a quarter of the run would else lie in the lowest block.
+    """
+    if not _moves(values):
+        return "constant"
+    logarithmic = sorted(evenly)[len(evenly) // 4] < max(evenly) / len(SPARKS)
+    return sparkline(evenly, logarithmic) + " log" * logarithmic
+
+
+def _updates(plan: Plan) -> Iterator[str]:
+    yield f"{sum(plan.updates):,} updates"
+    stretches = plan.stretches()
+    half = STRETCHES // 2
+    many = len(stretches) > STRETCHES
+    rows = [
+        (f"epochs {begin}-{stop}:", f"{each:,}", f"{(stop - begin) * each:,}")
+        for begin, stop, each in (stretches[:half] + stretches[-half:] if many else stretches)
+    ]
+    name, one, all_ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [f"  {a:<{name}}  {b:>{one}} updates each, {c:>{all_}} together" for a, b, c in rows]
+    if many:
+        between = [each for *_, each in stretches[half:-half]]
+        lines.insert(half, f"  ... {len(between)} more, of {min(between):,} to {max(between):,} updates an epoch")
+    yield from lines
+
+
+def _memory(plan: Plan) -> Iterator[str]:
+    begin, end = plan.memory(0), plan.memory(plan.times[-1])
+    if not (begin[0] or end[0]):
+        return
+    told = [f"{number(steps)} steps = {number(epochs)} epochs" for steps, epochs in (begin, end)]
+    yield ""
+    yield "momentum's time constant T = -1 / ln(m), and T B / N in epochs:"
+    if told[0] == told[1]:
+        yield f"  {told[0]}"
+        return
+    yield f"  at the beginning  {told[0]}"
+    yield f"  at the end        {told[1]}"
+
+
+def number(value: float) -> str:
+    """With four digits that count, or as many as stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
+
+
+def _moves(values: Sequence[float]) -> bool:
+    """Whether they differ by more than rounding: payers leave 0.10000000000000003."""
+    return not math.isclose(min(values), max(values))
+
+
+def sparkline(values: Sequence[float], logarithmic: bool = False) -> str:
+    """A block for each value, the lowest and the highest value at the two ends; values are at least 0.
+
+    logarithmic: by the values' logarithms, of which those more than DECADES below the highest are lowest.
+    """
+    if logarithmic:
+        least = max(values) / 10**DECADES
+        values = [math.log(max(value, least)) for value in values]
+    low, high = min(values), max(values)
+    if math.isclose(low, high):
+        return SPARKS[0] * len(values)
+    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in values)
+
+
+def draw(plan: Plan) -> Path:
+    """Write the picture: a panel for each knob that moves, and one for the noise scale. Returns its path."""
+    folder = rundir.study_folder(Path(plan.config.output.root), plan.config.study)
+    path = folder / f"schedule-{plan.config.label[:100]}.png"
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    shown = [k for k in plan.values if k == "noise_scale" or (k in plan.knobs.base and _moves(plan.values[k]))]
+    figure = Figure(figsize=(7, 0.8 + 1.4 * len(shown)), dpi=150, layout="constrained")
+    panels = figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0]
+    for panel, name in zip(panels, shown, strict=True):
+        values = plan.values[name]
+        # The last step's value lasts to the run's end.
+        panel.step([*plan.times, plan.config.epochs], [*values, values[-1]], where="post", linewidth=1.2)
+        course = f"from {number(values[0])} to {number(values[-1])}" if _moves(values) else number(values[0])
+        panel.set_title(f"{name.replace('_', ' ')}: {course}", loc="left", fontsize=9)
+        if max(values) > 10 * min(values):
+            panel.set_yscale("log")
+            panel.set_ylim(max(min(values), max(values) / 10**DECADES) / 1.5, max(values) * 1.5)
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        elif not _moves(values):  # an axis fitted to it would show rounding
+            panel.set_ylim(0, 2 * values[0] or 1)
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        panel.set_xlim(0, plan.config.epochs)
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel("epochs", fontsize=9)
+    figure.suptitle(f"{plan.config.label}, N = {plan.knobs.n:,}: {sum(plan.updates):,} updates", fontsize=10)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    with atomic.storage(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    atomic.replace(path, png.getvalue())
+    return path

@@ -1,0 +1,159 @@
+"""`tricktable evaluate`: finished runs evaluated again, by other inferences or on other images, without training.
+
+Rows are added to the run's evaluations.csv; what is there, and the run's own results, stay as they are.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner import data
+from runner.config.compose import compose
+from runner.config.schema import Config, Data
+from runner.data.split import Splits, split
+from runner.disk import atomic, finished, lock, record
+from runner.disk.finished import Finished
+from runner.errors import BadInput
+from runner.training import build, compute, evaluate, rehearse
+from runner.training.run import Run
+
+# Of the run's own data: where it lies and how it is read.
+SAME_DATA = ("path", "download", "stream", "workers")
+KEPT = ("inference", "data", "compute", "output")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was typed: the keys, and the config that they make together with the defaults."""
+
+    keys: frozenset[str]
+    config: Config
+
+    def has(self, group: str) -> bool:
+        """Whether a key of this group was typed."""
+        return any(key.split(".")[0] == group for key in self.keys)
+
+
+def read(overrides: Sequence[str]) -> Wanted:
+    """The overrides of `evaluate`; BadInput for a key that belongs to training."""
+    keys = frozenset(override.partition("=")[0] for override in overrides)
+    for key in sorted(keys):
+        if key.split(".")[0] not in KEPT:
+            raise BadInput(f"{key}: a finished run keeps its own; here are inference, data, compute and output.root")
+        if key.startswith("data.") and "data" not in keys and key.split(".")[1] not in SAME_DATA:
+            raise BadInput(f"{key}: a finished run keeps its own split; choose other images with data=...")
+    return Wanted(keys, compose(overrides))
+
+
+def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[Finished, list[dict[str, Any]]]]:
+    """Evaluate the runs that a folder, id or glob stands for; each with its rows, which are then on disk."""
+    wanted = read(overrides)
+    runs = finished.some(text, Path(wanted.config.output.root))
+    return [(run, _evaluated(run, wanted)) for run in runs]
+
+
+def _evaluated(done: Finished, wanted: Wanted) -> list[dict[str, Any]]:
+    try:
+        run = _built(done, wanted)
+    except BadInput as error:
+        raise BadInput(f"{done.folder.name}: {error}") from None
+    saved = done.saved()
+    run.load_models(saved.tensors, saved.state)
+    run.finish()
+    rows = [{**row, **_made_with(run)} for row in evaluate.results(run, None)]
+    _add(done, rows)
+    return rows
+
+
+def _built(done: Finished, wanted: Wanted) -> Run:
+    """The run as it was, with what was typed; of the parts that train, the plainest."""
+    config, typed = done.config, wanted.config
+    plainest = compose([])
+    config = replace(
+        config,
+        inference=typed.inference if wanted.has("inference") else config.inference,
+        compute=typed.compute if wanted.has("compute") else config.compute,
+        data=_same_data(config.data, wanted),
+        batch_size=1,
+        augment=(),
+        penalty=(),
+        gradient=(),
+        loss=plainest.loss,
+        optimizer=plainest.optimizer,
+        schedule={},
+    )
+    resolved = compute.resolve(config.compute)
+    compute.apply(resolved)
+    own = split(data.load(config.data), config.data, resolved.device)
+    if own.fingerprint != done.summary["data"]["fingerprint"]:
+        raise BadInput(f"data: these are not the images that it trained on ({own.title}, {own.fingerprint[:19]})")
+    run = build.build(config, own, resolved)
+    _warn_of_changed_code(done, config)
+    if "data" in wanted.keys:
+        run.splits = _other(own, split(data.load(typed.data), typed.data, resolved.device))
+        rehearse.cost(run.model, run.splits.test.shape)
+    return run
+
+
+def _same_data(own: Data, wanted: Wanted) -> Data:
+    """The run's own data, read from where was typed."""
+    if "data" in wanted.keys:
+        return own
+    typed = {key: getattr(wanted.config.data, key) for key in SAME_DATA if f"data.{key}" in wanted.keys}
+    return replace(own, **typed)
+
+
+def _other(own: Splits, other: Splits) -> Splits:
+    """Other images to test on; normalised and selected on the run's own."""
+    for what, a, b in (
+        ("classes", len(own.classes), len(other.classes)),
+        ("channels", own.train.shape[0], other.test.shape[0]),
+    ):
+        if a != b:
+            raise BadInput(f"data: {other.title} has {b} {what}, and the network was trained for {a}")
+    return replace(own, test=other.test, title=other.title, fingerprint=other.fingerprint)
+
+
+def _warn_of_changed_code(done: Finished, config: Config) -> None:
+    now, then = build.files(config), done.info["code"]
+    changed = sorted(path for path in now.keys() & then.keys() if now[path] != then[path])
+    if changed:
+        print(f"warning: {done.folder.name}: {', '.join(changed)} changed since it trained", file=sys.stderr)
+
+
+def _made_with(run: Run) -> dict[str, Any]:
+    return {
+        "data": run.splits.title,
+        "fingerprint": run.splits.fingerprint,
+        "device": run.compute.device.type,
+        "precision": run.compute.precision,
+        "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+COLUMNS = (
+    *("variant", "inference", "picked", *evaluate.FIGURES),
+    *("data", "fingerprint", "device", "precision", "evaluated"),
+)
+
+
+def _add(done: Finished, rows: list[dict[str, Any]]) -> None:
+    """Append what is not there yet."""
+    path = done.folder / record.EVALUATIONS
+    with atomic.storage(path):
+        handle = lock.take(done.folder)
+    try:
+        table = record.Metrics(path)
+        known = [_key(row) for row in record.results(done.folder, done.summary)]
+        for row in rows:
+            if _key(row) not in known:
+                table.append({column: row.get(column) for column in COLUMNS})
+    finally:
+        lock.release(handle)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(key) for key in ("variant", "inference", "fingerprint"))

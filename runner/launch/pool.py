@@ -1,0 +1,293 @@
+"""Many runs on one machine: each in a process of its own, some at once, and every one accounted for.
+
+What is on disk decides what became of a run, not how its process left: where run.json says neither complete nor
+diverged it has failed, and why is written there if the process could not (it was killed, it hung, it left too soon).
+A run that has ended is not started again, one that failed is; so a launch that was itself killed is simply repeated.
+What another process works on is waited for, be it an orphan or another launch: several may share a study's runs.
+"""
+
+import contextlib
+import math
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runner import machine
+from runner.disk import atomic, lock, record, rundir
+from runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
+from runner.launch.child import CHILD_OF, Child, cause, collected
+from runner.launch.overview import Overview, Training
+
+POLL = 0.02  # seconds between two looks at the processes
+LOOK = 0.3  # seconds between two looks at what others work on
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
+
+    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy.
+    """
+
+    overrides: tuple[str, ...]
+    root: Path
+    study: str
+    label: str
+    identity: rundir.Identity
+    title: str
+    threads: int = 1
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for jobs that are the same run."""
+        return str(self.root), self.study, self.identity.config_hash, self.identity.fingerprint
+
+    def folder(self) -> rundir.RunDir:
+        """Its run directory as it is now, or a plan for it."""
+        return rundir.find_or_plan(self.root, self.study, self.label, self.identity)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: why, where it is not complete; the summary, where it is complete or diverged."""
+
+    job: Job
+    state: Literal["complete", "diverged", "failed", "interrupted"]
+    reason: str | None = None
+    summary: dict[str, Any] | None = None
+
+    @property
+    def words(self) -> str:
+        """The reason, or the figure."""
+        error = (self.summary or {}).get("test_error")
+        return self.reason or ("" if error is None else f"test error {error:.2f}%")
+
+
+def ended(job: Job) -> Outcome | None:
+    """The outcome of a job that needs no training any more, because it is complete or diverged; else None."""
+    folder = job.folder()
+    info = folder.read()
+    state = info.get("state")
+    if state not in ("complete", "diverged"):
+        return None
+    return Outcome(job, state, info.get("reason"), record.read_summary(folder.summary))
+
+
+def launch(
+    jobs: Sequence[Job],
+    *,
+    parallel: int | None = None,
+    gpus: Sequence[int] = (),
+    timeout: float | None = None,
+    grace: float = 30.0,
+    command: Sequence[str] | None = None,
+) -> list[Outcome]:
+    """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
+
+    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
+    that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. `command` is what a job's
+    overrides are appended to. BadInput for numbers that make no sense; Interrupted after a signal, which is handed on
+    and the runs waited for: the second one asks for no patience, the third kills them.
+    """
+    parallel = max(1, len(gpus)) if parallel is None else parallel
+    _check(parallel, gpus, timeout)
+    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace)
+    command = command or (sys.executable, "-m", "runner", CHILD_OF, str(os.getpid()), "train")
+    outcomes = _Launch({job.key: job for job in jobs}, limits, command).go()
+    return [outcomes[job.key] for job in jobs]
+
+
+def raise_for(outcomes: Sequence[Outcome]) -> None:
+    """SweepFailed with the list where a run failed, Interrupted where one was stopped. Diverged is a result."""
+    missing = [o for o in outcomes if o.state in ("failed", "interrupted")]
+    counted = f"{len(missing)} of {len(outcomes)} runs"
+    listed = "; ".join(f"{o.job.title} ({o.words or o.state})" for o in missing)
+    if any(o.state == "failed" for o in missing):
+        raise SweepFailed(f"{counted} failed: {listed}")
+    if missing:
+        raise Interrupted(f"{counted} were stopped: {listed}")
+
+
+def _check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
+    if parallel < 1:
+        raise BadInput(f"--jobs: expected at least 1, got {parallel}")
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise BadInput(f"--timeout: expected a number of minutes above 0, got {timeout:g}")
+    if gpus:
+        import torch
+
+        there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
+        if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
+            raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
+
+
+@dataclass(frozen=True)
+class _Limits:
+    parallel: int
+    gpus: tuple[int, ...]
+    seconds: float
+    grace: float
+
+
+class _Launch:
+    """The loop: what waits, what runs, what others work on (and since when), what has ended."""
+
+    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: _Limits, command: Sequence[str]) -> None:
+        self.limits, self.command = limits, command
+        self.view = Overview(len(jobs), live=limits.parallel > 1)
+        self.waiting = deque(jobs.values())
+        self.running: dict[Job, Child] = {}
+        self.elsewhere: dict[Job, float] = {}
+        self.outcomes: dict[tuple[str, ...], Outcome] = {}
+        self.refused: Counter[Job] = Counter()
+        self.looked = 0.0
+        self.caught: list[int] = []
+        self.warned: set[str] = set()
+
+    def go(self) -> dict[tuple[str, ...], Outcome]:
+        self._begin()
+        try:
+            with collected(self.caught), self.view:
+                while self.running or ((self.waiting or self.elsewhere) and not self.caught):
+                    self._step()
+                    time.sleep(POLL)
+        finally:
+            for child in self.running.values():  # there are some only where we are at fault ourselves
+                child.kill()
+        if self.caught:
+            counted = f"{self.view.done} of {self.view.total} runs done"
+            raise Interrupted(f"interrupted with {counted}; run the same command again to go on")
+        return self.outcomes
+
+    def _begin(self) -> None:
+        """Set apart what has ended already, and say what is going to happen."""
+        for job in self.waiting:
+            with contextlib.suppress(TricktableError):  # it comes again, and is accounted for, in its turn
+                if outcome := ended(job):
+                    self.outcomes[job.key] = outcome
+                    self.view.count(outcome.state)
+        places = " and ".join(dict.fromkeys(f"{job.root}/{job.study}" for job in self.waiting))
+        before = [f"{number} already {state}" for state, number in self.view.ended.items()]
+        self.view.say(", ".join([f"{self.view.total} runs in {places}", *before]))
+        self.waiting = deque(job for job in self.waiting if job.key not in self.outcomes)
+        at_once = min(self.limits.parallel, len(self.waiting))
+        threads, cores = max((job.threads for job in self.waiting), default=1), machine.cores()
+        if at_once > 1 and threads > 1 and at_once * threads > cores:
+            self.view.say(
+                f"note: {at_once} runs of {threads} threads each share {cores} cores; compute.threads="
+                f"{max(1, cores // at_once)} is faster, and makes other runs, for threads can change a CPU's bits"
+            )
+
+    def _step(self) -> None:
+        if self.elsewhere and time.monotonic() - self.looked > LOOK:
+            self._look()
+        while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
+            job = self.waiting.popleft()
+            try:
+                self._start(job)
+            except TricktableError as error:
+                self._account(Outcome(job, "failed", str(error)))
+        for job, child in list(self.running.items()):
+            child.hand_on(self.caught)
+            child.hurry(self.limits.seconds, self.limits.grace)
+            if child.code is not None:
+                del self.running[job]
+                self._end(job, child)
+        if self.view.due:
+            self.view.draw([_training(job, child) for job, child in self.running.items()])
+
+    def _look(self) -> None:
+        """What others have let go of comes next; what they keep for longer than a run may take is given up."""
+        self.looked = time.monotonic()
+        for job, since in list(self.elsewhere.items()):
+            folder = job.folder()
+            if not lock.in_use(folder.path):
+                del self.elsewhere[job]
+                self.waiting.appendleft(job)
+            elif self.looked - since > self.limits.seconds + self.limits.grace:
+                del self.elsewhere[job]
+                self._account(Outcome(job, "failed", f"still {_owner(folder)}"))
+
+    def _start(self, job: Job) -> None:
+        if outcome := ended(job):  # by another launch
+            self._account(outcome)
+            return
+        folder = job.folder()
+        if lock.in_use(folder.path):
+            self.elsewhere[job] = time.monotonic()
+            self.view.say(f"waiting for {job.title}: {_owner(folder)}")
+            return
+        load = Counter(child.gpu for child in self.running.values())
+        gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
+        alone = self.limits.parallel == 1
+        if alone:
+            self.view.say(f"[{self.view.ended.total() + 1}/{self.view.total}] {job.title}")
+        elif folder.note:
+            self.view.say(folder.note)
+        try:
+            self.running[job] = Child([*self.command, *job.overrides], gpu, heard=not alone)
+        except OSError as error:
+            self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
+
+    def _end(self, job: Job, child: Child) -> None:
+        said = child.said()
+        for line in dict.fromkeys(said.splitlines()):
+            if line.startswith("warning: ") and line not in self.warned:
+                self.warned.add(line)
+                self.view.say(f"{job.title}: {line}")
+        try:
+            outcome = ended(job) or self._unfinished(job, child, said)
+        except TricktableError as error:
+            outcome = Outcome(job, "failed", str(error))
+        if outcome:
+            self._account(outcome, child.seconds)
+
+    def _unfinished(self, job: Job, child: Child, said: str) -> Outcome | None:
+        """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
+        folder = job.folder()
+        info = folder.read()
+        told = info.get("state") if info.get("pid") == child.pid else None  # by this very process
+        if child.late:
+            reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
+        elif self.caught or (child.code == Interrupted.exit_code and told == "interrupted"):
+            return Outcome(job, "interrupted", info.get("reason") if told == "interrupted" else None)
+        elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
+            self.refused[job] += 1
+            self.elsewhere[job] = time.monotonic()
+            return None
+        elif told == "failed":
+            return Outcome(job, "failed", info.get("reason"))
+        else:
+            reason = cause(child.code or 0, said)
+        _record(folder, reason, said)
+        return Outcome(job, "failed", reason)
+
+    def _account(self, outcome: Outcome, seconds: float = 0.0) -> None:
+        self.outcomes[outcome.job.key] = outcome
+        self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
+
+
+def _training(job: Job, child: Child) -> Training:
+    """How far a run is, by its run.json."""
+    info = job.folder().read()
+    mine = info.get("pid") == child.pid
+    return Training(job.title, child.seconds, *(info.get(name) or 0 for name in ("epoch", "epochs") if mine))
+
+
+def _record(folder: rundir.RunDir, reason: str, said: str) -> None:
+    """Write into a run's folder why it failed, and what it said; where that cannot be, the outcome says it alone."""
+    with contextlib.suppress(TricktableError, OSError), folder.open():
+        if folder.state not in ("complete", "diverged"):
+            folder.set_state("failed", reason=reason)
+            with atomic.opened(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
+                atomic.write_all(handle, said.encode("utf-8"))
+
+
+def _owner(folder: rundir.RunDir) -> str:
+    info = folder.read()
+    return f"in use by process {info.get('pid')} on {info.get('host')}"

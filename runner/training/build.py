@@ -1,0 +1,264 @@
+"""Config -> Run: the only place where names become objects. The config ends here.
+
+`configs/<place>/<x>.yaml` names a file under tricks/<place>/ (or models/), and that file defines one public class or
+function. Nothing else can be named: a config, from whomever, reaches only what this tree holds.
+"""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from runner import randomness
+from runner.config.places import KNOBS, PLACES
+from runner.config.schema import Config, Option, parse_spend
+from runner.config.typed import checked
+from runner.data.split import Splits
+from runner.errors import BadInput, nearest, suggest
+from runner.training import rehearse
+from runner.training.compute import Compute
+from runner.training.knobs import Knobs, Payer
+from runner.training.run import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def file_of(folder: str, name: str) -> Path:
+    """The file that an option's name stands for: an identifier that exists under that folder, nothing else."""
+    path = ROOT / folder / f"{name}.py"
+    if not name.isidentifier() or name.startswith("_") or not path.is_file():
+        known = sorted(p.stem for p in (ROOT / folder).glob("[!_]*.py"))
+        raise BadInput(f"{folder.rpartition('/')[2]}: no file {folder}/{name}.py{nearest(name, known)}")
+    return path
+
+
+def target(folder: str, name: str) -> Any:
+    """The one public class or function that an option's file defines."""
+    module = importlib.import_module(".".join(file_of(folder, name).relative_to(ROOT).with_suffix("").parts))
+    public = [
+        value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+    assert len(public) == 1, f"{folder}/{name}.py must define one public class or function, and defines {len(public)}"
+    return public[0]
+
+
+def hints(made: Any) -> dict[str, Any]:
+    """The types of the arguments of a class or function."""
+    return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+
+
+def files(config: Config) -> dict[str, str]:
+    """The model's and the tricks' files that a config uses, each with its SHA-256."""
+    paths = [file_of("models", config.model.name), *(ROOT / "models").glob("_[!_]*.py")]
+    paths += [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
+    return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
+
+
+def _options(config: Config) -> Iterator[tuple[str, Option]]:
+    """Every trick of a config with its place, those inside others (a schedule's `then`) included."""
+    for place in PLACES:
+        chosen = getattr(config, place)
+        several = chosen.values() if isinstance(chosen, Mapping) else chosen if isinstance(chosen, tuple) else [chosen]
+        for option in several:
+            yield from ((place, each) for each in _nested(option))
+
+
+def _nested(option: Option | None) -> Iterator[Option]:
+    """An option and those among its arguments (a schedule's `then`)."""
+    if option is not None:
+        yield option
+        for argument in option.arguments.values():
+            yield from _nested(argument) if isinstance(argument, Option) else ()
+
+
+def _where(place: str, option: Option, within: str | None) -> str:
+    return within or (f"{place}.{option.name}" if place in PLACES and PLACES[place].many else place)
+
+
+def make(place: str, option: Option, within: str | None = None, **given: Any) -> Any:
+    """The object of an option: its class instantiated, or its function (and a factory's class) with arguments bound.
+
+    `given` are arguments that the runner adds where the signature has them. BadInput names the key that is wrong.
+    """
+    where = _where(place, option, within)
+    made = target("models" if place == "model" else f"tricks/{place}", option.name)
+    parameters = inspect.signature(made).parameters
+    types = hints(made)
+    arguments: dict[str, Any] = {k: v for k, v in given.items() if k in parameters}
+    for key, value in option.arguments.items():
+        if key not in parameters or key in given:
+            known = [p for p in parameters if p not in given]
+            raise BadInput(f"unknown key {where}.{key}{suggest(key, known)}")
+        if isinstance(value, nn.Module):
+            arguments[key] = value
+        elif isinstance(value, Option):
+            arguments[key] = make(place, value, f"{where}.{key}", **given)
+        else:
+            arguments[key] = checked(f"{where}.{key}", types.get(key, Any), value)
+    kind = PLACES.get(place)
+    if kind and not kind.maker and (kind.factory or not inspect.isclass(made)):
+        return functools.partial(made, **arguments)
+    return rehearse.called(where, made, **arguments)
+
+
+def build(config: Config, splits: Splits, compute: Compute) -> Run:
+    """A run at its beginning, on its device. BadInput for whatever in the config cannot be."""
+    model = build_model(config, splits.train.shape[0], len(splits.classes))
+    cost = rehearse.cost(model, splits.train.shape)
+    augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
+    rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
+    rehearse.penalties(penalty, model)
+    model.to(compute.device, memory_format=compute.memory_format)
+    optimizer = _optimizer(config, model, splits.train.n)
+    run = Run(
+        seed=config.seed,
+        epochs=config.epochs,
+        splits=splits,
+        compute=compute,
+        model=model,
+        cost=cost,
+        knobs=knobs_of(config, optimizer, splits.train.n),
+        optimizer=optimizer,
+        augment=augment,
+        loss=make("loss", config.loss),
+        penalty=penalty,
+        gradient=_several("gradient", config.gradient),
+        hook=_several("hook", config.hook, total_epochs=float(config.epochs)),
+        inference=_inferences(config),
+        scaler=torch.amp.GradScaler(compute.device.type) if compute.precision == "fp16" else None,
+        micro_batch=config.micro_batch,
+    )
+    rehearse.micro_batches(run)
+    rehearse.memory(run)
+    rehearse.results(run)
+    for name, hook in run.hook.items():
+        if hasattr(hook, "begin"):
+            rehearse.called(f"hook.{name}", hook.begin, run)
+    return run
+
+
+def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module:
+    """The network with its seams filled and initialised, on the CPU (or the meta device, in its context)."""
+    seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
+    chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
+    parameters = inspect.signature(target("models", config.model.name)).parameters
+    for place in chosen:
+        if place not in parameters:
+            raise BadInput(f"{place}: the network {config.model.name} has no such seam")
+    made = rehearse.factories(chosen)
+    given: dict[str, Any] = {place: made.get(place) for place in seams}
+    randomness.rekey(torch.device("cpu"), config.seed, "init")
+    try:
+        model: nn.Module = make("model", config.model, in_channels=in_channels, num_classes=num_classes, **given)
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
+    rehearse.seams(made, config.model.name)
+    for name, init in _several("init", config.init).items():
+        randomness.rekey(torch.device("cpu"), config.seed, "init", name)
+        rehearse.called(f"init.{name}", init, model)
+        for module in model.modules():
+            if hasattr(module, "after_init"):
+                rehearse.called(f"init.{name}", module.after_init)
+    return model
+
+
+def _several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str, Any]:
+    return {option.name: make(place, option, **given) for option in options}
+
+
+def _inferences(config: Config) -> dict[str, Callable[[list[nn.Module]], nn.Module]]:
+    def infer(models: list[nn.Module], option: Option) -> nn.Module:
+        module: nn.Module = make("inference", option, models=models)
+        return module
+
+    return {_shown(option): functools.partial(infer, option=option) for option in config.inference}
+
+
+def _shown(option: Option) -> str:
+    """An inference's name in results, with the arguments that are not their defaults: `crops(pad=2)`."""
+    defaults = inspect.signature(target("tricks/inference", option.name)).parameters
+    others = [f"{k}={v}" for k, v in option.arguments.items() if k in defaults and v != defaults[k].default]
+    return f"{option.name}({', '.join(others)})" if others else option.name
+
+
+def _optimizer(config: Config, model: nn.Module, n: int) -> torch.optim.Optimizer:
+    groups = rehearse.called("groups", make("groups", config.groups), model)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, trained)), "groups: each parameter once"
+    given = {"groups": groups, "n": n, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
+    optimizer: torch.optim.Optimizer = make("optimizer", config.optimizer, None, **given)
+    return optimizer
+
+
+def plan(config: Config, n: int) -> Knobs:
+    """The knobs of a run over n training images, without its network: the optimizer holds one number."""
+    length: dict[str, Any] = {"n": n, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
+    groups = [{"params": [nn.Parameter(torch.zeros(1))]}]
+    return knobs_of(config, make("optimizer", config.optimizer, groups=groups, **length), n)
+
+
+def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
+    """The knobs of a config over n training images; base values are the optimizer's defaults."""
+    if config.batch_size > n:
+        raise BadInput(f"batch_size: {config.batch_size} is more than the {n} training images; choose at most {n}")
+    defaults = optimizer.defaults
+    base = {"lr": defaults["lr"], "batch_size": config.batch_size}
+    if "betas" in defaults or "momentum" in defaults:
+        base["momentum"] = defaults["momentum"] if "momentum" in defaults else defaults["betas"][0]
+    if "weight_decay" in defaults:
+        base["weight_decay"] = defaults["weight_decay"]
+    assert set(base) <= set(KNOBS)
+    schedules = {
+        knob: make("schedule", option, f"schedule.{knob}", total_epochs=float(config.epochs))
+        for knob, option in config.schedule.items()
+    }
+    payers = tuple(Payer(*each) for each in parse_spend(config.noise.spend)) if "noise" in schedules else ()
+    exponents = {"linear": 1.0, "sqrt": 0.5}
+    scaling = (exponents[config.scale_with_batch], config.reference_batch) if config.scale_with_batch else None
+    knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling)
+    for knob in schedules.keys() - {"noise"}:
+        if not base.get(knob):
+            has = f"{knob} 0" if knob in base else f"no {knob}"
+            raise BadInput(f"schedule.{knob}: the optimizer {config.optimizer.name} has {has}, so nothing would change")
+        if knob in (payer.knob for payer in payers):
+            raise BadInput(
+                f"schedule.{knob}: {knob} pays for the noise scale (noise.spend), and has no schedule of its own"
+            )
+    _check_payers(knobs, config.epochs)
+    highest = max(knobs.at(epoch).get("momentum", 0.0) for epoch in range(config.epochs))
+    if highest >= 1:
+        raise BadInput(f"schedule.momentum: rises to {highest:g}; a momentum is below 1")
+    largest = knobs.largest_batch(config.epochs)
+    if largest > n:
+        grows = "noise.spend: the batch" if payers else "schedule.batch_size:"
+        raise BadInput(f"{grows} grows to {largest}, more than the {n} training images")
+    return knobs
+
+
+def _check_payers(knobs: Knobs, epochs: int) -> None:
+    """What the payers cannot pay would be a schedule that is silently not followed."""
+    for payer in knobs.payers:
+        base = knobs.base.get(payer.knob)
+        if not base:
+            raise BadInput(
+                f"noise.spend: the optimizer has {'no' if base is None else 'zero'} {payer.knob} to pay with"
+            )
+        if payer.cap == base or (payer.knob == "batch_size" and payer.cap is not None and payer.cap < base):
+            raise BadInput(f"noise.spend: the cap {payer.cap:g} of {payer.knob} leaves it nothing to pay from {base:g}")
+    if all(payer.cap is not None for payer in knobs.payers):
+        for epoch in range(epochs):
+            if abs(knobs.unpaid(epoch) - 1) > 0.5 / knobs.base["batch_size"] + 1e-9:
+                raise BadInput(
+                    f"noise.spend: at epoch {epoch} all payers are at their caps, and the noise scale would not follow "
+                    "its schedule; end with one that has no cap, such as lr"
+                )

@@ -1,0 +1,87 @@
+"""`compute.*` against the machine: what null and auto become, and torch's process-wide switches."""
+
+import contextlib
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from runner.config import schema
+from runner.errors import BadInput
+from runner.machine import cores
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how a run computes, with nothing left to choose."""
+
+    device: torch.device
+    precision: str
+    channels_last: bool
+    threads: int
+    deterministic: bool
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The context of a forward pass: half precision where it was asked for; weights and statistics stay fp32."""
+        if self.precision not in _AUTOCAST:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of images, activations and weights."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def identity(self) -> dict[str, Any]:
+        """What can change the bits: the device's kind, the precision, and on a CPU the number of threads."""
+        threads = self.threads if self.device.type == "cpu" else None
+        return {**self.plain(), "device": self.device.type, "threads": threads}
+
+    def plain(self) -> dict[str, Any]:
+        """As a summary says it."""
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "channels_last": self.channels_last,
+            "threads": self.threads,
+            "deterministic": self.deterministic,
+        }
+
+
+def resolve(wanted: schema.Compute) -> Compute:
+    """What was asked for, on this machine; BadInput where it has no such thing. Changes nothing yet."""
+    has_cuda = torch.cuda.is_available()
+    if wanted.device == "cuda" and not has_cuda:
+        raise BadInput("compute.device: cuda was asked for, and torch finds no GPU here; choose cpu or auto")
+    device = torch.device("cpu" if wanted.device == "cpu" or not has_cuda else "cuda")
+    precision = wanted.precision
+    if precision == "auto":
+        precision = "tf32" if device.type == "cuda" else "fp32"
+    if precision == "tf32" and device.type == "cpu":
+        raise BadInput("compute.precision: tf32 is a GPU's, and torch finds none here; choose fp32, bf16 or fp16")
+    return Compute(
+        device=device,
+        precision=precision,
+        channels_last=True if wanted.channels_last is None else wanted.channels_last,
+        threads=wanted.threads or cores(),
+        deterministic=wanted.deterministic,
+    )
+
+
+def apply(compute: Compute) -> None:
+    """Set torch's process-wide switches: threads, TF32, the choice of algorithms."""
+    torch.set_num_threads(compute.threads)
+    if compute.device.type != "cuda":
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch renames these switches; the names below work from 2.10 on
+        torch.backends.cuda.matmul.allow_tf32 = compute.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
+    torch.backends.cudnn.benchmark = not compute.deterministic
+    if compute.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)

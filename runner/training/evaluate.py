@@ -1,0 +1,88 @@
+"""Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from runner.errors import BadInput
+from runner.training.run import Run
+
+FIGURES = ("val_loss", "val_error", "test_loss", "test_error")
+BATCH = 1000  # images; the figures do not depend on it beyond rounding
+
+
+@torch.no_grad()
+def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] = lambda: None) -> tuple[float, float]:
+    """(cross-entropy, error in percent) of a Module on a split. Leaves it in evaluation mode."""
+    module.eval()
+    sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
+    batches = [(start, min(start + BATCH, split.n)) for start in range(0, split.n, BATCH)]
+    for images, labels in split.draw(batches):
+        with run.compute.autocast():
+            outputs = module(run.prepare(images))
+        sums += _batch_sums(outputs.float(), labels)
+        edge()
+    loss, wrong = sums.tolist()
+    return loss / split.n, 100 * wrong / split.n
+
+
+def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
+    loss = F.cross_entropy(outputs, labels, reduction="sum")
+    return torch.stack((loss, (outputs.argmax(1) != labels).sum())).double()
+
+
+def every_epoch(run: Run) -> tuple[str, nn.Module]:
+    """The inference by which the model as it stands is evaluated after each epoch: the first that takes one model."""
+    return next((name, module) for name, module in _taking(run, [run.model]))
+
+
+def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """One row for every variant and inference that takes it: figures on test, and on validation where there is one.
+
+    `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
+    inference of every epoch.
+    """
+    rows = []
+    first, _ = every_epoch(run)
+    for variant, models in run.variants.items():
+        for name, module in _taking(run, models):
+            picked = pick(run, module)
+            known = last if models == [run.model] and name == first else None
+            figures = known or figures_of(run, module)
+            shown = {k: figures[k] for k in FIGURES if figures[k] is not None}
+            rows.append({"variant": variant, "inference": name, **picked, **shown})
+    return rows
+
+
+def _taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """The inferences that take so many models, each as its Module; those that do not are known since the build."""
+    for name, inference in run.inference.items():
+        with contextlib.suppress(BadInput):
+            yield name, inference(models)
+
+
+def pick(run: Run, module: nn.Module) -> dict[str, float]:
+    """Set the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
+    candidates: Sequence[float] = getattr(module, "candidates", ())
+    losses = {}
+    for candidate in candidates:
+        module.choose(candidate)
+        losses[candidate], _ = evaluate(run, module, run.splits.validation)
+    if not losses:
+        return {}
+    best = min(losses, key=lambda c: losses[c])
+    module.choose(best)
+    return {"picked": best}
+
+
+def figures_of(run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None) -> dict[str, float | None]:
+    """A Module's figures on validation (None without one) and test: losses, and errors in percent."""
+    figures: dict[str, float | None] = {}
+    for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
+        loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)
+        figures |= {f"{name}_loss": loss, f"{name}_error": error}
+    return figures

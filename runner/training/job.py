@@ -1,0 +1,206 @@
+"""One run from its config to its summary: data, build, resume, the loop, what is written, how it may end."""
+
+import contextlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner import data
+from runner.config import schema
+from runner.config.schema import Config
+from runner.data.source import Arrays, Files
+from runner.data.split import split
+from runner.disk import checkpoint, record, rundir
+from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
+from runner.training import compute, teacher
+from runner.training.build import build, files
+from runner.training.evaluate import results
+from runner.training.progress import Reporter
+from runner.training.run import Run
+from runner.training.summary import summarise
+from runner.training.train import train
+
+
+def prepare(config: Config, source: Arrays | Files) -> tuple[Run, rundir.Identity]:
+    """Build the run; everything that can be wrong with the input shows here, and nothing is written."""
+    resolved = compute.resolve(config.compute)
+    compute.apply(resolved)
+    splits = split(source, config.data, resolved.device)
+    run = build(replace(config, loss=teacher.given(config, splits, resolved)), splits, resolved)
+    code = files(config) | {f"run {r.folder.name}": r.summary["weights_sha256"] for _, r in teacher.named(config)}
+    return run, rundir.Identity(config_hash(config), splits.fingerprint, code)
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of the numeric keys, `compute` as this machine resolves it."""
+    wanted = schema.numeric(teacher.by_id(config))
+    return schema.digest({**wanted, "compute": compute.resolve(config.compute).identity()})
+
+
+def execute(config: Config) -> dict[str, Any]:
+    """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
+    run, identity = prepare(config, data.load(config.data))
+    _warn_of_small_images(run)
+    folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
+    if folder.note:
+        print(folder.note, file=sys.stderr)
+    summary = _ended(folder)
+    if summary is None:
+        with folder.open():  # another process may have ended it in the meantime
+            summary = _ended(folder) or _Job(config, run, folder).go()
+    return summary
+
+
+def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
+    """The summary of a run that needs no more training; Diverged where that is how it ended."""
+    if folder.state == "complete":
+        print(f"already complete: {folder.path}")
+        return record.read_summary(folder.summary)
+    if folder.state == "diverged":
+        raise Diverged(f"{folder.path}: {folder.read()['reason']} (in an earlier call; not run again)")
+    return None
+
+
+def _warn_of_small_images(run: Run) -> None:
+    """A stem for large images on small ones trains, and is the commonest reason for figures far below a paper's."""
+    stem, total = getattr(run.model, "stem_stride", 1), getattr(run.model, "stride", 1)
+    _, height, width = run.splits.train.shape
+    if (stem > 1 and min(height, width) < 16 * stem) or min(height, width) < 2 * total:
+        print(
+            f"warning: the stem divides {height}x{width} images by {stem}, the whole network by {total}: "
+            "it is made for larger ones; see model.stem",
+            file=sys.stderr,
+        )
+
+
+class _Job:
+    """A run in its folder: when it is saved, and how it ends."""
+
+    def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
+        self.config, self.run, self.folder = config, run, folder
+        self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
+        self.metrics = record.Metrics(folder.metrics)
+        self.saved_at = (0, time.monotonic())  # updates, clock
+        self.signal: int | None = None
+        self.reporter = Reporter(folder.log, folder.path.name)
+
+    def go(self) -> dict[str, Any]:
+        try:
+            with _signals(self._flag), self.reporter:
+                self._resume()
+                self.folder.set_state("running", **self._progress())
+                self._train()
+                summary = self._summarise()
+            self.folder.set_state("complete", **self._progress())
+            return summary
+        except Interrupted as error:
+            self.folder.set_state("interrupted", reason=str(error), **self._progress())
+            raise
+        except Diverged as error:
+            summary = {**self._names("diverged"), **summarise(self.run, [], [])}
+            record.write_summary(self.folder.summary, summary)
+            self.folder.set_state("diverged", reason=str(error), **self._progress())
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
+                self.folder.set_state("failed", reason=reason, **self._progress())
+                with open(self.folder.log, "a", encoding="utf-8") as log:
+                    traceback.print_exc(file=log)
+            if isinstance(error, TricktableError):
+                raise
+            raise RunFailed(f"{reason} (its traceback is in {self.folder.log})") from error
+
+    def _progress(self) -> dict[str, Any]:
+        clock, key = self.run.clock, schema.choices_key(self.config)
+        return {"epoch": clock.epoch, "epochs": self.run.epochs, "updates": clock.updates, "choices_key": key}
+
+    def _flag(self, number: int) -> None:
+        self.signal = number
+
+    def _resume(self) -> None:
+        record.write_config(self.folder.config, schema.plain(self.config))
+        saved = checkpoint.newest(self.folder.checkpoints)
+        if saved is None:
+            self.metrics.truncate(0)
+            return
+        self.run.load(saved.tensors, saved.state)
+        self.metrics.truncate(saved.state["metrics_size"])
+        self.saved_at = (self.run.clock.updates, time.monotonic())
+        print(f"continuing {self.folder.path.name} at epoch {self.run.time:.2f}", file=sys.stderr)
+
+    def _train(self) -> None:
+        self.reporter.start(self.run.epochs, self.run.time)
+        for row in train(self.run, self._edge):
+            self.metrics.append(row)
+            self.reporter.row(row)
+            self.folder.set_state("running", **self._progress())
+            if self.run.diverged:
+                raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
+        if not self._save():
+            self.run.diverged = self.run.clock.updates
+            raise Diverged(f"diverged at update {self.run.diverged}: a weight is not finite")
+
+    def _edge(self) -> None:
+        """Between steps: save where it is due, stop where a signal came."""
+        self.reporter.advance(self.run.time)
+        updates, then = self.saved_at
+        due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
+        late = self.every_seconds is not None and time.monotonic() - then >= self.every_seconds
+        if due or late or self.signal is not None:
+            self._save()
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
+
+    def _save(self) -> bool:
+        """Save the run, unless a weight is not finite: the next loss will say so, and the last good save is kept."""
+        self.run.diverged = self.run.first_bad_update() if self.run.clock.position else None
+        if self.run.diverged:
+            raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
+        if not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
+            return False
+        tensors, state = self.run.state()
+        state["metrics_size"] = self.metrics.size
+        checkpoint.save(self.folder.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep)
+        self.saved_at = (self.run.clock.updates, time.monotonic())
+        return True
+
+    def _summarise(self) -> dict[str, Any]:
+        run = self.run
+        run.finish()
+        rows = record.read(self.metrics.path)
+        summary = summarise(run, results(run, rows[-1]), rows)
+        record.write_summary(self.folder.summary, {**self._names("complete"), **summary})
+        return {**self._names("complete"), **summary}
+
+    def _names(self, state: str) -> dict[str, Any]:
+        return {"id": self.folder.path.name, "study": self.config.study, "state": state}
+
+
+@contextlib.contextmanager
+def _signals(flag: Any) -> Iterator[None]:
+    """Let a signal ask for a stop at the next edge; the second one acts as it would have without us."""
+    wanted = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, s)]
+    before: dict[int, Any] = {}
+
+    def handle(number: int, _: Any) -> None:
+        for each, old in before.items():
+            signal.signal(each, old)
+        flag(number)
+
+    for name in wanted:
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

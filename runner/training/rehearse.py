@@ -1,0 +1,170 @@
+"""What cannot work shows before anything is written: each part of a run is tried once on nothing.
+
+BadInput for each, with the key that it is about in front.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runner.config.places import KNOBS
+from runner.errors import BadInput
+from runner.training.count import Count, count
+from runner.training.run import Run
+
+
+def called(where: str, made: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call; a ValueError is a user's mistake, and gets the key in front."""
+    try:
+        return made(*arguments, **named)
+    except ValueError as error:
+        raise BadInput(f"{where}: {error}") from None
+
+
+def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
+    """What the network costs on these images; and so whether it can take them at all."""
+    try:
+        return count(model, shape)
+    except (RuntimeError, ValueError) as error:
+        size = "x".join(map(str, shape))
+        raise BadInput(f"model: the network cannot take {size} images ({error})") from None
+
+
+def augmentations(augment: Mapping[str, Any], shape: tuple[int, int, int], num_classes: int) -> None:
+    """Apply them to two blank images of this size."""
+    images, targets = torch.zeros(2, *shape), torch.eye(num_classes)[[0, -1]]
+    for name, trick in augment.items():
+        drawn = trick.sample(2, torch.Generator())
+        images, targets = called(f"augment.{name}", trick, images, targets, drawn)
+
+
+@torch.no_grad()
+def penalties(penalty: Mapping[str, Any], model: nn.Module) -> None:
+    """Ask each for its loss, and to change a copy of the model."""
+    for name, trick in penalty.items():
+        if hasattr(trick, "loss"):
+            called(f"penalty.{name}", trick.loss, model)
+        if hasattr(trick, "after_step"):
+            called(f"penalty.{name}", trick.after_step, copy.deepcopy(model), dict.fromkeys(KNOBS, 0.0))
+
+
+def micro_batches(run: Run) -> None:
+    """Parts of a batch must not change what a normalisation takes its statistics over."""
+    size = run.micro_batch
+    if size is None:
+        return
+    for module in run.model.modules():
+        whole_batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        together = getattr(module, "images_together", None if whole_batch else 1)
+        if together is None or size % together:
+            what = "the whole batch" if together is None else f"{together} images"
+            raise BadInput(
+                f"micro_batch: {type(module).__name__} normalises over {what}, and parts of {size} would "
+                "change that; use a norm over parts that divide it (ghost_batch), or over single images (group)"
+            )
+
+
+def memory(run: Run) -> None:
+    """On a GPU, whether the largest batch fits: forward and backward, once."""
+    largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
+    fits = fitting(largest, lambda images: _try(run, images)) if run.compute.device.type == "cuda" else largest
+    if fits < largest:
+        way = f"{fits} do: micro_batch={fits} takes as many at once, to the same gradients" if fits else "nor does one"
+        raise BadInput(f"batch_size: {largest} images do not fit this GPU's memory, {way}")
+
+
+def fitting(images: int, attempt: Callable[[int], None]) -> int:
+    """The first of images, half of them, a quarter ... at which `attempt` does not run out of memory; 0 for none."""
+    while images:
+        try:
+            attempt(images)
+            return images
+        except torch.OutOfMemoryError:
+            images //= 2
+    return 0
+
+
+def _try(run: Run, images: int) -> None:
+    """Forward and backward of blank images; the model stays as it was."""
+    before = [buffer.clone() for buffer in run.model.buffers()]
+    try:
+        blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
+        with run.compute.autocast():
+            run.model.train()(run.prepare(blank)).float().mean().backward()
+    finally:
+        run.model.zero_grad(set_to_none=True)
+        for buffer, saved in zip(run.model.buffers(), before, strict=True):
+            buffer.copy_(saved)
+        torch.cuda.empty_cache()
+
+
+def results(run: Run) -> None:
+    """Every variant that the run will have is evaluated by some inference, and every inference has a variant."""
+    expected = {"final": 1}
+    for hook in run.hook.values():
+        expected |= getattr(hook, "variants", {})
+    refusals = {name: _refusals(run, name, expected) for name in run.inference}
+    for refused in refusals.values():
+        if len(refused) == len(expected):
+            raise BadInput(next(iter(refused.values())))
+    for variant, models in expected.items():
+        if all(variant in refused for refused in refusals.values()):
+            raise BadInput(
+                f"inference: none of {', '.join(run.inference)} takes the {models} model{'s' * (models > 1)} of the "
+                f"variant {variant}; add one that does (tricktable list inference)"
+            )
+    if run.splits.validation is None:
+        for name, inference in run.inference.items():
+            models = next(n for variant, n in expected.items() if variant not in refusals[name])
+            if getattr(inference([run.model] * models), "candidates", ()):
+                raise BadInput(
+                    f"inference.{name}: picks its value on a validation split, and there is none: "
+                    "data.validation=0.1, or set the value"
+                )
+
+
+@torch.no_grad()
+def _refusals(run: Run, name: str, variants: Mapping[str, int]) -> dict[str, str]:
+    """The variants that an inference does not take, each with what it says; on those that it takes, it is tried."""
+    refused = {}
+    for variant, models in variants.items():
+        try:
+            module = run.inference[name]([run.model] * models)
+        except BadInput as error:
+            refused[variant] = str(error)
+        else:
+            with run.compute.autocast():
+                called(f"inference.{name}", module.eval(), run.prepare(_blank(run)))
+            run.model.train()
+    return refused
+
+
+def _blank(run: Run) -> Tensor:
+    return torch.zeros(2, *run.splits.test.shape, dtype=torch.uint8, device=run.compute.device)
+
+
+def factories(chosen: Mapping[str, Any]) -> "dict[str, Counted]":
+    """The seams' factories, each counting what it makes."""
+    return {place: Counted(place, make) for place, make in chosen.items()}
+
+
+class Counted:
+    """A seam's factory that counts how often the network called it."""
+
+    def __init__(self, place: str, make: Callable[..., nn.Module]) -> None:
+        self.place, self.make, self.made = place, make, 0
+
+    def __call__(self, *arguments: Any, **named: Any) -> nn.Module:
+        """What the factory makes."""
+        self.made += 1
+        return called(self.place, self.make, *arguments, **named)
+
+
+def seams(used: "Mapping[str, Counted]", network: str) -> None:
+    """A factory that the network never called would be a silent no-op."""
+    idle: Sequence[str] = [place for place, factory in used.items() if not factory.made]
+    if idle:
+        raise BadInput(f"{idle[0]}: the network {network} has nothing there with these settings")

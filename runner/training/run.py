@@ -1,0 +1,152 @@
+"""A run: the objects that build.py made, the clock, and all of it that a checkpoint holds."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from runner.training.compute import Compute
+from runner.training.count import Count
+from runner.training.knobs import Knobs
+
+if TYPE_CHECKING:
+    from runner.data.split import Splits
+
+
+@dataclass
+class Clock:
+    """Where the run stands: `position` images into `epoch`, after `updates` steps on `samples` images."""
+
+    epoch: int = 0
+    position: int = 0
+    updates: int = 0
+    samples: int = 0
+
+
+@dataclass
+class Run:
+    """One training run. The fields named after places hold what was chosen there (places.py)."""
+
+    seed: int
+    epochs: int
+    splits: "Splits"
+    compute: Compute
+    model: nn.Module
+    cost: Count
+    knobs: Knobs
+    optimizer: torch.optim.Optimizer
+    augment: Mapping[str, Any]
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    penalty: Mapping[str, Any]
+    gradient: Mapping[str, Callable[..., None]]
+    hook: Mapping[str, Any]
+    inference: Mapping[str, Callable[[list[nn.Module]], nn.Module]]
+    scaler: "torch.amp.GradScaler | None" = None
+    micro_batch: int | None = None  # images at once, where a batch is taken in parts
+    clock: Clock = field(default_factory=Clock)
+    variants: dict[str, list[nn.Module]] = field(default_factory=dict)
+    stopped: bool = False  # a hook may end the run after this epoch
+    diverged: int | None = None  # the update at which the loss stopped being finite
+    # of the open epoch: loss summed over images, wrong answers, images, steps with a finite loss so far, steps
+    sums: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = torch.zeros(5, dtype=torch.float64, device=self.compute.device)
+        self.variants.setdefault("final", [self.model])
+
+    @property
+    def time(self) -> float:
+        """Now, in epochs."""
+        return self.clock.epoch + self.clock.position / self.knobs.n
+
+    def first_bad_update(self) -> int | None:
+        """The update of the open epoch whose loss was the first not to be finite. Waits for the device."""
+        *_, finite, steps = (int(v) if math.isfinite(v) else 0 for v in self.sums.tolist())
+        return self.clock.updates - (steps - finite) + 1 if finite < steps else None
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 B C H W -> normalised float32 in the run's memory format (0 is the training set's mean)."""
+        x = images.to(torch.float32, memory_format=self.compute.memory_format)
+        mean, std = self.splits.mean, self.splits.std
+        return x.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
+
+    def set_knobs(self) -> dict[str, float]:
+        """Read the knobs at this time and set the optimizer's parameter groups to them; returns them."""
+        values = self.knobs.at(self.time)
+        for group in self.optimizer.param_groups:
+            group["lr"] = values["lr"] * group.get("lr_scale", 1.0)
+            if "weight_decay" in values:
+                group["weight_decay"] = values["weight_decay"] * group.get("decay_scale", 1.0)
+            if "momentum" in group:
+                group["momentum"] = values["momentum"]
+            elif "betas" in group:
+                group["betas"] = (values["momentum"], *group["betas"][1:])
+        return values
+
+    def _parameter_names(self) -> list[str]:
+        """The optimizer's parameters by name, in its own order."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        return [names[id(p)] for group in self.optimizer.param_groups for p in group["params"]]
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that a checkpoint holds: tensors by flat names, and plain values."""
+        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        tensors["sums"] = self.sums
+        plain: dict[str, Any] = {"clock": asdict(self.clock), "stopped": self.stopped}
+        names = self._parameter_names()
+        for i, entries in self.optimizer.state_dict()["state"].items():
+            _put(tensors, plain, f"optimizer/{names[i]}", entries)
+        for name, hook in self.hook.items():
+            if hasattr(hook, "state_dict"):
+                _put(tensors, plain, f"hook/{name}", hook.state_dict())
+        if self.scaler is not None:
+            _put(tensors, plain, "scaler", self.scaler.state_dict())
+        return tensors, plain
+
+    def load(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Back to a saved state. The run must be built from the same config."""
+        self.load_models(tensors, plain)
+        self.sums.copy_(tensors["sums"])
+        self.clock = Clock(**plain["clock"])
+        self.stopped = plain["stopped"]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        entries = {
+            i: {k: _as(parameters[i], v) for k, v in _get(tensors, plain, f"optimizer/{name}").items()}
+            for i, name in enumerate(self._parameter_names())
+        }
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": {i: e for i, e in entries.items() if e}, "param_groups": groups})
+        if self.scaler is not None:
+            self.scaler.load_state_dict(_get(tensors, plain, "scaler"))
+
+    def load_models(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Of a saved state, what evaluation needs: the model, and what hooks keep of it."""
+        self.model.load_state_dict(_get(tensors, {}, "model"))
+        for name, hook in self.hook.items():
+            if hasattr(hook, "load_state_dict"):
+                hook.load_state_dict(_get(tensors, plain, f"hook/{name}"))
+
+    def finish(self) -> None:
+        """Let the hooks add their variants."""
+        for hook in self.hook.values():
+            if hasattr(hook, "finish"):
+                hook.finish(self)
+
+
+def _put(tensors: dict[str, Tensor], plain: dict[str, Any], prefix: str, entries: Mapping[str, Any]) -> None:
+    for name, value in entries.items():
+        (tensors if isinstance(value, Tensor) else plain)[f"{prefix}/{name}"] = value
+
+
+def _get(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    head = prefix + "/"
+    return {k.removeprefix(head): v for k, v in {**plain, **tensors}.items() if k.startswith(head)}
+
+
+def _as(parameter: Tensor, value: Any) -> Any:
+    """A saved value laid out as the parameter of its shape: fused steps take no mixture of memory formats."""
+    alike = isinstance(value, Tensor) and value.shape == parameter.shape
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value

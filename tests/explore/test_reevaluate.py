@@ -1,0 +1,192 @@
+"""Finished runs evaluated again: rows are added, nothing is trained or overwritten; a run as another's teacher."""
+
+import csv
+import hashlib
+import json
+
+import pytest
+import torch
+
+from runner.config.compose import compose
+from runner.disk import finished, record
+from runner.errors import BadInput, CheckpointProblem
+from runner.explore import reevaluate
+from runner.papers import studies
+from runner.training import job, teacher
+from tests.conftest import TINY
+
+EPOCHS = "epochs=3"
+
+
+def train(root, *overrides):
+    keys = {override.partition("=")[0] for override in overrides}
+    tiny = [t for t in TINY if t.partition("=")[0] not in keys]
+    summary = job.execute(compose([*tiny, f"output.root={root}", *overrides]))
+    return root / summary["study"] / summary["id"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "outputs"
+
+
+def evaluate(text, root, *overrides):
+    return reevaluate.evaluations(str(text), [f"output.root={root}", *overrides])
+
+
+def hashes(folder):
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_rows_are_added_and_nothing_else_changes(root):
+    folder = train(root, "hook=[ema]", "data.validation=0.1")
+    before = hashes(folder)
+    ((run, rows),) = evaluate(folder, root, "inference=[plain,flip,example_weight]")
+    assert [(r["variant"], r["inference"]) for r in rows] == [
+        (v, i) for v in ("final", "ema") for i in ("plain", "flip", "example_weight")
+    ]
+    after = hashes(folder)
+    assert after.keys() - before.keys() == {"evaluations.csv"} and all(after[k] == before[k] for k in before)
+    own = {(r["variant"], r["inference"]): r for r in json.loads((folder / "summary.json").read_text())["results"]}
+    for row in rows:  # the same figures by the same inference, from the saved weights alone
+        if (row["variant"], row["inference"]) in own:
+            known = own[row["variant"], row["inference"]]
+            assert {k: row[k] for k in known} == known
+    added = list(csv.DictReader((folder / "evaluations.csv").open()))
+    assert [(r["variant"], r["inference"]) for r in added] == [
+        (v, i) for v in ("final", "ema") for i in ("flip", "example_weight")
+    ]
+    assert all(float(r["picked"]) >= 0 for r in added if r["inference"] == "example_weight")
+    evaluate(run.folder.name, root, "inference=[flip,crops]", "inference.crops.pad=1")
+    assert len(record.results(folder, run.summary)) == 2 + 4 + 2
+
+
+def test_a_reparametrised_network_is_evaluated_and_teaches(root, make_run):
+    folder = train(root, "groups=norm_decay", "init=[orthogonal]")
+    ((run, rows),) = evaluate(folder, root)
+    assert rows[0]["test_loss"] == run.summary["test_loss"]
+    make_run("loss=distillation", f"loss.teacher={folder}")
+
+
+def test_arguments_that_are_not_the_defaults_are_part_of_the_name(root):
+    folder = train(root)
+    ((_, rows),) = evaluate(folder, root, "inference=[crops]", "inference.crops.pad=1")
+    assert rows[0]["inference"] == "crops(pad=1)"
+
+
+def test_a_study_is_evaluated_whole_and_its_table_has_the_rows(root):
+    for seed in (0, 1):
+        train(root, f"seed={seed}")
+    evaluated = evaluate(root / "default", root, "inference=[flip]")
+    assert len(evaluated) == 2
+    rows = {row.label: row for row in studies.rows(root / "default")}
+    assert [label.partition(" ")[2] for label in rows] == ["(final, plain)", "(final, flip)"]
+    by_flip = next(row for label, row in rows.items() if "flip" in label)
+    assert by_flip.errors == tuple(rows_[0]["test_error"] for _, rows_ in evaluated)
+
+
+def test_other_images_are_tested_on_with_the_runs_own_normalisation(root):
+    folder = train(root, "data=synthetic", "data.channels=1", "model.width=8")
+    own = finished.one(str(folder), root).summary
+    ((_, rows),) = evaluate(folder, root, "data=digits")
+    assert rows[0]["data"] == "digits" and rows[0]["fingerprint"] != own["data"]["fingerprint"]
+    labels = [row.label for row in studies.rows(root / "default")]
+    assert [label.rpartition("(")[2] for label in labels] == ["final, plain)", "final, plain, on digits)"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["model=resnet20"], "model: a finished run keeps its own"),
+        (["seed=3"], "seed: a finished run keeps its own"),
+        (["data.validation=0.1"], "data.validation: a finished run keeps its own split"),
+        (["inference=[ensemble]"], "inference.ensemble: "),
+        (["inference=[example_weight]"], "inference.example_weight: picks its value on a validation split"),
+        (["data=synthetic"], "data: synthetic (seed 0) has 3 channels, and the network was trained for 1"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(root, overrides, said):
+    folder = train(root)
+    with pytest.raises(BadInput) as error:
+        evaluate(folder, root, *overrides)
+    assert str(error.value).removeprefix(f"{folder.name}: ").startswith(said)
+    assert not (folder / "evaluations.csv").exists()
+
+
+def test_runs_that_are_not_complete_are_left_out(root, capsys):
+    whole, broken = train(root), train(root, "seed=1")
+    info = json.loads((broken / "run.json").read_text())
+    (broken / "run.json").write_text(json.dumps({**info, "state": "interrupted"}))
+    assert [run.folder for run, _ in evaluate(root / "default" / "*", root)] == [whole]
+    assert "left out: " in capsys.readouterr().err
+    with pytest.raises(BadInput, match="is interrupted, not complete"):
+        evaluate(broken, root)
+    with pytest.raises(BadInput, match="no run; a run is its folder"):
+        evaluate("nothing", root)
+
+
+def test_a_run_without_its_last_checkpoint_says_so(root):
+    folder = train(root)
+    for path in (folder / "checkpoints").glob("step_*"):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    with pytest.raises(CheckpointProblem, match="the checkpoint of its last update is not there"):
+        evaluate(folder, root)
+
+
+def test_changed_code_is_said(root, capsys):
+    folder = train(root)
+    info = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**info, "code": {**info["code"], "models/resnet.py": "0" * 64}}))
+    evaluate(folder, root)
+    assert "models/resnet.py changed since it trained" in capsys.readouterr().err
+
+
+def test_the_command_prints_the_figures(tricktable):
+    assert tricktable("train", *TINY).returncode == 0
+    done = tricktable("evaluate", "outputs/default", "inference=[plain,flip]")
+    assert done.returncode == 0 and "flip" in done.stdout and not done.stderr
+    assert tricktable("evaluate", "outputs/default", "epochs=3").returncode == 2
+
+
+def test_a_teacher_is_the_runs_network_on_its_own_normalisation(root, make_run):
+    folder = train(root, "data.normalize=computed", "data.subset=8")
+    run = make_run("loss=distillation", f"loss.teacher={folder}", "loss.temperature=1")
+    config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
+    frozen = teacher.given(config, run.splits, run.compute).arguments["teacher"]
+    own = make_run("data.subset=8")
+    saved = finished.one(str(folder), root).saved()
+    own.load(saved.tensors, saved.state)
+    own.model.eval()
+    images, _ = next(iter(run.splits.test.draw([(0, 50)])))
+    expected = own.model(own.prepare(images))
+    torch.testing.assert_close(frozen(run.prepare(images)), expected, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(own.splits.mean, run.splits.mean, rtol=1e-6), "else this would show nothing"
+    assert not any(p.requires_grad for p in frozen.parameters()) and not frozen(run.prepare(images)).requires_grad
+
+
+def test_a_teacher_counts_by_what_it_is_and_not_by_where_it_lies(root, tmp_path):
+    folder = train(root)
+    by_folder = compose([*TINY, "loss=distillation", f"loss.teacher={folder}", f"output.root={root}"])
+    by_id = compose([*TINY, "loss=distillation", f"loss.teacher={folder.name}", f"output.root={root}"])
+    assert job.config_hash(by_folder) == job.config_hash(by_id)
+    student = train(root, "loss=distillation", f"loss.teacher={folder.name}")
+    code = json.loads((student / "run.json").read_text())["code"]
+    assert code[f"run {folder.name}"] == finished.one(str(folder), root).summary["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["loss=distillation"], "loss: teacher must name a finished run"),
+        (["loss=distillation", "loss.teacher=nothing"], "loss.teacher: nothing: no run"),
+        (["loss=distillation", "loss.teacher=<run>", "data=synthetic"], "loss.teacher: "),
+    ],
+)
+def test_a_teacher_that_cannot_be_is_one_line(root, make_run, overrides, said):
+    folder = train(root)
+    with pytest.raises(BadInput) as error:
+        make_run(*(o.replace("<run>", str(folder)) for o in overrides), f"output.root={root}")
+    assert str(error.value).startswith(said)

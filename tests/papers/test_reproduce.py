@@ -1,0 +1,200 @@
+"""A paper's table from its recipe to its page: what belongs to a row, what is missing, what is run, what is said."""
+
+import json
+
+import pytest
+import yaml
+
+from runner import data
+from runner.config.compose import compose
+from runner.config.schema import choices_key
+from runner.errors import BadInput
+from runner.papers import estimate, matching, recipe, reproduce, statics
+from runner.report import pages
+from runner.training import job
+
+RECIPE = """# two rates
+n: 3
+shared: [data=digits, data.subset=6, model=resnet8, model.width=8, batch_size=16, epochs=20]
+rows:
+  original: [noise=decaying_lr, batch_size=16, optimizer.lr=0.05]
+  increasing_batch: [noise=decaying_lr, batch_size=16, optimizer.lr=0.01]
+  increased_initial_lr: "it needs a larger batch than there are images"
+  increased_momentum: [noise=decaying_lr, batch_size=16, optimizer.lr=0.05, optimizer.momentum=0.95]
+budgets: {smoke: {epochs: 2, n: 2}, short: {epochs: 0.25}, paper: {}}
+"""
+NAME = "smith2018_batch_size/fig5_section52"
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A recipe of four rows, one of which cannot be run, and its output root."""
+    folder = tmp_path / "table" / "smith2018_batch_size"
+    folder.mkdir(parents=True)
+    (folder / "fig5_section52.yaml").write_text(RECIPE)
+    monkeypatch.setattr(recipe, "TABLES", tmp_path / "table")
+    for each in (recipe.names, recipe.load):
+        each.cache_clear()
+    yield tmp_path / "outputs"
+    for each in (recipe.names, recipe.load):
+        each.cache_clear()
+
+
+def asked(root, budget="smoke"):
+    overrides = [f"output.root={root}", "compute=cpu", "compute.threads=1"]
+    return reproduce.asked(NAME, budget, overrides)[0]
+
+
+def run(point, *more):
+    return job.execute(compose([*(o for o in point.overrides if not (more and o.startswith("study="))), *more]))
+
+
+def test_what_a_table_wants(made):
+    wanted = asked(made)
+    assert [(p.label, p.seed, p.config.epochs) for p in wanted.points["original"]] == [
+        ("original", 0, 2),
+        ("original", 1, 2),
+    ]
+    assert wanted.reasons == {"increased_initial_lr": "it needs a larger batch than there are images"}
+    assert {p.config.epochs for p in asked(made, "short").all()} == {5}
+    for point in wanted.all():  # a seed is replaced in the composed config: as if it had been typed
+        assert (
+            point.key == choices_key(compose(point.overrides)) and point.config.label == compose(point.overrides).label
+        )
+
+
+def test_runs_are_found_in_any_study_and_stale_ones_are_not(made, monkeypatch):
+    wanted = asked(made)
+    first, second, *_ = wanted.points["original"]
+    run(first)
+    run(second, "study=elsewhere")
+    left = reproduce.missing(wanted, matching.index(made))
+    assert [(p.label, p.seed) for p in left] == [
+        ("increasing_batch", 0), ("increasing_batch", 1), ("increased_momentum", 0), ("increased_momentum", 1)
+    ]  # fmt: skip
+    info = made / "elsewhere" / next(p.name for p in (made / "elsewhere").iterdir()) / "run.json"
+    values = json.loads(info.read_text())
+    info.write_text(json.dumps({**values, "code": {**values["code"], "models/resnet.py": "0" * 64}}))
+    assert second in reproduce.missing(wanted, matching.index(made))
+
+
+def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_budget(made):
+    wanted = asked(made)
+    errors = {}
+    for point in wanted.all():
+        errors[point.label, point.seed] = run(point)["test_error"]
+    table = reproduce.measured(wanted, made, "tricktable table ...")
+    rows = {row.theirs.label: row for row in table.rows}
+    assert rows["original"].figures == tuple(100 - errors["original", seed] for seed in (0, 1))
+    assert rows["original"].mean == pytest.approx(sum(rows["original"].figures) / 2)
+    assert rows["increased_initial_lr"].reason and not rows["increased_initial_lr"].runs
+    assert not any(row.missing for row in table.rows)
+    judged = {each.claim.id: each for each in table.claims}
+    assert set(judged) == {c.id for c in table.recipe.paper.claims.values() if c.table == "fig5_section52"}
+    for each in judged.values():
+        if each.claim.field == "value":
+            assert each.verdict not in ("reproduced", "contradicted", "undecided")
+    assert "Budget smoke: digits, 60 training images" in table.caption
+
+
+def test_claims_on_updates_are_decided_without_a_run():
+    """The real recipe at the paper's budget: 78,000, 29,040, 6,300 and 2,160 updates."""
+    wanted, root = reproduce.asked(NAME, "paper", ["output.root=nowhere"])
+    judged = [each for each in reproduce.measured(wanted, root, "").claims if each.claim.field == "updates"]
+    assert judged and all(each.verdict == "reproduced" for each in judged)
+
+
+def test_what_is_missing_is_made_and_nothing_twice(made, capsys):
+    wanted = asked(made)
+    outcomes = reproduce.make(wanted, made, jobs=2)
+    assert [o.state for o in outcomes] == ["complete"] * 6
+    assert "6 runs of 3 rows are missing: about " in capsys.readouterr().err
+    assert reproduce.make(wanted, made, jobs=2) == []
+
+
+def test_a_dry_run_says_all_of_it(made, capsys):
+    wanted = asked(made)
+    run(wanted.points["original"][0])
+    reproduce.dry_run(wanted, made)
+    said = capsys.readouterr().out
+    assert "5 of 6 runs are missing" in said and "1 of 2 seeds exist" in said
+    assert "increased_initial_lr: not runnable here: it needs a larger batch" in said
+    assert "2 epochs, 8 updates" in said
+
+
+def test_only_the_machine_is_typed_with_a_table(made):
+    with pytest.raises(BadInput, match="epochs: the recipe says it"):
+        reproduce.asked(NAME, "smoke", ["epochs=3"])
+    with pytest.raises(BadInput, match="no table is called"):
+        reproduce.asked("smith2018_batch_size/fig6", "smoke", [])
+
+
+def test_without_a_budget_the_fullest_with_runs_is_shown(made):
+    overrides = [f"output.root={made}", "compute=cpu", "compute.threads=1"]
+    assert reproduce.asked(NAME, None, overrides)[0].budget == "paper"
+    run(asked(made).points["original"][0])
+    assert reproduce.asked(NAME, None, overrides)[0].budget == "smoke"
+
+
+def test_the_time_is_estimated_from_what_this_machine_achieved(made):
+    wanted = asked(made)
+    run(wanted.points["original"][0])
+    known = matching.index(made)
+    one = estimate.seconds(wanted.all()[:1], known)
+    assert estimate.START < one < 60 and estimate.seconds(wanted.all()[:2], known) == pytest.approx(2 * one)
+    assert (estimate.duration(30), estimate.duration(600), estimate.duration(36_000)) == ("30 s", "10 min", "10.0 h")
+    assert estimate.duration(None) == "an unknown time"
+
+
+def test_known_sizes_are_those_of_the_data():
+    config = compose(["data=digits", "data.validation=0.1"])
+    source = data.load(config.data)
+    assert data.known(config.data)[:2] == (1442 - 144, (1, 8, 8))
+    assert len(source.train_labels) == 1442 and data.known(compose(["data=image_folder"]).data) is None
+
+
+def test_a_study_has_a_report_of_its_own(made):
+    for point in asked(made).points["original"]:
+        run(point, "study=mine")
+    paths = pages.write("mine", None, [f"output.root={made}"])
+    assert paths[-1].name == "report.html" and (made / "mine" / "report" / "table.csv").is_file()
+    collected = pages.write(None, None, [f"output.root={made}"])
+    assert any(path.name == "runs.csv" for path in collected)
+    with pytest.raises(BadInput, match="neither a table"):
+        pages.write("nothing", None, [f"output.root={made}"])
+
+
+@pytest.mark.parametrize(
+    ("check", "theirs", "verdict"),
+    [
+        ({"count": "params", "of": ["model=resnet20"]}, 269_722, "equal"),
+        ({"count": "params", "of": ["model=resnet20"]}, 270_000, "contradicted"),
+        ({"count": "params", "of": ["model=resnet20"], "misprint": "rounded"}, 270_000, "misprint"),
+        ({"count": "params", "of": ["model=resnet20"], "tolerance": 0.01}, 270_000, "equal"),
+        ({"updates": ["noise=hybrid", "epochs=200"], "images": 50_000}, 34_520, "equal"),
+        ({"knob": "batch_size", "at": 100, "of": ["noise=hybrid", "epochs=200"]}, 640, "equal"),
+        ({"knob": "noise_scale", "at": 0, "of": ["noise=hybrid"], "expect": 390.625}, "g at first", "equal"),
+        ({"test": "tests/test_tables.py::test_what_a_table_wants"}, "a formula", "asserted by a test"),
+        ("words only", "a formula", "not decided"),
+    ],
+)
+def test_static_facts(check, theirs, verdict):
+    assert statics._one("paper", "fact", "what", theirs, check).verdict == verdict
+
+
+def test_static_facts_that_make_no_sense_are_one_line():
+    with pytest.raises(BadInput, match="there is no test"):
+        statics._one("paper", "fact", "what", 1, {"test": "tests/test_tables.py::test_nothing"})
+    with pytest.raises(BadInput, match="give `expect`"):
+        statics._one("paper", "fact", "what", "text", {"count": "params", "of": ["model=resnet20"]})
+
+
+def test_the_commands(tricktable, tmp_path):
+    listed = tricktable("list", "tables")
+    assert NAME in listed.stdout and listed.returncode == 0
+    shown = tricktable("static", "smith2018_batch_size")
+    assert shown.returncode == 0 and "78200" in shown.stdout.replace(",", "")
+    assert yaml.safe_load(RECIPE)["n"] == 3
+    dry = tricktable("table", NAME, "--budget", "paper", "--dry-run")
+    assert dry.returncode == 0 and "78,000 updates" in dry.stdout
+    assert tricktable("train", "--jobs", "2").returncode == 2

@@ -1,0 +1,145 @@
+"""Names become objects in one way, and what cannot be is one line that names the key."""
+
+import pytest
+import torch
+from torch import nn
+
+from runner.config.compose import compose, options
+from runner.config.places import PLACES
+from runner.config.schema import Option
+from runner.errors import BadInput
+from runner.training import build as builder
+from runner.training.build import build_model, file_of, files, target
+
+
+@pytest.mark.parametrize("name", ["os.system", "../runner/cli", "__init__", "_private", "", "nothing", "a b", "sgd\n"])
+def test_only_files_of_the_tree_can_be_named(name):
+    with pytest.raises(BadInput, match="no file"):
+        file_of("tricks/optimizer", name)
+
+
+def test_a_hostile_model_name_reaches_nothing():
+    with pytest.raises(BadInput, match=r"no file models/os\.system\.py"):
+        files(compose(["model.name=os.system"]))
+
+
+def test_every_file_defines_one_public_thing():
+    for place in PLACES:
+        for name in options(place):
+            assert callable(target(f"tricks/{place}", name))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["optimizer.lr=abc"], "optimizer.lr: expected a number, got 'abc'"),
+        (["optimizer.nesterov=1"], "optimizer.nesterov: expected true or false, got 1"),
+        (["optimizer.lr=-1"], "optimizer: "),
+        (["augment=[mixup]", "augment.mixup.alpha=-1"], "augment.mixup: alpha "),
+        (["augment=[crop]", "augment.crop.pad=1.5"], "augment.crop.pad: expected a whole number, got 1.5"),
+        (["model.depth=21"], "model: depth "),
+        (["model.width=9999999999"], "model: the network resnet cannot be made with these sizes ("),
+        (["augment=[crop]", "augment.crop.pad=8"], "augment.crop: pad must be less than the images' 8 pixels, got 8"),
+        (
+            ["schedule.weight_decay=step", "optimizer.weight_decay=0"],
+            "schedule.weight_decay: the optimizer sgd has weight_decay 0",
+        ),
+        (["model.shortcut=C"], "model.shortcut: expected A or B or D, got 'C'"),
+        (["schedule.lr=multistep", "schedule.lr.at=3"], "schedule.lr.at: expected a list, each a number, got 3"),
+        (["batch_size=2000"], "batch_size: 2000 is more than the "),
+        (
+            ["schedule.batch_size=multistep", "schedule.batch_size.at=[1]", "schedule.batch_size.factor=100"],
+            "schedule.batch_size: grows",
+        ),
+        (["data.subset=100000"], "data.subset: "),
+        (["data.validation=1e6"], "data.validation: "),
+        (["data.normalize=paper"], "data.normalize: "),
+    ],
+)
+def test_what_cannot_be_built_names_its_key(make_run, overrides, said):
+    with pytest.raises(BadInput) as error:
+        make_run(*overrides)
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+def test_an_argument_that_a_trick_lacks_is_refused():
+    with pytest.raises(BadInput, match=r"unknown key optimizer\.momentm; did you mean momentum\?"):
+        builder.make("optimizer", Option("sgd", {"momentm": 0.9}), groups=[])
+
+
+def test_a_model_without_a_seam_refuses_it(monkeypatch):
+    class Bare(nn.Module):
+        def __init__(self, num_classes: int, in_channels: int) -> None:
+            super().__init__()
+
+    real = builder.target
+    monkeypatch.setattr(builder, "target", lambda folder, name: Bare if folder == "models" else real(folder, name))
+    config = compose(["norm=batch"])
+    config = type(config)(**{**vars(config), "model": Option("bare", {})})
+    with pytest.raises(BadInput, match="norm: the network bare has no such seam"):
+        build_model(config, 3, 10)
+
+
+def test_a_schedule_on_a_knob_that_the_optimizer_lacks_is_refused(make_run, monkeypatch):
+    class Plain(torch.optim.Optimizer):
+        def __init__(self, groups, lr=0.1):
+            super().__init__(groups, {"lr": lr})
+
+    real = builder.target
+    monkeypatch.setattr(builder, "target", lambda folder, name: Plain if "optimizer" in folder else real(folder, name))
+    make = builder.make
+    monkeypatch.setattr(
+        builder, "make", lambda p, o, w=None, **g: Plain(g["groups"]) if p == "optimizer" else make(p, o, w, **g)
+    )
+    with pytest.raises(BadInput, match=r"schedule\.momentum: the optimizer sgd has no momentum"):
+        make_run("schedule.momentum=step")
+
+
+def test_nested_options_are_built(make_run):
+    run = make_run("schedule.lr=[warmup,multistep]", "schedule.lr.epochs=1", "schedule.lr.then.at=[2]")
+    assert [run.knobs.at(t)["lr"] for t in (0, 0.5, 1, 1.5, 2)] == pytest.approx([0, 0.05, 0.1, 0.1, 0.01])
+
+
+def test_files_are_the_ones_that_are_used():
+    used = set(files(compose(["schedule.lr=[warmup,step]", "augment=[mixup]", "model=resnet8"])))
+    assert {
+        "models/resnet.py",
+        "tricks/schedule/warmup.py",
+        "tricks/schedule/step.py",
+        "tricks/augment/mixup.py",
+    } <= used
+    assert "tricks/schedule/cosine.py" not in used
+
+
+def test_a_configs_arguments_and_its_signature_agree():
+    """What a YAML says is what the code would do without it; nothing hides in a default that no YAML shows."""
+    import inspect
+
+    import yaml
+
+    from runner.config.compose import CONFIGS
+
+    given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "in_features", "num_classes",
+             "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", *PLACES}  # fmt: skip
+    for place in PLACES:
+        for name in options(place):
+            values = yaml.safe_load((CONFIGS / place / f"{name}.yaml").read_text(encoding="utf-8"))
+            parameters = inspect.signature(target(f"tricks/{place}", name)).parameters
+            arguments = {k: v for k, v in values.items() if k not in ("name", "defaults")}
+            nested = {
+                key.partition("@")[2]
+                for mount in values.get("defaults", [])
+                if isinstance(mount, dict)
+                for key in mount
+            }
+            assert set(arguments) <= set(parameters), f"{place}/{name}.yaml"
+            assert set(parameters) - given - nested <= set(arguments), f"{place}/{name}.py has more than its YAML"
+            for key, value in arguments.items():
+                default = parameters[key].default
+                assert default is inspect.Parameter.empty or default == value, f"{place}/{name}: {key}"
+    seams = {place for place in PLACES if PLACES[place].factory}
+    for name in options("model"):
+        option = compose([f"model={name}"]).model
+        parameters = inspect.signature(target("models", option.name)).parameters
+        assert set(option.arguments) == set(parameters) - seams - {"num_classes", "in_channels"}, f"model/{name}.yaml"

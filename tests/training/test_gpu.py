@@ -1,0 +1,79 @@
+"""What only a CUDA device can show. `python -m pytest -m gpu` is the command for a machine that has one."""
+
+import pytest
+import torch
+
+from runner.training.train import train, train_epoch
+
+pytestmark = pytest.mark.gpu
+
+TRICKS = (
+    "compute=auto", "compute.device=cuda", "augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[clip_norm]", "penalty=[l2]",
+    "groups=no_decay", "schedule.lr=[warmup,cosine]", "schedule.lr.epochs=1",
+)  # fmt: skip
+
+
+def rows_of(run):
+    return list(train(run, lambda: None))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+def test_trains_in_every_precision(make_run, precision):
+    run = make_run(*TRICKS, f"compute.precision={precision}")
+    rows = rows_of(run)
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert all(p.device.type == "cuda" and p.dtype == torch.float32 for p in run.model.parameters())
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
+def test_nothing_in_an_epoch_waits_for_the_device(make_run, precision):
+    run = make_run(*TRICKS, f"compute.precision={precision}")
+    train_epoch(run, lambda: None)  # what torch and cuDNN do once is done
+    run.clock.epoch, run.clock.position = 1, 0
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        train_epoch(run, lambda: None)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
+    overrides = [*TRICKS, "compute.deterministic=true"]
+    whole, first, second = (make_run(*overrides) for _ in range(3))
+    rows_of(whole)
+
+    def edge():
+        if first.clock.updates == 6:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(train(first, edge))
+    tensors, plain = first.state()
+    second.load({k: v.cpu().clone() for k, v in tensors.items()}, plain)
+    rows_of(second)
+    for (name, a), b in zip(whole.state()[0].items(), second.state()[0].values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_the_gpu_sees_the_augmentations_that_the_cpu_sees(make_run):
+    seen = []
+    for device in ("cpu", "cuda"):
+        run = make_run(
+            "compute=auto",
+            f"compute.device={device}",
+            "compute.precision=fp32",
+            "augment=[crop,flip,mixup]",
+            "epochs=1",
+        )
+        original, batches = run.loss, []
+
+        def loss(logits, targets, images, original=original, batches=batches):
+            batches.append((images.cpu(), targets.cpu()))
+            return original(logits, targets, images)
+
+        run.loss = loss
+        rows_of(run)
+        seen.append(batches)
+    for (images, targets), (on_gpu, targets_on_gpu) in zip(*seen, strict=True):
+        torch.testing.assert_close(images, on_gpu, rtol=0, atol=1e-6)
+        torch.testing.assert_close(targets, targets_on_gpu, rtol=0, atol=1e-6)

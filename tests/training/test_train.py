@@ -1,0 +1,372 @@
+"""The loop, in this process: rows, knobs, targets, noise, divergence, precision."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from runner import randomness
+from runner.errors import BadInput
+from runner.training.evaluate import FIGURES, evaluate, results
+from runner.training.train import train
+
+ROW = [
+    "epoch", "samples", "updates", "lr", "batch_size", "momentum", "weight_decay", "noise_scale",
+    "noise_scale_exact", "effective_lr", "train_loss", "train_error", "val_loss",
+    "val_error", "test_loss", "test_error", "images_per_second",
+]  # fmt: skip
+
+
+def rows_of(run):
+    return list(train(run, lambda: None))
+
+
+def test_a_run_yields_a_row_an_epoch(make_run):
+    run = make_run("data.validation=30")
+    rows = rows_of(run)
+    assert [list(row) for row in rows] == [ROW] * 3
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["samples"] for row in rows] == [60, 120, 180]
+    assert [row["updates"] for row in rows] == [4, 8, 12]
+    assert all(math.isfinite(v) for row in rows for v in row.values())
+    assert run.variants == {"final": [run.model]}
+
+
+def test_the_first_step_is_plain_sgd(make_run):
+    """One step against the same step written out: order, normalisation, loss, momentum, coupled decay."""
+    run = make_run(
+        "batch_size=60", "epochs=1", "schedule.lr=constant", "optimizer.lr=0.05", "optimizer.weight_decay=0.01"
+    )
+    before = {k: v.clone() for k, v in run.model.named_parameters()}
+    images, labels = run.splits.train.images.double(), run.splits.train.labels
+    mean, std = images.mean((0, 2, 3), keepdim=True), images.std((0, 2, 3), correction=0, keepdim=True)
+    order = torch.randperm(60, generator=randomness.generator(0, "order", 0))
+    x = ((images - mean) / std).float()[order]
+    run.model.train()
+    loss = F.cross_entropy(run.model(x), labels[order])
+    gradients = torch.autograd.grad(loss, list(run.model.parameters()))
+    for module in run.model.modules():  # the forward pass above has moved the running averages
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+    (row,) = rows_of(run)
+    for (name, parameter), gradient in zip(run.model.named_parameters(), gradients, strict=True):
+        expected = before[name] - 0.05 * (gradient + 0.01 * before[name])
+        torch.testing.assert_close(parameter.detach(), expected, atol=1e-5, rtol=1e-4)
+    assert row["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not(make_run):
+    first, same, other = (make_run("augment=[crop,mixup]", f"seed={s}") for s in (0, 0, 1))
+    one, two, three = (rows_of(run) for run in (first, same, other))
+    for a, b in zip(one, two, strict=True):
+        assert {k: v for k, v in a.items() if k != "images_per_second"} == {
+            k: v for k, v in b.items() if k != "images_per_second"
+        }
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(first.model.state_dict().values(), same.model.state_dict().values(), strict=True)
+    )
+    assert one[0]["train_loss"] != three[0]["train_loss"]
+
+
+def test_another_trick_does_not_move_the_draws_of_the_first(make_run):
+    """Each trick has a stream of its own, by its name."""
+    seen = {}
+    for overrides in (["augment=[crop]"], ["augment=[crop,mixup]"]):
+        run = make_run(*overrides, "epochs=1")
+        crop = run.augment["crop"]
+        original = crop.sample
+        crop.sample = lambda n, rng, original=original, key=str(overrides): seen.setdefault(key, original(n, rng))
+        rows_of(run)
+    first, second = (value if isinstance(value, tuple) else (value,) for value in seen.values())
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_global_generators_do_not_matter(make_run):
+    torch.manual_seed(1)
+    first = make_run("augment=[crop]")
+    rows_of(first)
+    torch.manual_seed(2)
+    torch.rand(1000)
+    second = make_run("augment=[crop]")
+    rows_of(second)
+    assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def test_noise_in_the_network_is_keyed_by_the_step(make_run):
+    class Noisy(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.seen = model, []
+
+        def forward(self, x):
+            if self.training:
+                self.seen.append(torch.rand(1).item())
+            return self.model(x)
+
+    runs = [make_run(), make_run()]
+    for run in runs:
+        run.model = Noisy(run.model)
+        rows_of(run)
+    assert runs[0].model.seen == runs[1].model.seen
+    assert len(set(runs[0].model.seen)) == 12
+
+
+def test_knobs_move_every_parameter_group(make_run):
+    run = make_run("groups=no_decay", "schedule.lr=multistep", "schedule.lr.at=[1]", "optimizer.weight_decay=0.5")
+    rows = rows_of(run)
+    assert [row["lr"] for row in rows] == pytest.approx([0.1, 0.01, 0.01])
+    decays = sorted(group["weight_decay"] for group in run.optimizer.param_groups)
+    assert decays == [0.0, 0.5]
+    assert all(group["lr"] == pytest.approx(0.01) for group in run.optimizer.param_groups)
+
+
+def test_momentum_and_decay_have_schedules_too(make_run):
+    run = make_run(
+        "schedule.momentum=multistep",
+        "schedule.momentum.at=[1]",
+        "schedule.weight_decay=multistep",
+        "schedule.weight_decay.at=[2]",
+    )
+    rows = rows_of(run)
+    assert [row["momentum"] for row in rows] == pytest.approx([0.9, 0.09, 0.09])
+    assert [row["weight_decay"] for row in rows] == pytest.approx([1e-4, 1e-4, 1e-5])
+    assert run.optimizer.param_groups[0]["momentum"] == pytest.approx(0.09)
+
+
+def test_a_growing_batch(make_run):
+    run = make_run(
+        "batch_size=10", "schedule.batch_size=multistep", "schedule.batch_size.at=[1]", "schedule.batch_size.factor=3"
+    )
+    assert [(row["batch_size"], row["updates"]) for row in rows_of(run)] == [(10, 6), (30, 8), (30, 10)]
+
+
+@pytest.mark.parametrize(("rate", "epoch"), [("1e30", 1), ("1e12", 1)])
+def test_divergence_is_found_with_its_update(make_run, rate, epoch):
+    run = make_run(f"optimizer.lr={rate}")
+    rows = rows_of(run)
+    assert run.diverged and 1 <= run.diverged <= run.clock.updates
+    assert len(rows) < 3 or run.diverged > 8
+
+
+def test_the_first_bad_update_is_counted_on_the_device(make_run):
+    run = make_run("epochs=1")
+    original, calls = run.loss, []
+
+    def loss(logits, targets, images):
+        calls.append(None)
+        return original(logits, targets, images) * (math.nan if len(calls) == 3 else 1.0)
+
+    run.loss = loss
+    rows_of(run)
+    assert run.diverged == 3
+
+
+def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
+    overrides = [
+        "augment=[crop,mixup]",
+        "hook=[ema]",
+        "gradient=[clip_norm]",
+        "schedule.lr=[warmup,multistep]",
+        "schedule.lr.epochs=1",
+    ]
+    whole = make_run(*overrides)
+    expected = rows_of(whole)
+    for stop in range(1, 12):
+        first, second = make_run(*overrides), make_run(*overrides)
+
+        class Stop(Exception):
+            pass
+
+        def edge(first=first, stop=stop, error=Stop):
+            if first.clock.updates == stop and first.model.training:
+                raise error
+
+        rows = []
+        with pytest.raises(Stop):
+            rows.extend(train(first, edge))
+        tensors, plain = first.state()
+        second.load({k: v.clone() for k, v in tensors.items()}, plain)
+        rows = expected[: second.clock.epoch] + list(train(second, lambda: None))
+        for a, b in zip(whole.state()[0].items(), second.state()[0].items(), strict=True):
+            assert a[0] == b[0] and torch.equal(a[1], b[1]), f"{a[0]} differs after a stop at {stop}"
+        for a, b in zip(expected, rows, strict=True):
+            assert {k: v for k, v in a.items() if k != "images_per_second"} == {
+                k: v for k, v in b.items() if k != "images_per_second"
+            }
+
+
+def test_nothing_in_an_epoch_waits_for_the_device(make_run):
+    """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from runner.training.train import train_epoch
+
+    class NoReading(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            assert "_local_scalar_dense" not in str(func), "a value was read back"
+            assert "nonzero" not in str(func) or "nonzero_static" in str(func), "a shape depends on values"
+            return func(*args, **(kwargs or {}))
+
+    overrides = ["augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[clip_norm]", "penalty=[l2]", "groups=no_decay"]
+    run = make_run(*overrides)
+    rows_of(make_run(*overrides))  # what torch does once is done
+    train_epoch(run, lambda: None)
+    run.clock.epoch, run.clock.position = 1, 0
+    with NoReading():
+        train_epoch(run, lambda: None)
+
+
+def test_evaluation_is_the_mean_over_the_split(make_run):
+    run = make_run()
+    rows_of(run)
+    split = run.splits.test
+    run.model.eval()
+    with torch.no_grad():
+        logits = run.model(run.prepare(split.images))
+    loss, error = evaluate(run, run.model, split)
+    assert loss == pytest.approx(F.cross_entropy(logits, split.labels).item(), rel=1e-5)
+    assert error == pytest.approx(100 * (logits.argmax(1) != split.labels).double().mean().item())
+
+
+def test_results_are_every_variant_by_every_inference(make_run):
+    run = make_run("hook=[ema]", "inference=[plain,flip]", "data.validation=20")
+    last = rows_of(run)[-1]
+    for hook in run.hook.values():
+        hook.finish(run)
+    rows = results(run, last)
+    assert rows[0] == {"variant": "final", "inference": "plain", **{k: last[k] for k in FIGURES}}
+    assert rows[0]["test_loss"] == evaluate(run, run.model, run.splits.test)[0]
+    assert [(r["variant"], r["inference"]) for r in rows] == [
+        ("final", "plain"), ("final", "flip"), ("ema", "plain"), ("ema", "flip")
+    ]  # fmt: skip
+    assert all({"val_loss", "val_error", "test_loss", "test_error"} <= set(r) for r in rows)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_with_fp32_weights(make_run, precision):
+    run = make_run(f"compute.precision={precision}")
+    rows = rows_of(run)
+    assert all(p.dtype == torch.float32 for p in run.model.state_dict().values() if p.is_floating_point())
+    assert math.isfinite(rows[-1]["test_loss"]) and rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert (run.scaler is not None) == (precision == "fp16")
+
+
+def test_fp16_saves_its_loss_scale(make_run):
+    run, other = make_run("compute.precision=fp16"), make_run("compute.precision=fp16")
+    rows_of(run)
+    run.scaler.update(1024.0)
+    tensors, plain = run.state()
+    other.load(tensors, plain)
+    assert other.scaler.get_scale() == 1024.0
+
+
+def test_channels_last_is_only_a_layout(make_run):
+    runs = [make_run(f"compute.channels_last={value}", "epochs=1") for value in ("true", "false")]
+    losses = [rows_of(run)[0]["train_loss"] for run in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert runs[0].model.state_dict().keys() == runs[1].model.state_dict().keys()
+
+
+def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
+    """norm, residual and head by their inhabitants; conv, which has none yet, by one that the test puts there."""
+    from runner.config.schema import Option
+    from runner.training import build
+
+    made = []
+
+    class Doubled(nn.Conv2d):
+        def __init__(self, *sizes, scale: float = 2.0, **options):
+            super().__init__(*sizes, **options)
+            self.scale = scale
+            made.append(self)
+
+        def forward(self, x):
+            return self.scale * super().forward(x)
+
+    target, compose = build.target, build_config
+    monkeypatch.setattr(
+        build, "target", lambda folder, name: Doubled if folder == "tricks/conv" else target(folder, name)
+    )
+    config = compose("norm=batch", "residual=sum", "head=linear", "norm.eps=0.25", "head.bias=false")
+    config = type(config)(**{**vars(config), "conv": Option("doubled", {"scale": 3.0})})
+    model = build.build_model(config, 1, 10)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert (
+        convolutions
+        and all(isinstance(m, Doubled) and m.scale == 3.0 for m in convolutions)
+        and len(made) == len(convolutions)
+    )
+    assert {m.eps for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {0.25}
+    assert model.head.bias is None
+    assert sum(type(m).__name__ == "Sum" for m in model.modules()) == 3
+
+
+def build_config(*overrides):
+    from runner.config.compose import compose
+
+    return compose(["model=resnet8", *overrides])
+
+
+def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monkeypatch):
+    """Files that are decoded while training, cropped at random: the same draw signature, the same promises."""
+    from PIL import Image
+
+    monkeypatch.setenv("TRICKTABLE_CACHE", str(tmp_path / "cache"))
+    rng = torch.Generator().manual_seed(0)
+    for split, n in (("train", 8), ("val", 3)):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "images" / split / label
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = torch.randint(0, 256, (20, 24, 3), generator=rng, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(folder / f"{i}.png")
+    overrides = [
+        "data=image_folder", f"data.path={tmp_path / 'images'}", "data.stream=true", "data.size=16", "data.subset=null",
+        "batch_size=5", "epochs=2", "augment=[flip]",
+    ]  # fmt: skip
+    whole, first, second = (make_run(*overrides) for _ in range(3))
+    assert type(whole.splits.train).__name__ == "Stream" and whole.splits.train.shape == (3, 16, 16)
+    expected = rows_of(whole)
+
+    def edge():
+        if first.clock.updates == 6:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(train(first, edge))
+    second.load(*first.state())
+    rows = rows_of(second)
+    assert rows[-1]["test_loss"] == expected[-1]["test_loss"]
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("norm", ["ghost_batch", "group"])
+def test_micro_batches_take_the_same_step(make_run, norm):
+    """The sum of the parts' gradients is the batch's: ghost batches stay whole, penalties count once."""
+    overrides = [f"norm={norm}", "penalty=[l2]", "penalty.l2.strength=0.01", "gradient=[clip_norm]", "batch_size=24",
+                 "augment=[mixup]", "epochs=1"]  # fmt: skip
+    overrides += ["norm.ghost_batch_size=4"] if norm == "ghost_batch" else []
+    whole, parts = make_run(*overrides), make_run(*overrides, "micro_batch=8")
+    (row,), (other,) = rows_of(whole), rows_of(parts)
+    for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert other["train_loss"] == pytest.approx(row["train_loss"], rel=1e-4)
+    assert other["updates"] == row["updates"] == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], "micro_batch: BatchNorm2d normalises over the whole batch"),
+        (["norm=ghost_batch", "norm.ghost_batch_size=6"], "micro_batch: GhostBatchNorm normalises over 6 images"),
+        (["norm=batch_group"], "micro_batch: BatchGroupNorm normalises over the whole batch"),
+        (["norm=batch_renorm"], "micro_batch: BatchRenorm"),
+    ],
+)
+def test_micro_batches_that_would_change_the_statistics_are_refused(make_run, overrides, said):
+    with pytest.raises(BadInput) as error:
+        make_run("micro_batch=8", *overrides)
+    assert str(error.value).startswith(said)
