@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import schema
+from runner.config.overrides import Overrides
 from runner.config.places import KNOBS, PLACES, SCHEDULED
 from runner.errors import BadInput, nearest, suggest
 
@@ -112,9 +113,7 @@ def _one_line(error: Exception) -> str:
 def _parse(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
     parser = OverridesParser.create()
     parsed: dict[str, Override] = {}
-    for text in overrides:
-        if "=" not in text.lstrip("="):
-            raise BadInput(f"{text}: expected key=value, such as optimizer.lr=0.1")
+    for text in Overrides(overrides):
         try:
             override = parser.parse_override(text)
         except HydraException as error:
@@ -187,6 +186,12 @@ def _defaults() -> dict[str, Any]:
     """configs/train.yaml's own choices."""
     entries = OmegaConf.to_container(OmegaConf.load(CONFIGS / "train.yaml"))["defaults"]
     return {k: v for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
+
+
+@cache
+def default(key: str) -> Any:
+    """What configs/train.yaml says of one of its own keys."""
+    return OmegaConf.select(OmegaConf.load(CONFIGS / "train.yaml"), key)
 
 
 @cache

@@ -40,7 +40,7 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class DataConfig:
     """`data.*`: which images, how they are split and normalised."""
 
     name: str = key()
@@ -57,7 +57,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Compute:
+class ComputeConfig:
     """`compute.*`: where and how exactly. null is chosen by the device, and every summary says what was chosen."""
 
     device: Literal["auto", "cpu", "cuda"] = key()
@@ -68,14 +68,14 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseConfig:
     """`noise.*`: who pays for a schedule of the noise scale, in order: knobs, or {knob: cap}. null is [lr]."""
 
     spend: list[Any] | None = key()  # noqa: RUF009 (a field, as all keys)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class CheckpointConfig:
     """`checkpoint.*`: how often the run is saved. `every` is a number of steps, or of minutes (`5min`)."""
 
     every: int | str = key(low=1, cosmetic=True)
@@ -83,7 +83,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputConfig:
     """`output.*`: where run directories are made."""
 
     root: str = key(cosmetic=True)
@@ -101,10 +101,10 @@ class Config:
     micro_batch: int | None = key(low=1)
     scale_with_batch: Literal["linear", "sqrt"] | None = key()
     reference_batch: int = key(low=1)
-    noise: Noise
-    data: Data
+    noise: NoiseConfig
+    data: DataConfig
     model: Option
-    compute: Compute
+    compute: ComputeConfig
     conv: Option | None
     norm: Option | None
     residual: Option | None
@@ -119,8 +119,8 @@ class Config:
     schedule: Mapping[str, Option]
     hook: tuple[Option, ...]
     inference: tuple[Option, ...]
-    checkpoint: Checkpoint
-    output: Output
+    checkpoint: CheckpointConfig
+    output: OutputConfig
 
 
 def is_option(value: object) -> bool:

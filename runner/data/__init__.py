@@ -14,13 +14,13 @@ from runner.config.typed import checked
 from runner.errors import BadInput, suggest
 
 if TYPE_CHECKING:
-    from runner.config.schema import Data
+    from runner.config.schema import DataConfig
     from runner.data.source import Arrays, Files
 
 _GIVEN = ("path", "download", "stream")  # the common keys that a source may ask for
 
 
-def load(data: "Data") -> "Arrays | Files":
+def load(data: "DataConfig") -> "Arrays | Files":
     """The images that `data` names, from runner/data/sources/<name>.py.
 
     BadInput names the key that is wrong; DataProblem, in one line, says what is wrong with what is on disk.
@@ -44,7 +44,7 @@ def load(data: "Data") -> "Arrays | Files":
     return loaded
 
 
-def known(data: "Data") -> "tuple[int, tuple[int, int, int], int] | None":
+def known(data: "DataConfig") -> "tuple[int, tuple[int, int, int], int] | None":
     """(training images, their shape, classes) of a source that says so without being read; None of others."""
     _function(data.name)
     facts = getattr(importlib.import_module(f"runner.data.sources.{data.name}"), "KNOWN", None)

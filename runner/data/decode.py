@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from runner.data import worker
-from runner.data.members import Item, Place, layout
+from runner.data.members import Item, Member, layout
 from runner.data.source import fingerprint
 from runner.data.worker import Batch
 from runner.errors import DataProblem
@@ -52,12 +52,12 @@ class TooLarge(Exception):
 
 def decode(
     items: Iterable[Item], size: int | None, channels: int, where: Path, limit: int | None = None
-) -> tuple[list[Place], list[Batch]]:
+) -> tuple[list[Member], list[Batch]]:
     """Decode images in any order: their places, and batches of images in the same order, all of one shape.
 
     DataProblem names the image that is wrong; TooLarge ends it where more than `limit` bytes of images are decoded.
     """
-    places: list[Place] = []
+    places: list[Member] = []
     batches: list[Batch] = []
     total = 0
     with contextlib.closing(_results(_grouped(items), size, channels, where)) as results, _progress(where) as advance:
@@ -75,7 +75,7 @@ def decode(
     return places, batches
 
 
-def assemble(places: list[Place], batches: list[Batch], where: Path) -> Decoded:
+def assemble(places: list[Member], batches: list[Batch], where: Path) -> Decoded:
     """The sorted arrays of both splits. Empties `batches` as it goes, so that the set is not held twice."""
     train, test, classes = layout(places, where)
     formats = tuple(sorted({name for batch in batches for name in batch.formats}))

@@ -38,7 +38,7 @@ _TARS: dict[str, Any] = {
 _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, lzma.LZMAError, zlib.error)
 
 
-class Place(NamedTuple):
+class Member(NamedTuple):
     """Where an image stands: [above/]split/label/file."""
 
     above: str
@@ -55,7 +55,7 @@ class Place(NamedTuple):
 class Item(NamedTuple):
     """An image's place and encoded bytes, and the share of the reading that is done with it."""
 
-    place: Place
+    place: Member
     data: bytes
     done: float
 
@@ -63,8 +63,8 @@ class Item(NamedTuple):
 class Layout(NamedTuple):
     """The sorted images of both splits, and their common classes, sorted: a label is an index into these."""
 
-    train: list[Place]
-    test: list[Place]
+    train: list[Member]
+    test: list[Member]
     classes: tuple[str, ...]
 
 
@@ -85,7 +85,7 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def place(name: str, where: Path) -> Place | None:
+def place(name: str, where: Path) -> Member | None:
     """The place of a member, or None where it is none of the set's images; DataProblem where it leads elsewhere."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\\" in name or ":" in name[1:2]:
@@ -97,17 +97,17 @@ def place(name: str, where: Path) -> Place | None:
         return None
     if not name.isprintable():
         raise DataProblem(f"{where}: expected names that can be printed, found {shown(name)}; rename it")
-    return Place(parts[0] if len(parts) == 4 else "", *parts[-3:])
+    return Member(parts[0] if len(parts) == 4 else "", *parts[-3:])
 
 
-def layout(places: Iterable[Place], where: Path) -> Layout:
+def layout(places: Iterable[Member], where: Path) -> Layout:
     """The two splits; DataProblem where the set is not of the expected shape."""
     places = list(places)
     above = {at.above for at in places}
     top = "" if "" in above else min(above, default="")
     if "" not in above and len(above) > 1:
         raise DataProblem(f"{where}: expected one set, found {len(above)} ({', '.join(sorted(above)[:3])}); name one")
-    splits: dict[str, list[Place]] = {}
+    splits: dict[str, list[Member]] = {}
     for at in places:
         if at.above == top:
             splits.setdefault(at.split, []).append(at)
@@ -129,9 +129,9 @@ def layout(places: Iterable[Place], where: Path) -> Layout:
     return Layout(train, test, tuple(sorted(classes)))
 
 
-def tree(root: Path) -> dict[Place, os.stat_result]:
+def tree(root: Path) -> dict[Member, os.stat_result]:
     """The images of a folder, and what the file system knows of them."""
-    found: dict[Place, os.stat_result] = {}
+    found: dict[Member, os.stat_result] = {}
     try:
         tops = ["", *(entry.name for entry in os.scandir(root) if entry.is_dir())]
         for above in tops:
@@ -148,7 +148,7 @@ def tree(root: Path) -> dict[Place, os.stat_result]:
     return found
 
 
-def read_tree(root: Path, places: list[Place]) -> Iterator[Item]:
+def read_tree(root: Path, places: list[Member]) -> Iterator[Item]:
     """These images of a folder."""
     for i, at in enumerate(places):
         path = root / at.name

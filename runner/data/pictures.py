@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.data import cache, decode, members
 from runner.data.decode import Decoded, TooLarge
-from runner.data.members import Place
+from runner.data.members import Member
 from runner.errors import BadInput, DataProblem
 
 
@@ -21,7 +21,7 @@ def resolve(path: str) -> Path:
     return where
 
 
-def state(found: dict[Place, os.stat_result]) -> str:
+def state(found: dict[Member, os.stat_result]) -> str:
     """What says that a folder's files are the same as before, without reading them.
 
     The time of the last status change is in it, because unpacking gives two different files of one size one mtime.
@@ -50,7 +50,7 @@ def decoded(where: Path, size: int | None, channels: int, limit: int | None = No
 
 
 def _decode(
-    where: Path, found: dict[Place, os.stat_result] | None, size: int | None, channels: int, limit: int | None
+    where: Path, found: dict[Member, os.stat_result] | None, size: int | None, channels: int, limit: int | None
 ) -> Decoded:
     if found is None:
         items = members.read_archive(where)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.config.schema import Data
+from runner.config.schema import DataConfig
 from runner.data.draw import Resident, Split
 from runner.data.source import Arrays, Files
 from runner.errors import BadInput
@@ -39,7 +39,7 @@ class Splits:
         return torch.eye(len(self.classes), device=self.mean.device)
 
 
-def split(source: Arrays | Files, data: Data, device: torch.device | str = "cpu") -> Splits:
+def split(source: Arrays | Files, data: DataConfig, device: torch.device | str = "cpu") -> Splits:
     """Carve the validation split and the subset out of the training images, and put all on the device.
 
     `data.validation`: 0 none, below 1 a share (rounded), else a number of images; as many of each class as its share of
@@ -102,7 +102,7 @@ def some_of_each(labels: Tensor, quota: Tensor, rng: torch.Generator) -> Tensor:
     return by_class[rank < quota[labels[by_class]]].sort().values
 
 
-def _subset(labels: Tensor, data: Data, classes: tuple[str, ...]) -> Tensor:
+def _subset(labels: Tensor, data: DataConfig, classes: tuple[str, ...]) -> Tensor:
     assert data.subset is not None, "asked for"
     sizes = torch.bincount(labels, minlength=len(classes))
     fewest = int(sizes.argmin())
@@ -130,7 +130,7 @@ def _parts(
     return some, held, Resident(source.test_images, source.test_labels)
 
 
-def _normalisation(source: Arrays | Files, data: Data, train: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
+def _normalisation(source: Arrays | Files, data: DataConfig, train: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
     """(mean, std), float32, C, of the raw pixels."""
     if data.normalize == "paper":
         if source.mean is None or source.std is None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from runner import data, terminal
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.config.schema import Config
 from runner.disk import atomic, record, rundir
 from runner.errors import BadInput
@@ -73,9 +74,10 @@ def lr_range(
     As long as a typed `epochs`, or as few epochs as have `updates` (100) of them. Hooks see the steps; what they do at
     an epoch's end is left out, for nothing is evaluated. BadInput where the overrides say what the lr is.
     """
+    overrides = Overrides(overrides)
     config = _config(overrides, low, high, updates)
     source = data.load(config.data)
-    if updates is not None or not _typed(overrides, "epochs"):
+    if updates is not None or "epochs" not in overrides.keys:
         knobs = job.prepare(config, source)[0].knobs
         epochs = (updates or UPDATES) * config.epochs / knobs.updates(config.epochs)
         config = replace(config, epochs=math.ceil(epochs))
@@ -89,22 +91,17 @@ def lr_range(
     return test
 
 
-def _typed(overrides: Sequence[str], key: str) -> bool:
-    return key in (override.partition("=")[0] for override in overrides)
-
-
-def _config(overrides: Sequence[str], low: float, high: float, updates: int | None) -> Config:
+def _config(overrides: Overrides, low: float, high: float, updates: int | None) -> Config:
     """The config, without a schedule of the lr; BadInput where the range or the overrides cannot be."""
     if not 0 < low < high < math.inf:
         raise BadInput(f"--from and --to: expected 0 < from < to, got {low:g} and {high:g}")
     if updates is not None and updates < 1:
         raise BadInput(f"--updates: expected at least 1, got {updates}")
-    if updates is not None and _typed(overrides, "epochs"):
+    if updates is not None and "epochs" in overrides.keys:
         raise BadInput("epochs: --updates says how long the test is; give one of the two")
     for override in overrides:
-        key = override.partition("=")[0].rpartition("@")[2]
-        rate = key.startswith("optimizer.") and key.endswith(".lr")
-        if rate or any(key == ours or key.startswith(f"{ours}.") for ours in OURS):
+        rate = override.group == "optimizer" and override.key.endswith(".lr")
+        if rate or override.within(*OURS):
             raise BadInput(f"{override}: the range test sets the learning rate itself, between --from and --to")
     config = compose(overrides)
     return replace(config, schedule={knob: option for knob, option in config.schedule.items() if knob != "lr"})

@@ -12,7 +12,8 @@ from typing import Any
 
 from runner import data
 from runner.config.compose import compose
-from runner.config.schema import Config, Data
+from runner.config.overrides import Overrides
+from runner.config.schema import Config, DataConfig
 from runner.data.split import Splits, split
 from runner.disk import atomic, finished, lock, record
 from runner.disk.finished import Finished
@@ -26,7 +27,7 @@ KEPT = ("inference", "data", "compute", "output")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Request:
     """What was typed: the keys, and the config that they make together with the defaults."""
 
     keys: frozenset[str]
@@ -37,27 +38,27 @@ class Wanted:
         return any(key.split(".")[0] == group for key in self.keys)
 
 
-def read(overrides: Sequence[str]) -> Wanted:
+def read(overrides: Sequence[str]) -> Request:
     """The overrides of `evaluate`; BadInput for a key that belongs to training."""
-    keys = frozenset(override.partition("=")[0] for override in overrides)
+    keys = Overrides(overrides).keys
     for key in sorted(keys):
         if key.split(".")[0] not in KEPT:
             raise BadInput(f"{key}: a finished run keeps its own; here are inference, data, compute and output.root")
         if key.startswith("data.") and "data" not in keys and key.split(".")[1] not in SAME_DATA:
             raise BadInput(f"{key}: a finished run keeps its own split; choose other images with data=...")
-    return Wanted(keys, compose(overrides))
+    return Request(keys, compose(overrides))
 
 
 def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[Finished, list[dict[str, Any]]]]:
     """Evaluate the runs that a folder, id or glob stands for; each with its rows, which are then on disk."""
-    wanted = read(overrides)
-    runs = finished.some(text, Path(wanted.config.output.root))
-    return [(run, _evaluated(run, wanted)) for run in runs]
+    request = read(overrides)
+    runs = finished.some(text, Path(request.config.output.root))
+    return [(run, _evaluated(run, request)) for run in runs]
 
 
-def _evaluated(done: Finished, wanted: Wanted) -> list[dict[str, Any]]:
+def _evaluated(done: Finished, request: Request) -> list[dict[str, Any]]:
     try:
-        run = _built(done, wanted)
+        run = _built(done, request)
     except BadInput as error:
         raise BadInput(f"{done.folder.name}: {error}") from None
     saved = done.saved()
@@ -68,15 +69,15 @@ def _evaluated(done: Finished, wanted: Wanted) -> list[dict[str, Any]]:
     return rows
 
 
-def _built(done: Finished, wanted: Wanted) -> Run:
+def _built(done: Finished, request: Request) -> Run:
     """The run as it was, with what was typed; of the parts that train, the plainest."""
-    config, typed = done.config, wanted.config
+    config, typed = done.config, request.config
     plainest = compose([])
     config = replace(
         config,
-        inference=typed.inference if wanted.has("inference") else config.inference,
-        compute=typed.compute if wanted.has("compute") else config.compute,
-        data=_same_data(config.data, wanted),
+        inference=typed.inference if request.has("inference") else config.inference,
+        compute=typed.compute if request.has("compute") else config.compute,
+        data=_same_data(config.data, request),
         batch_size=1,
         augment=(),
         penalty=(),
@@ -92,17 +93,17 @@ def _built(done: Finished, wanted: Wanted) -> Run:
         raise BadInput(f"data: these are not the images that it trained on ({own.title}, {own.fingerprint[:19]})")
     run = build.build(config, own, resolved)
     _warn_of_changed_code(done, config)
-    if "data" in wanted.keys:
+    if "data" in request.keys:
         run.splits = _other(own, split(data.load(typed.data), typed.data, resolved.device))
         rehearse.cost(run.model, run.splits.test.shape)
     return run
 
 
-def _same_data(own: Data, wanted: Wanted) -> Data:
+def _same_data(own: DataConfig, request: Request) -> DataConfig:
     """The run's own data, read from where was typed."""
-    if "data" in wanted.keys:
+    if "data" in request.keys:
         return own
-    typed = {key: getattr(wanted.config.data, key) for key in SAME_DATA if f"data.{key}" in wanted.keys}
+    typed = {key: getattr(request.config.data, key) for key in SAME_DATA if f"data.{key}" in request.keys}
     return replace(own, **typed)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.papers.facts import Claim, Row, Table
+from runner.papers.facts import Claim, PaperRow, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
 
 LEVEL = 0.05
@@ -172,7 +172,7 @@ def selected(last: Verdict, best: Verdict) -> Verdict:
     return last if last == best else "undecided"
 
 
-def from_memory(claim: Claim, rows: Sequence[Row]) -> bool:
+def from_memory(claim: Claim, rows: Sequence[PaperRow]) -> bool:
     """Whether the claim or a row of it rests on memory: the weaker counts."""
     return "memory" in {claim.confidence, *(row.confidence for row in rows)}
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner import data
+from runner.config.overrides import Overrides
+from runner.config.places import PLACES
 from runner.disk import record
 from runner.papers.matching import Found, Point
 from runner.papers.statics import counts
@@ -37,10 +39,9 @@ def duration(total: float | None) -> str:
     return f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
 
 
-def network(overrides: Sequence[str]) -> tuple[str, ...]:
-    """The overrides that the network depends on."""
-    places = ("model", "conv", "norm", "residual", "head", "init")
-    return tuple(o for o in overrides if o.partition("=")[0].split(".")[0] in places)
+def network(overrides: Overrides) -> Overrides:
+    """Those that the network depends on."""
+    return Overrides(overrides.of_groups("model", *(place.name for place in PLACES.values() if place.stage == "BUILD")))
 
 
 def _rate(known: Mapping[str, Sequence[Found]]) -> float:

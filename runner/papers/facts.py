@@ -30,7 +30,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """One row of a paper's table; None where the paper does not say."""
 
     label: str
@@ -69,7 +69,7 @@ class Table:
     caption: str
     metric: Metric
     selection: str
-    rows: Mapping[str, Row]
+    rows: Mapping[str, PaperRow]
 
 
 @dataclass(frozen=True)
@@ -169,13 +169,13 @@ def _table(values: Mapping[str, Any]) -> Table:
     return Table(values["id"], values["caption"], metric, values["selection"], rows)
 
 
-def _row(table: str, values: Mapping[str, Any]) -> Row:
+def _row(table: str, values: Mapping[str, Any]) -> PaperRow:
     where = f"{table}.{values['label']}"
     numbers = [values[key] for key in ("value", "spread", "n", "params", "madds", "updates")]
     _check(
         all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in numbers), f"{where}: finite numbers"
     )
-    return Row(
+    return PaperRow(
         **{key: values[key] for key in ("label", "model", "dataset", "value", "spread", "spread_kind", "n")},
         **{key: values[key] for key in ("params", "madds", "updates")},
         changes=dict(values["changes"] or {}),

@@ -14,10 +14,11 @@ from typing import Any
 
 from runner.config import schema
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.config.schema import Config
 from runner.disk import record, rundir
 from runner.errors import BadInput
-from runner.papers.facts import Row, Table
+from runner.papers.facts import PaperRow, Table
 from runner.papers.intervals import half_width
 from runner.papers.measured import MeasuredRow, Seen
 from runner.papers.recipe import Recipe
@@ -37,7 +38,7 @@ class Point:
 
     label: str
     seed: int
-    overrides: tuple[str, ...]
+    overrides: Overrides
     config: Config
 
     @cached_property
@@ -47,43 +48,43 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TablePlan:
     """A table at a budget: the points of each row that can be run, and why the others cannot."""
 
     recipe: Recipe
     budget: str
     points: Mapping[str, tuple[Point, ...]]
     reasons: Mapping[str, str]
-    extra: tuple[str, ...] = ()
+    extra: Overrides
 
     def all(self) -> list[Point]:
         """Every point, row by row."""
         return [point for points in self.points.values() for point in points]
 
 
-def wanted(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> Wanted:
+def wanted(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
     """Every run that a table wants at a budget. `extra`: overrides for all of them (data.path, compute)."""
     points: dict[str, tuple[Point, ...]] = {}
     reasons = {}
     if recipe.table.metric.name not in ERRORS:
         reasons = dict.fromkeys(recipe.table.rows, f"{recipe.table.metric.name} is not measured by training here")
-    typed = {e.partition("=")[0] for e in extra}
+    extra = Overrides(extra)
     for label in recipe.table.rows if not reasons else ():
         overrides = recipe.overrides(label, budget)
         if isinstance(overrides, str):
             reasons[label] = overrides
             continue
-        kept = [o for o in overrides if o.partition("=")[0] not in typed]
+        kept = overrides.without(*extra.keys)
         study = f"study={recipe.name.replace('/', '.')}"
         try:
             first = compose([*kept, *extra, study])
         except BadInput as error:
             raise BadInput(f"{recipe.name}, {label}: {error}") from None
         points[label] = tuple(
-            Point(label, seed, (*kept, *extra, study, f"seed={seed}"), _seeded(first, seed))
+            Point(label, seed, Overrides([*kept, *extra, study, f"seed={seed}"]), _seeded(first, seed))
             for seed in recipe.seeds(budget)
         )
-    return Wanted(recipe, budget, points, reasons, tuple(extra))
+    return TablePlan(recipe, budget, points, reasons, extra)
 
 
 def _seeded(config: Config, seed: int) -> Config:
@@ -122,12 +123,12 @@ def current(point: Point, runs: Sequence[Found]) -> Found | None:
     return None
 
 
-def rows(wanted: Wanted, known: Mapping[str, list[Found]]) -> list[MeasuredRow]:
+def rows(wanted: TablePlan, known: Mapping[str, list[Found]]) -> list[MeasuredRow]:
     """The table's rows with what was measured so far; `known` is the index of an output root."""
     return [_row(wanted, row, known) for row in wanted.recipe.table.rows.values()]
 
 
-def _row(wanted: Wanted, row: Row, known: Mapping[str, list[Found]]) -> MeasuredRow:
+def _row(wanted: TablePlan, row: PaperRow, known: Mapping[str, list[Found]]) -> MeasuredRow:
     points = wanted.points.get(row.label, ())
     runs = [(point, current(point, known.get(point.key, ()))) for point in points]
     seen = tuple(_seen(wanted.recipe, row.label, point, run) for point, run in runs if run is not None)
@@ -136,7 +137,7 @@ def _row(wanted: Wanted, row: Row, known: Mapping[str, list[Found]]) -> Measured
     summary: Mapping[str, Any] = next((run.summary for run in seen if run.state == "complete"), {})
     return MeasuredRow(
         theirs=row,
-        overrides=tuple(o for o in points[0].overrides if not o.startswith(("seed=", "study="))) if points else (),
+        overrides=points[0].overrides.without("seed", "study") if points else Overrides(),
         reason=wanted.reasons.get(row.label),
         seeds=tuple(point.seed for point in points),
         runs=seen,

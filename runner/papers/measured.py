@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.papers.facts import Claim, Row
+from runner.config.overrides import Overrides
+from runner.papers.facts import Claim, PaperRow
 from runner.papers.recipe import Recipe
 
 Verdict = Literal[
@@ -33,8 +34,8 @@ class Seen:
 class MeasuredRow:
     """A row: the paper's facts, its overrides or why it cannot be run, and its runs so far."""
 
-    theirs: Row
-    overrides: tuple[str, ...]
+    theirs: PaperRow
+    overrides: Overrides
     reason: str | None
     seeds: tuple[int, ...]
     runs: tuple[Seen, ...]

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from runner.config.compose import CONFIGS
+from runner.config.compose import CONFIGS, default
+from runner.config.overrides import Overrides
 from runner.errors import BadInput, suggest
 from runner.papers import facts
 
@@ -50,23 +51,18 @@ class Recipe:
     results: Mapping[str, tuple[str, str]]
     note: str | None
 
-    def overrides(self, label: str, budget: str) -> list[str] | str:
+    def overrides(self, label: str, budget: str) -> Overrides | str:
         """What is typed after `tricktable train` for a row, but for its seed; or why it cannot be run."""
         row, chosen = self.table.rows[label], self.budgets[budget]
         layers: list[Any] = [self.shared, *_chosen(self.by, row), self.rows.get(label, ())]
         layers += [chosen.overrides, *_chosen(chosen.by, row)]
-        typed: dict[str, str] = {}
+        typed = Overrides()
         for layer in layers:
             if isinstance(layer, str):
                 return layer
             for override in layer:
-                key = override.partition("=")[0]
-                typed.pop(key, None)
-                typed[key] = override
-        if chosen.epochs is not None:
-            own = float(typed.get("epochs", "epochs=30").partition("=")[2])
-            typed["epochs"] = f"epochs={max(1, round(own * chosen.epochs if chosen.epochs < 1 else chosen.epochs))}"
-        return list(typed.values())
+                typed = typed.updated([override])
+        return typed if chosen.epochs is None else _shortened(typed, chosen.epochs)
 
     def seeds(self, budget: str) -> range:
         """The seeds of each row, declared before anything is run."""
@@ -138,7 +134,16 @@ def _budget(values: Mapping[str, Any]) -> Budget:
     return Budget(values.get("epochs"), tuple(values.get("overrides") or ()), values.get("by") or {}, values.get("n"))
 
 
-def _chosen(by: Mapping[str, Mapping[str, Any]], row: facts.Row) -> list[Any]:
+def _shortened(overrides: Overrides, epochs: float) -> Overrides:
+    """With so many epochs, or below 1 with this share of their own."""
+    own = float(overrides.get("epochs") or default("epochs"))
+    typed = f"epochs={max(1, round(own * epochs if epochs < 1 else epochs))}"
+    if "epochs" not in overrides.keys:
+        return Overrides([*overrides, typed])
+    return Overrides(typed if each.key == "epochs" else each for each in overrides)
+
+
+def _chosen(by: Mapping[str, Mapping[str, Any]], row: facts.PaperRow) -> list[Any]:
     """What `by` says for a row's model, dataset and changes; ValueError where it names a kind but not this row's."""
     layers = []
     for key, choices in by.items():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from runner import data
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.errors import BadInput
 from runner.launch import pool, sweep
 from runner.papers import claims, estimate, matching, recipe
-from runner.papers.matching import Found, Point, Wanted
+from runner.papers.matching import Found, Point, TablePlan
 from runner.papers.measured import Judged, Measured, MeasuredRow
 from runner.papers.recipe import BUDGETS, Recipe
 
@@ -18,12 +19,11 @@ from runner.papers.recipe import BUDGETS, Recipe
 EXTRA = ("data.path", "data.download", "data.workers", "data.stream", "output.root")
 
 
-def asked(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[Wanted, Path]:
+def asked(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[TablePlan, Path]:
     """What a table wants at a budget, and the output root; without a budget, the fullest of which there are runs."""
-    for override in overrides:
-        key = override.partition("=")[0]
-        if key not in EXTRA and key.partition(".")[0] != "compute":
-            raise BadInput(f"{key}: the recipe says it; with a table, type compute or {', '.join(EXTRA)}")
+    for override in Overrides(overrides):
+        if override.key not in EXTRA and override.group != "compute":
+            raise BadInput(f"{override.key}: the recipe says it; with a table, type compute or {', '.join(EXTRA)}")
     root = Path(compose(overrides).output.root)
     loaded = recipe.load(name)
     if budget is not None:
@@ -33,7 +33,7 @@ def asked(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[Want
     return next((w for w in each if any(point.key in known for point in w.all())), each[0]), root
 
 
-def measured(wanted: Wanted, root: Path, command: str) -> Measured:
+def measured(wanted: TablePlan, root: Path, command: str) -> Measured:
     """The table with what was measured so far, and a verdict for each of its claims."""
     loaded = wanted.recipe
     known = matching.index(root)
@@ -47,7 +47,7 @@ def measured(wanted: Wanted, root: Path, command: str) -> Measured:
     return Measured(loaded, wanted.budget, rows, tuple(judged), caption, command, warnings)
 
 
-def _judged(wanted: Wanted, rows: Sequence[MeasuredRow]) -> list[Judged]:
+def _judged(wanted: TablePlan, rows: Sequence[MeasuredRow]) -> list[Judged]:
     """The table's claims, before Holm."""
     table, paper = wanted.recipe.table, wanted.recipe.paper
     by_label = {row.theirs.label: row for row in rows}
@@ -67,7 +67,7 @@ def _judged(wanted: Wanted, rows: Sequence[MeasuredRow]) -> list[Judged]:
     return verdicts
 
 
-def _elsewhere(wanted: Wanted, root: Path, known: dict[str, list[Found]]) -> list[Judged]:
+def _elsewhere(wanted: TablePlan, root: Path, known: dict[str, list[Found]]) -> list[Judged]:
     """The claims of the paper's other tables that have runs: Holm's adjustment is within a paper."""
     judged = []
     for name in recipe.names():
@@ -96,12 +96,12 @@ def _counted(loaded: Recipe, row: MeasuredRow) -> MeasuredRow:
     )
 
 
-def missing(wanted: Wanted, known: dict[str, list[Found]]) -> list[Point]:
+def missing(wanted: TablePlan, known: dict[str, list[Found]]) -> list[Point]:
     """The points that no run on disk is for."""
     return [point for point in wanted.all() if matching.current(point, known.get(point.key, ())) is None]
 
 
-def dry_run(wanted: Wanted, root: Path) -> None:
+def dry_run(wanted: TablePlan, root: Path) -> None:
     """Print for each row what it changes, epochs, updates, seeds, what exists, and how long the rest takes."""
     known = matching.index(root)
     everything = missing(wanted, known)
@@ -115,7 +115,7 @@ def dry_run(wanted: Wanted, root: Path) -> None:
             print(f"{label}: not runnable here: {wanted.reasons[label]}")
             continue
         points = wanted.points[label]
-        own = [o for o in points[0].overrides if o not in shared and not o.startswith("seed=")]
+        own = [o for o in points[0].overrides.without("seed") if o not in shared]
         left = [point for point in points if point in everything]
         print(
             f"{label}: {' '.join(own) or '(as all)'}; {points[0].config.epochs} epochs, {_updates(points[0])} updates; "
@@ -132,7 +132,7 @@ def _updates(point: Point) -> str:
 
 
 def make(
-    wanted: Wanted, root: Path, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None
+    wanted: TablePlan, root: Path, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None
 ) -> list[pool.Outcome]:
     """Run what is missing, after one line with the estimated time; what became of each."""
     known = matching.index(root)
@@ -147,6 +147,6 @@ def make(
     return pool.launch(sweep.plan([point.overrides for point in points]), parallel=jobs, gpus=gpus, timeout=timeout)
 
 
-def folder(wanted: Wanted, root: Path) -> Path:
+def folder(wanted: TablePlan, root: Path) -> Path:
     """Where a table's files are written."""
     return root / "tables" / wanted.recipe.name / wanted.budget

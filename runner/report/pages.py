@@ -6,6 +6,7 @@ from typing import Any
 
 from runner import report
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.errors import BadInput
 from runner.papers import facts, matching, recipe, reproduce, studies
 from runner.papers.measured import Measured, MeasuredRow
@@ -45,7 +46,7 @@ def of_study(study: Path) -> Measured:
 
 
 def _row(row: studies.Row) -> MeasuredRow:
-    theirs = facts.Row(row.label, None, None, {}, None, None, None, None, None, None, None, "derived", False, {})
+    theirs = facts.PaperRow(row.label, None, None, {}, None, None, None, None, None, None, None, "derived", False, {})
     costs = {key: row.summary.get(key) for key in ("params", "madds", "updates")}
     mean, half = (None, None) if not row.errors else (row.mean, row.interval)
-    return MeasuredRow(theirs, (), None, row.seeds, row.runs, mean, half, **costs)
+    return MeasuredRow(theirs, Overrides(), None, row.seeds, row.runs, mean, half, **costs)

@@ -52,7 +52,7 @@ class Compute:
         }
 
 
-def resolve(wanted: schema.Compute) -> Compute:
+def resolve(wanted: schema.ComputeConfig) -> Compute:
     """What was asked for, on this machine; BadInput where it has no such thing. Changes nothing yet."""
     has_cuda = torch.cuda.is_available()
     if wanted.device == "cuda" and not has_cuda:

@@ -11,8 +11,8 @@ from runner.errors import BadInput
 
 
 def bounded():
-    for cls, prefix in ((schema.Config, ""), (schema.Data, "data."), (schema.Compute, "compute."),
-                        (schema.Checkpoint, "checkpoint.")):  # fmt: skip
+    for cls, prefix in ((schema.Config, ""), (schema.DataConfig, "data."), (schema.ComputeConfig, "compute."),
+                        (schema.CheckpointConfig, "checkpoint.")):  # fmt: skip
         for field in dataclasses.fields(cls):
             for bound in ("low", "high"):
                 if field.metadata.get(bound) is not None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from runner import data
-from runner.config.schema import Data
+from runner.config.schema import DataConfig
 from runner.errors import DataProblem
 
 CLASSES = ("ant", "bee", "cow")
@@ -33,7 +33,7 @@ def config(name, **keys):
     }
     own = {key: value for key, value in keys.items() if key not in common}
     given = {key: str(v) if isinstance(v, Path) else v for key, v in keys.items() if key in common}
-    return Data(name=name, arguments=own, **{**common, **given})
+    return DataConfig(name=name, arguments=own, **{**common, **given})
 
 
 def load(path, **keys):

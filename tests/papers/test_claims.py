@@ -13,7 +13,7 @@ from scipy import stats
 
 from runner.papers import claims
 from runner.papers.claims import find, holm, judge, selected, standing, verdict, within_paper
-from runner.papers.facts import Claim, Metric, Row, Table
+from runner.papers.facts import Claim, Metric, PaperRow, Table
 from runner.papers.measured import Judged, MeasuredRow, Seen
 
 LESS = Claim("c", "left is lower", "less_than", "t", ("a",), ("b",), "value", 0.0, 0.0, 1.0, "seed", None)
@@ -32,7 +32,7 @@ def row(
     confidence: Any = "seed", seeds: int | None = None, reason: str | None = None, **counts: int,
 ) -> MeasuredRow:  # fmt: skip
     """A row of these figures, one a seed; None is a run that diverged."""
-    paper = Row(label, None, "cifar10", {}, theirs, None, None, None, *[counts.get(c) for c in claims.EXACT],
+    paper = PaperRow(label, None, "cifar10", {}, theirs, None, None, None, *[counts.get(c) for c in claims.EXACT],
                 confidence, False, {})  # fmt: skip
     runs = tuple(
         Seen(seed, Path(), "diverged" if f is None else "complete", f, None if best is None else best[seed], {})

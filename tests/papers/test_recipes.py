@@ -67,16 +67,18 @@ rows: {two: [optimizer.lr=0.3]}
 budgets: {smoke: {epochs: 2, overrides: [data=digits], n: 2}, short: {epochs: 0.1}, paper: {}}
 """
     rows = {
-        label: facts.Row(label, None, "cifar10", changes, 1.0, None, None, None, None, None, None, "seed", False, {})
+        label: facts.PaperRow(
+            label, None, "cifar10", changes, 1.0, None, None, None, None, None, None, "seed", False, {}
+        )
         for label, changes in (("one", {"optimizer": "a"}), ("two", {}), ("three", {"optimizer": "b"}))
     }
     table = facts.Table("t", "", facts.Metric("top1_error", "percent", "lower", "test"), "last", rows)
     import yaml
 
     made = recipe._recipe("p/t", None, table, yaml.safe_load(text))
-    assert made.overrides("one", "paper") == ["model=resnet8", "epochs=100", "optimizer.lr=0.2"]
-    assert made.overrides("two", "short") == ["model=resnet8", "epochs=10", "optimizer.lr=0.3"]
-    assert made.overrides("one", "smoke") == ["model=resnet8", "epochs=2", "optimizer.lr=0.2", "data=digits"]
+    assert made.overrides("one", "paper") == ("model=resnet8", "epochs=100", "optimizer.lr=0.2")
+    assert made.overrides("two", "short") == ("model=resnet8", "epochs=10", "optimizer.lr=0.3")
+    assert made.overrides("one", "smoke") == ("model=resnet8", "epochs=2", "optimizer.lr=0.2", "data=digits")
     assert made.overrides("three", "smoke") == "b is nowhere"
     assert (list(made.seeds("smoke")), list(made.seeds("paper"))) == ([0, 1], [0, 1, 2])
 

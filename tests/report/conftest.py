@@ -51,7 +51,7 @@ def fact(label, value, **more):
         "spread_kind": None, "n": None, "params": 1000, "madds": None, "updates": 40, "confidence": "verified",
         "secondary": False, "extra": {}, **more,
     }  # fmt: skip
-    return facts.Row(**given)
+    return facts.PaperRow(**given)
 
 
 def claim(number, left, right, **more):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from runner.data import cache, members, pictures, worker
-from runner.data.members import Place
+from runner.data.members import Member
 from runner.data.source import Arrays, Files, memory_limit
 from runner.errors import BadInput, DataProblem
 from runner.machine import cores
@@ -89,10 +89,10 @@ def _files(where: Path, size: int | None, channels: int) -> Files:
     )
 
 
-def _fingerprint(where: Path, places: list[Place]) -> str:
+def _fingerprint(where: Path, places: list[Member]) -> str:
     """«sha256:...» of the names (below the folder that holds both splits) and the files' own digests, in order."""
 
-    def digest(at: Place) -> str:
+    def digest(at: Member) -> str:
         try:
             return cache.digest(where / at.name)
         except OSError as error:
