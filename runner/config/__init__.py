@@ -2,3 +2,7 @@
 
 It imports nothing of the other rooms.
 """
+
+from pathlib import Path
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -13,8 +13,8 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,25 +22,12 @@ from typing import Any, Self
 
 from runner import terminal
 from runner.disk import atomic, lock
+from runner.disk.code import changed
+from runner.disk.files import RunFiles
+from runner.disk.info import PROGRESS, STATES, Identity, RunInfo, State
 from runner.errors import BadInput, StorageProblem
 
-STATES = ("planned", "running", "complete", "diverged", "interrupted", "failed")
-INFO_LIMIT = 4 << 20  # bytes of a run.json
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_OURS = ("id", "config_hash", "fingerprint", "code", "attempt", "host", "pid", "started", "updated")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What must be equal for two runs to be the same run.
-
-    `config_hash` is a hexadecimal SHA-256, `fingerprint` the dataset's as summaries have it; `code` maps the model
-    and trick files used, as paths relative to the project, to theirs.
-    """
-
-    config_hash: str
-    fingerprint: str
-    code: Mapping[str, str]
 
 
 class RunDir:
@@ -52,46 +39,21 @@ class RunDir:
     def __init__(self, path: Path, identity: Identity, slug: str, note: str = "", exists: bool = False) -> None:
         self.path, self.identity, self.slug, self.note, self.exists = path, identity, slug, note, exists
         self._lock: int | None = None
-        self._info: dict[str, Any] = {}
+        self._info = RunInfo(identity=identity)
 
     @property
-    def config(self) -> Path:
-        """The resolved config, plain data."""
-        return self.path / "config.yaml"
+    def files(self) -> RunFiles:
+        """Where its files lie, or will."""
+        return RunFiles(self.path)
 
-    @property
-    def metrics(self) -> Path:
-        """The table with a row an epoch."""
-        return self.path / "metrics.csv"
-
-    @property
-    def summary(self) -> Path:
-        """The final figures."""
-        return self.path / "summary.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def log(self) -> Path:
-        """What a person saw."""
-        return self.path / "log.txt"
-
-    def read(self) -> dict[str, Any]:
-        """run.json as it is on disk now; empty where there is none."""
-        return read_info(self.path) or {}
-
-    @property
-    def state(self) -> str:
-        """One of STATES, as run.json has it now; `planned` where nothing is on disk."""
-        return str(self.read().get("state", "planned"))
+    def read(self) -> RunInfo:
+        """run.json as it is on disk now; a planned run's where there is none."""
+        return RunInfo.read(self.path) or RunInfo(identity=self.identity)
 
     @property
     def crashed(self) -> bool:
         """It says that it is running, and nobody holds its lock: the process was killed."""
-        return self.state == "running" and not lock.in_use(self.path)
+        return self.read().state == "running" and not lock.in_use(self.path)
 
     def open(self) -> Self:
         """Create or enter the folder, lock it, and count an attempt; the state stays what it was.
@@ -113,13 +75,13 @@ class RunDir:
                 self.path, self.note, self.exists = other.path, other.note, other.exists
         raise StorageProblem(f"{self.path}: other processes keep taking this name")
 
-    def set_state(self, state: str, reason: str | None = None, **fields: Any) -> None:
-        """Replace run.json: the state, why (for failed, diverged, interrupted), and figures of the progress.
+    def set_state(self, state: State, reason: str | None = None, **progress: Any) -> None:
+        """Replace run.json: the state, why (for failed, diverged, interrupted), and how far the run is (PROGRESS).
 
-        Fields stay until they are given again. StorageProblem where it cannot be written.
+        Progress stays until it is given again. StorageProblem where it cannot be written.
         """
-        assert self._lock is not None and state in STATES and not set(fields) & set(_OURS), (state, fields)
-        self._info.update(fields, state=state, reason=reason)
+        assert self._lock is not None and state in STATES and set(progress) <= set(PROGRESS), (state, progress)
+        self._info = replace(self._info, state=state, reason=reason, **progress)
         self._write(self.path)
 
     def close(self) -> None:
@@ -142,7 +104,7 @@ class RunDir:
         self._lock = lock.take(self.path)
         try:
             atomic.sweep(self.path)
-            self._begin(self.read())
+            self._begin(RunInfo.read(self.path))
             self._write(self.path)
         except BaseException:
             self.close()
@@ -154,7 +116,7 @@ class RunDir:
         temporary.mkdir()
         try:
             self._lock = lock.take(temporary)
-            self._begin({"state": "planned"})
+            self._begin(None)
             self._write(temporary)
             os.rename(temporary, self.path)
             atomic.flush_folder(self.path.parent)
@@ -167,26 +129,22 @@ class RunDir:
         self.exists = True
         return True
 
-    def _begin(self, before: Mapping[str, Any]) -> None:
-        attempt = before.get("attempt")
-        self._info = {
-            "id": self.path.name,
-            "state": before.get("state") if before.get("state") in STATES else "planned",
-            "reason": before.get("reason"),
-            "attempt": attempt + 1 if type(attempt) is int else 1,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": _now(),
-            "updated": _now(),
-            **{name: value for name, value in before.items() if name not in (*_OURS, "state", "reason")},
-            "config_hash": self.identity.config_hash,
-            "fingerprint": self.identity.fingerprint,
-            "code": dict(self.identity.code),
-        }
+    def _begin(self, before: RunInfo | None) -> None:
+        """Count an attempt; the state and the progress stay what they were."""
+        kept = before or RunInfo(identity=self.identity)
+        self._info = replace(
+            kept,
+            identity=self.identity,
+            id=self.path.name,
+            attempt=kept.attempt + 1,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=_now(),
+        )
 
     def _write(self, folder: Path) -> None:
-        self._info["updated"] = _now()
-        atomic.replace(folder / "run.json", atomic.dump(self._info))
+        self._info = replace(self._info, updated=_now())
+        self._info.write(folder)
 
 
 def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDir:
@@ -205,8 +163,8 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDi
                 raise _linked(path)
             if not path.is_dir():
                 continue
-            info = read_info(path)
-            if info is not None and info["config_hash"] != identity.config_hash:
+            info = RunInfo.read(path)
+            if info is not None and info.identity.config_hash != identity.config_hash:
                 continue  # the first 8 of 64 digits are alike by chance
             change = _change(info, identity)
             if not change:
@@ -219,27 +177,6 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDi
     return RunDir(path, identity, slug, note=terminal.clean(note))
 
 
-def runs(root: Path, study: str) -> list[tuple[Path, dict[str, Any]]]:
-    """Every run of a study, by name, with its run.json; what else lies there is passed over."""
-    folder = study_folder(root, study)
-    if not folder.is_dir():
-        return []
-    with atomic.storage(folder):
-        paths = sorted(p for p in folder.iterdir() if NAME.match(p.name) and p.is_dir() and not p.is_symlink())
-    found = [(path, read_info(path)) for path in paths]
-    return [(path, info) for path, info in found if info is not None]
-
-
-def read_info(path: Path) -> dict[str, Any] | None:
-    """A folder's run.json; None where there is none, or it does not say which run this is."""
-    try:
-        info = atomic.parse(atomic.read(path / "run.json", INFO_LIMIT))
-    except (OSError, ValueError, RecursionError):
-        return None
-    told = isinstance(info.get("config_hash"), str) and isinstance(info.get("fingerprint"), str)
-    return info if told and isinstance(info.get("code"), dict) else None
-
-
 def _alike(folder: Path, hex8: str) -> Iterator[Path]:
     """Entries whose name ends as those of this hash do, oldest first."""
     ending = re.compile(rf".+-{re.escape(hex8)}(?:-([0-9]{{1,9}}))?")
@@ -248,18 +185,17 @@ def _alike(folder: Path, hex8: str) -> Iterator[Path]:
         yield from (path for _, path in sorted(matches, key=lambda found: (int(found[0][1] or 1), found[1].name)))
 
 
-def _change(info: Mapping[str, Any] | None, identity: Identity) -> str:
+def _change(info: RunInfo | None, identity: Identity) -> str:
     """Why a folder's run is not the one asked for, in words; empty where it is."""
     if info is None:
         return "has no readable run.json: it crashed early, and of which run it is cannot be told"
-    old, new = info["code"], dict(identity.code)
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    old = info.identity
     causes = []
-    if changed:
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        causes.append(f"{', '.join(changed[:5])}{more} changed since")
-    if info["fingerprint"] != identity.fingerprint:
-        causes.append(f"it ran on other data ({_short(info['fingerprint'])}, now {_short(identity.fingerprint)})")
+    if files := changed(old.code, identity.code) + changed(old.teachers, identity.teachers):
+        more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+        causes.append(f"{', '.join(files[:5])}{more} changed since")
+    if old.fingerprint != identity.fingerprint:
+        causes.append(f"it ran on other data ({_short(old.fingerprint)}, now {_short(identity.fingerprint)})")
     return f"is stale: {'; '.join(causes)}" if causes else ""
 
 

@@ -1,0 +1,208 @@
+"""Runs on disk, as those who do not write them see them: found by folder, id or glob, or all under an output root."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner import terminal
+from runner.config import schema
+from runner.disk import atomic, checkpoint, record
+from runner.disk.checkpoint import Checkpoint
+from runner.disk.files import RunFiles
+from runner.disk.info import RunInfo, State
+from runner.disk.rundir import NAME, study_folder
+from runner.disk.summary import Result, Summary
+from runner.errors import BadInput, CheckpointProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Result):
+    """A result with the images that it is on, and where it was computed (None: as its run was)."""
+
+    data: str
+    fingerprint: str
+    device: str | None = None
+    precision: str | None = None
+    evaluated: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run's folder with its run.json as it was read; everything else is read when it is asked for, once.
+
+    StorageProblem where a file is missing or damaged.
+    """
+
+    folder: Path
+    info: RunInfo
+
+    @property
+    def id(self) -> str:
+        """Its folder's name."""
+        return self.folder.name
+
+    @property
+    def study(self) -> str:
+        """The name of the folder that it lies in."""
+        return self.folder.parent.name
+
+    @property
+    def state(self) -> State:
+        """As run.json had it."""
+        return self.info.state
+
+    @property
+    def files(self) -> RunFiles:
+        """Where its files lie."""
+        return RunFiles(self.folder)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """config.yaml, as plain data."""
+        return record.read_config(self.files.config)
+
+    @cached_property
+    def settings(self) -> schema.Config:
+        """config.yaml, validated; BadInput where this version knows a key no more."""
+        return schema.read(self.config)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """summary.json."""
+        return Summary.read(self.files.summary)
+
+    @cached_property
+    def epochs(self) -> list[dict[str, record.Value]]:
+        """The rows of metrics.csv, one per epoch; none where there is no such file."""
+        return record.read(self.files.metrics)
+
+    @cached_property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Its own results, then those of later evaluations."""
+        data = self.summary.data
+        own = (
+            Evaluation(**each.plain(), data=data.title, fingerprint=data.fingerprint) for each in self.summary.results
+        )
+        return (*own, *map(_evaluation, record.read(self.files.evaluations)))
+
+    def checkpoint(self) -> Checkpoint:
+        """Its last checkpoint. CheckpointProblem where there is none, or it is not the end of the run."""
+        found = checkpoint.newest(self.files.checkpoints, set_aside=False)
+        if found is None or found.step != self.summary.updates:
+            raise CheckpointProblem(terminal.clean(f"{self.folder}: the checkpoint of its last update is not there"))
+        return found
+
+
+def _evaluation(row: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(**{name: row[name] for name in Evaluation.__dataclass_fields__ if row.get(name) is not None})
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Every run under an output root as it stood when it was read, by study and name.
+
+    `damaged` are folders that have a run.json which does not say which run they hold.
+    """
+
+    root: Path
+    runs: tuple[StoredRun, ...]
+    damaged: tuple[Path, ...] = ()
+
+    def __iter__(self) -> Iterator[StoredRun]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def of_study(self, study: str) -> "Runs":
+        """Those of one study."""
+        damaged = tuple(folder for folder in self.damaged if folder.parent.name == study)
+        return Runs(self.root, tuple(run for run in self.runs if run.study == study), damaged)
+
+    @cached_property
+    def by_choices(self) -> Mapping[str, list[StoredRun]]:
+        """Those that ended, by schema.choices_key; of one key the newest first."""
+        found: dict[str, list[StoredRun]] = {}
+        for run in sorted(self.runs, key=lambda run: str(run.info.started), reverse=True):
+            if run.info.ended and run.info.choices_key:
+                found.setdefault(run.info.choices_key, []).append(run)
+        return found
+
+
+def at(folder: Path) -> StoredRun | None:
+    """The run of a folder; None where it holds none, or does not say which."""
+    info = RunInfo.read(folder)
+    return None if info is None else StoredRun(folder, info)
+
+
+def under(root: Path, study: str | None = None) -> Runs:
+    """Every run in <root>/<study>/, of one study or of all. Links are not followed; what else is there is passed over.
+
+    BadInput for a study whose name is hostile, or whose folder is a link.
+    """
+    studies = [p for p in _folders(root) if NAME.fullmatch(p.name)] if study is None else [study_folder(root, study)]
+    runs: list[StoredRun] = []
+    damaged = []
+    for folder in (run for each in studies for run in _folders(each)):
+        run = at(folder)
+        if run is not None:
+            runs.append(run)
+        elif os.path.lexists(RunFiles(folder).info):
+            damaged.append(folder)
+    return Runs(root, tuple(runs), tuple(damaged))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Real folders whose names begin as a run's does, in order."""
+    if not folder.is_dir():
+        return []
+    with atomic.storage(folder), os.scandir(folder) as entries:
+        names = [e.name for e in entries if NAME.match(e.name) and e.is_dir(follow_symlinks=False)]
+    return [folder / name for name in sorted(names)]
+
+
+def one(text: str, root: Path) -> StoredRun:
+    """The complete run that a folder or an id stands for; ids are looked for under root. BadInput where it is not one."""
+    found = _named(text, root)
+    if len(found) != 1:
+        raise BadInput(f"{text}: stands for {len(found)} runs, and one is wanted")
+    return _complete(found[0])
+
+
+def some(text: str, root: Path) -> list[StoredRun]:
+    """The complete runs that a folder, an id, a study's folder or a glob stands for; it is said which are left out."""
+    found = _named(text, root)
+    complete = []
+    for run in found:
+        try:
+            complete.append(_complete(run))
+        except BadInput as error:
+            if len(found) == 1:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+    if not complete:
+        raise BadInput(f"{text}: none of the {len(found)} runs is complete")
+    return complete
+
+
+def _named(text: str, root: Path) -> list[StoredRun]:
+    """The given folder's run, those of the folders in it, or those of that id, by name."""
+    paths = [Path(p) for p in sorted(glob.glob(text))] or sorted(root.glob(f"*/{glob.escape(text)}"))
+    folders = dict.fromkeys(p for path in paths for p in (path, *sorted(path.glob("*/"))))
+    found = [run for folder in folders if (run := at(folder)) is not None]
+    if not found:
+        raise BadInput(f"{text}: no run; a run is its folder ({root}/<study>/<run>), its id, or a glob of folders")
+    return found
+
+
+def _complete(run: StoredRun) -> StoredRun:
+    if run.state != "complete":
+        raise BadInput(f"{run.folder} is {run.state}, not complete")
+    for part in ("settings", "summary"):  # what is damaged shows here, and not in the middle of something
+        getattr(run, part)
+    return run
