@@ -12,7 +12,8 @@ from runner import data
 from runner.config import schema
 from runner.config.compose import compose, expand
 from runner.data.source import Arrays, Files
-from runner.disk import rundir
+from runner.disk.info import Identity
+from runner.disk.summary import Summary
 from runner.errors import BadInput, ExpectationFailed
 from runner.launch import expect, pool
 from runner.training import compute, job
@@ -54,10 +55,10 @@ def _composed(point: Sequence[str]) -> schema.Config:
         raise BadInput(f"{' '.join(point)}: {error}") from None
 
 
-def _validate(points: Sequence[Sequence[str]], configs: Sequence[schema.Config]) -> list[rundir.Identity]:
+def _validate(points: Sequence[Sequence[str]], configs: Sequence[schema.Config]) -> list[Identity]:
     """Build every point that differs by more than its seed, on data that is loaded once for all that share it."""
     sources: dict[str, Arrays | Files] = {}
-    checked: dict[str, rundir.Identity] = {}
+    checked: dict[str, Identity] = {}
     identities = []
     for point, config in zip(points, configs, strict=True):
         shared = json.dumps(schema.plain(config.data), sort_keys=True)
@@ -88,7 +89,7 @@ def check(expectation: expect.Expectation, outcomes: Sequence[pool.Outcome]) -> 
     for outcome in outcomes:
         if outcome.state == "complete":
             try:
-                expectation.check(outcome.summary or {})
+                expectation.check(outcome.summary or Summary())
             except ExpectationFailed as error:
                 misses.append(f"{outcome.job.title}: {error}")
     if misses:

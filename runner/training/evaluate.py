@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training.run import Run
 
@@ -40,8 +41,8 @@ def every_epoch(run: Run) -> tuple[str, nn.Module]:
     return next((name, module) for name, module in _taking(run, [run.model]))
 
 
-def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """One row for every variant and inference that takes it: figures on test, and on validation where there is one.
+def results(run: Run, last: Mapping[str, Any] | None) -> list[Result]:
+    """One result per variant and inference that takes it: figures on test, and on validation where there is one.
 
     `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
     inference of every epoch.
@@ -53,8 +54,8 @@ def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
             picked = pick(run, module)
             known = last if models == [run.model] and name == first else None
             figures = known or figures_of(run, module)
-            shown = {k: figures[k] for k in FIGURES if figures[k] is not None}
-            rows.append({"variant": variant, "inference": name, **picked, **shown})
+            shown = {k: figures[k] for k in FIGURES}
+            rows.append(Result(variant=variant, inference=name, **picked, **shown))
     return rows
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.data.split import split
 from runner.disk import checkpoint, record, rundir
+from runner.disk.info import Identity, State
+from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
 from runner.training import compute, teacher
 from runner.training.build import build, files
@@ -28,14 +30,14 @@ from runner.training.summary import summarise
 from runner.training.train import train
 
 
-def prepare(config: Config, source: Arrays | Files) -> tuple[Run, rundir.Identity]:
+def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
     """Build the run; everything that can be wrong with the input shows here, and nothing is written."""
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
     splits = split(source, config.data, resolved.device)
     run = build(replace(config, loss=teacher.given(config, splits, resolved)), splits, resolved)
-    code = files(config) | {f"run {r.folder.name}": r.summary["weights_sha256"] for _, r in teacher.named(config)}
-    return run, rundir.Identity(config_hash(config), splits.fingerprint, code)
+    teachers = {each.id: each.summary.weights_sha256 for _, each in teacher.named(config)}
+    return run, Identity(config_hash(config), splits.fingerprint, files(config), teachers)
 
 
 def config_hash(config: Config) -> str:
@@ -44,7 +46,7 @@ def config_hash(config: Config) -> str:
     return schema.digest({**wanted, "compute": compute.resolve(config.compute).identity()})
 
 
-def execute(config: Config) -> dict[str, Any]:
+def execute(config: Config) -> Summary:
     """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
     run, identity = prepare(config, data.load(config.data))
     _warn_of_small_images(run)
@@ -58,13 +60,14 @@ def execute(config: Config) -> dict[str, Any]:
     return summary
 
 
-def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
+def _ended(folder: rundir.RunDir) -> Summary | None:
     """The summary of a run that needs no more training; Diverged where that is how it ended."""
-    if folder.state == "complete":
+    info = folder.read()
+    if info.state == "complete":
         print(f"already complete: {folder.path}")
-        return record.read_summary(folder.summary)
-    if folder.state == "diverged":
-        raise Diverged(f"{folder.path}: {folder.read()['reason']} (in an earlier call; not run again)")
+        return Summary.read(folder.files.summary)
+    if info.state == "diverged":
+        raise Diverged(f"{folder.path}: {info.reason} (in an earlier call; not run again)")
     return None
 
 
@@ -86,12 +89,12 @@ class _Job:
     def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
         self.config, self.run, self.folder = config, run, folder
         self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
-        self.metrics = record.Metrics(folder.metrics)
+        self.metrics = record.Metrics(folder.files.metrics)
         self.saved_at = (0, time.monotonic())  # updates, clock
         self.signal: int | None = None
-        self.reporter = Reporter(folder.log, folder.path.name)
+        self.reporter = Reporter(folder.files.log, folder.path.name)
 
-    def go(self) -> dict[str, Any]:
+    def go(self) -> Summary:
         try:
             with _signals(self._flag), self.reporter:
                 self._resume()
@@ -104,19 +107,18 @@ class _Job:
             self.folder.set_state("interrupted", reason=str(error), **self._progress())
             raise
         except Diverged as error:
-            summary = {**self._names("diverged"), **summarise(self.run, [], [])}
-            record.write_summary(self.folder.summary, summary)
+            self._summary("diverged", [], []).write(self.folder.files.summary)
             self.folder.set_state("diverged", reason=str(error), **self._progress())
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
                 self.folder.set_state("failed", reason=reason, **self._progress())
-                with open(self.folder.log, "a", encoding="utf-8") as log:
+                with open(self.folder.files.log, "a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
             if isinstance(error, TricktableError):
                 raise
-            raise RunFailed(f"{reason} (its traceback is in {self.folder.log})") from error
+            raise RunFailed(f"{reason} (its traceback is in {self.folder.files.log})") from error
 
     def _progress(self) -> dict[str, Any]:
         clock, key = self.run.clock, schema.choices_key(self.config)
@@ -126,8 +128,8 @@ class _Job:
         self.signal = number
 
     def _resume(self) -> None:
-        record.write_config(self.folder.config, schema.plain(self.config))
-        saved = checkpoint.newest(self.folder.checkpoints)
+        record.write_config(self.folder.files.config, schema.plain(self.config))
+        saved = checkpoint.newest(self.folder.files.checkpoints)
         if saved is None:
             self.metrics.truncate(0)
             return
@@ -169,20 +171,23 @@ class _Job:
             return False
         tensors, state = self.run.state()
         state["metrics_size"] = self.metrics.size
-        checkpoint.save(self.folder.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep)
+        checkpoint.save(
+            self.folder.files.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep
+        )
         self.saved_at = (self.run.clock.updates, time.monotonic())
         return True
 
-    def _summarise(self) -> dict[str, Any]:
+    def _summarise(self) -> Summary:
         run = self.run
         run.finish()
         rows = record.read(self.metrics.path)
-        summary = summarise(run, results(run, rows[-1]), rows)
-        record.write_summary(self.folder.summary, {**self._names("complete"), **summary})
-        return {**self._names("complete"), **summary}
+        summary = self._summary("complete", results(run, rows[-1]), rows)
+        summary.write(self.folder.files.summary)
+        return summary
 
-    def _names(self, state: str) -> dict[str, Any]:
-        return {"id": self.folder.path.name, "study": self.config.study, "state": state}
+    def _summary(self, state: State, results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> Summary:
+        summary = summarise(self.run, results, rows)
+        return replace(summary, id=self.folder.path.name, study=self.config.study, state=state)
 
 
 @contextlib.contextmanager

@@ -12,27 +12,28 @@ from torch import Tensor, nn
 
 from runner.config.schema import Config, Option
 from runner.data.split import Splits
-from runner.disk import finished
+from runner.disk import runs
+from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.training import build
 from runner.training.compute import Compute
 
 
-def named(config: Config) -> "Iterator[tuple[str, finished.Finished]]":
+def named(config: Config) -> "Iterator[tuple[str, StoredRun]]":
     """The arguments of the loss that name a run, each with that run."""
     hints = build.hints(build.target("tricks/loss", config.loss.name))
     for key, value in config.loss.arguments.items():
         hint = hints.get(key)
         if isinstance(value, str) and nn.Module in (hint, *typing.get_args(hint)):
             try:
-                yield key, finished.one(value, Path(config.output.root))
+                yield key, runs.one(value, Path(config.output.root))
             except BadInput as error:
                 raise BadInput(f"loss.{key}: {error}") from None
 
 
 def by_id(config: Config) -> Config:
     """The config with each such argument as the run's id: wherever the run lies, it is the same one."""
-    return replace(config, loss=_with(config.loss, {key: run.folder.name for key, run in named(config)}))
+    return replace(config, loss=_with(config.loss, {key: run.id for key, run in named(config)}))
 
 
 def given(config: Config, splits: Splits, compute: Compute) -> Option:
@@ -40,17 +41,17 @@ def given(config: Config, splits: Splits, compute: Compute) -> Option:
     networks: dict[str, Any] = {}
     for key, run in named(config):
         classes, channels = len(splits.classes), splits.train.shape[0]
-        data = run.summary["data"]
-        if (len(data["mean"]), data["classes"]) != (channels, classes):
+        data = run.summary.data
+        if (len(data.mean), data.classes) != (channels, classes):
             raise BadInput(
-                f"loss.{key}: {run.folder.name} tells {data['classes']} classes apart on {len(data['mean'])} channels, "
+                f"loss.{key}: {run.id} tells {data.classes} classes apart on {len(data.mean)} channels, "
                 f"and these images have {classes} and {channels}"
             )
-        model = build.build_model(run.config, channels, classes)
-        build.make("groups", run.config.groups)(model)  # may have reparametrised it
-        weights = {k.removeprefix("model/"): v for k, v in run.saved().tensors.items() if k.startswith("model/")}
+        model = build.build_model(run.settings, channels, classes)
+        build.make("groups", run.settings.groups)(model)  # may have reparametrised it
+        weights = {k.removeprefix("model/"): v for k, v in run.checkpoint().tensors.items() if k.startswith("model/")}
         model.load_state_dict(weights)
-        networks[key] = Frozen(model, compute, splits, torch.tensor(data["mean"]), torch.tensor(data["std"]))
+        networks[key] = Frozen(model, compute, splits, torch.tensor(data.mean), torch.tensor(data.std))
     return _with(config.loss, networks)
 
 
