@@ -32,7 +32,7 @@ class Splits:
     classes: tuple[str, ...]
     title: str
     fingerprint: str
-    origin: Origin = Origin()
+    origin: Origin
 
     @cached_property
     def one_hot(self) -> Tensor:

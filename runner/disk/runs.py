@@ -167,7 +167,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def one(text: str, root: Path) -> StoredRun:
-    """The complete run that a folder or an id stands for; ids are looked for under root. BadInput where it is not one."""
+    """The complete run that a folder or an id (looked for under root) stands for; BadInput where it is not one."""
     found = _named(text, root)
     if len(found) != 1:
         raise BadInput(f"{text}: stands for {len(found)} runs, and one is wanted")

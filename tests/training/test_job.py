@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from runner.config.compose import compose
-from runner.disk import checkpoint, record
+from runner.disk import checkpoint
 from runner.disk.rundir import find_or_plan
+from runner.disk.summary import Summary
 from runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
 from runner.training import job
 from tests.conftest import TINY
@@ -55,7 +56,7 @@ def test_a_failure_is_recorded_with_its_traceback_and_can_be_continued(execute, 
     folder, info = only_run(tmp_path)
     assert (info["state"], info["reason"], info["updates"]) == ("failed", "MemoryError: no more", 6)
     assert "Traceback" in (folder / "log.txt").read_text()
-    assert execute()["weights_sha256"] == whole["weights_sha256"]
+    assert execute().weights_sha256 == whole.weights_sha256
     assert only_run(tmp_path)[1]["attempt"] == 2
 
 
@@ -73,7 +74,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(execute, tmp_path, monkeypatc
     with pytest.raises(StorageProblem):
         execute("checkpoint.every=2")
     assert only_run(tmp_path)[1]["state"] == "failed"
-    assert execute()["weights_sha256"] == whole["weights_sha256"]
+    assert execute().weights_sha256 == whole.weights_sha256
 
 
 def test_a_diverged_run_keeps_its_last_finite_checkpoint(execute, tmp_path):
@@ -87,8 +88,8 @@ def test_a_diverged_run_keeps_its_last_finite_checkpoint(execute, tmp_path):
     assert info["state"] == "diverged"
     saved = checkpoint.newest(folder / "checkpoints")
     assert saved.step == 7 and all(v.isfinite().all() for v in saved.tensors.values())
-    summary = record.read_summary(folder / "summary.json")
-    assert (summary["state"], summary["diverged_at"], summary["results"]) == ("diverged", 8, [])
+    summary = Summary.read(folder / "summary.json")
+    assert (summary.state, summary.diverged_at, summary.results) == ("diverged", 8, ())
 
 
 def test_weights_that_are_not_finite_are_not_saved(execute, tmp_path):
@@ -130,11 +131,11 @@ def test_one_run_directory_has_one_owner(execute, tmp_path):
 
 def test_a_validation_split_is_reported(execute):
     summary = execute("data.validation=0.1", "data.subset=null", "epochs=1")
-    assert summary["data"]["validation"] == 144 and summary["data"]["train"] == 1298
-    assert 0 <= summary["val_error"] <= 100
+    assert summary.data.validation == 144 and summary.data.train == 1298
+    assert 0 <= summary.figure("val_error") <= 100
 
 
 def test_a_deleted_run_is_made_again(execute, tmp_path):
     first = execute()
     shutil.rmtree(only_run(tmp_path)[0])
-    assert execute()["weights_sha256"] == first["weights_sha256"]
+    assert execute().weights_sha256 == first.weights_sha256

@@ -44,7 +44,7 @@ def finished(tmp_path_factory):
     """A complete run on disk, for tricks that use another run."""
     root = tmp_path_factory.mktemp("outputs")
     summary = job.execute(compose([*TINY, f"output.root={root}"]))
-    return root / "default" / summary["id"]
+    return root / "default" / summary.id
 
 
 def state_of(run):
