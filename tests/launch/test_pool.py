@@ -128,7 +128,7 @@ def test_a_run_that_dies_before_it_has_a_folder_is_recorded_with_what_it_said(ru
     assert (first.state, first.reason) == ("failed", "exited with 1: no such GPU")
     folder = stub.folder(tmp_path, 1)
     assert (folder.read().state, folder.read().reason) == ("failed", second.reason)
-    assert folder.log.read_text().endswith("tricktable: no such GPU\n")
+    assert folder.files.log.read_text().endswith("tricktable: no such GPU\n")
     assert capsys.readouterr().out.count("warning: nothing good will come of this") == 1
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 import pytest
 
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.disk import runs
 from runner.errors import SweepFailed
 from runner.launch import sweep
@@ -96,7 +97,8 @@ pool.raise_for(pool.launch(jobs, parallel=2))
 def test_real_runs_survive_a_driver_that_is_killed_three_times(tmp_path):
     """Twelve runs; two of them are compared with ones that nobody disturbed."""
     shared = [*TINY, "study=killed", "checkpoint.every=2"]
-    jobs = sweep.plan([[*shared, f"seed={seed}", f"output.root={tmp_path}"] for seed in range(12)])
+    overrides = [Overrides([*shared, f"seed={seed}", f"output.root={tmp_path}"]) for seed in range(12)]
+    jobs = sweep.plan([(typed, compose(typed)) for typed in overrides])
     plain = [asdict(each) | {"root": str(each.root)} for each in jobs]
     (tmp_path / "jobs.json").write_text(json.dumps(plain))
     command = [sys.executable, "-c", DRIVER, str(tmp_path / "jobs.json")]
