@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.config.places import KNOBS, PLACES
+from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Inference, Place, having
 from runner.config.schema import Config, Option, parse_spend
 from runner.config.typed import checked
 from runner.data.split import Splits
@@ -45,15 +45,19 @@ def target(folder: str, name: str) -> Any:
     public = [
         value
         for key, value in vars(module).items()
-        if not key.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+        if not key.startswith("_") and _is_definition(value) and value.__module__ == module.__name__
     ]
     assert len(public) == 1, f"{folder}/{name}.py must define one public class or function, and defines {len(public)}"
     return public[0]
 
 
-def hints(made: Any) -> dict[str, Any]:
+def _is_definition(value: object) -> bool:
+    return inspect.isclass(value) or inspect.isfunction(value)
+
+
+def hints(definition: Any) -> dict[str, Any]:
     """The types of the arguments of a class or function."""
-    return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    return typing.get_type_hints(definition.__init__ if inspect.isclass(definition) else definition)
 
 
 def files(config: Config) -> dict[str, str]:
@@ -90,9 +94,9 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
     `given` are arguments that the runner adds where the signature has them. BadInput names the key that is wrong.
     """
     where = _where(place, option, within)
-    made = target("models" if place == "model" else f"tricks/{place}", option.name)
-    parameters = inspect.signature(made).parameters
-    types = hints(made)
+    definition = target("models" if place == "model" else f"tricks/{place}", option.name)
+    parameters = inspect.signature(definition).parameters
+    types = hints(definition)
     arguments: dict[str, Any] = {k: v for k, v in given.items() if k in parameters}
     for key, value in option.arguments.items():
         if key not in parameters or key in given:
@@ -104,10 +108,20 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
             arguments[key] = make(place, value, f"{where}.{key}", **given)
         else:
             arguments[key] = checked(f"{where}.{key}", types.get(key, Any), value)
-    kind = PLACES.get(place)
-    if kind and not kind.maker and (kind.factory or not inspect.isclass(made)):
-        return functools.partial(made, **arguments)
-    return rehearse.called(where, made, **arguments)
+    if _is_the_object(definition, PLACES.get(place)):
+        return functools.partial(definition, **arguments)
+    return rehearse.called(where, definition, **arguments)
+
+
+def _is_the_object(definition: Any, place: Place | None) -> bool:
+    """Whether a class or function is itself what stands at the place, and not what it makes.
+
+    A seam's factory is, for the network calls it; a function is, unless the place is one whose functions make the
+    object. A network has no place: it is what its class makes.
+    """
+    if place is None or place.maker:
+        return False
+    return place.factory or not inspect.isclass(definition)
 
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
@@ -117,7 +131,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
     rehearse.penalties(penalty, model)
-    model.to(compute.device, memory_format=compute.memory_format)
+    compute.to_device(model)
     optimizer = _optimizer(config, model, splits.train.n)
     run = Run(
         seed=config.seed,
@@ -140,9 +154,8 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     rehearse.micro_batches(run)
     rehearse.memory(run)
     rehearse.results(run)
-    for name, hook in run.hook.items():
-        if hasattr(hook, "begin"):
-            rehearse.called(f"hook.{name}", hook.begin, run)
+    for name, hook in having(run.hook, BeginHook):
+        rehearse.called(f"hook.{name}", hook.begin, run)
     return run
 
 
@@ -167,7 +180,7 @@ def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         rehearse.called(f"init.{name}", init, model)
         for module in model.modules():
-            if hasattr(module, "after_init"):
+            if isinstance(module, AfterInit):
                 rehearse.called(f"init.{name}", module.after_init)
     return model
 
@@ -176,7 +189,7 @@ def _several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str,
     return {option.name: make(place, option, **given) for option in options}
 
 
-def _inferences(config: Config) -> dict[str, Callable[[list[nn.Module]], nn.Module]]:
+def _inferences(config: Config) -> dict[str, Inference]:
     def infer(models: list[nn.Module], option: Option) -> nn.Module:
         module: nn.Module = make("inference", option, models=models)
         return module

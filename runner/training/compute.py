@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from runner.config import schema
 from runner.errors import BadInput
@@ -35,6 +36,10 @@ class Compute:
     def memory_format(self) -> torch.memory_format:
         """Of images, activations and weights."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def to_device(self, model: nn.Module) -> nn.Module:
+        """A network moved in place to the device, its weights in the memory format."""
+        return model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]  # a stub's gap
 
     def identity(self) -> dict[str, Any]:
         """What can change the bits: the device's kind, the precision, and on a CPU the number of threads."""

@@ -1,13 +1,14 @@
 """Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.config.places import Candidates
 from runner.errors import BadInput
 from runner.training.run import Run
 
@@ -67,13 +68,12 @@ def _taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]
 
 def pick(run: Run, module: nn.Module) -> dict[str, float]:
     """Set the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
-    candidates: Sequence[float] = getattr(module, "candidates", ())
+    if not isinstance(module, Candidates) or not module.candidates:
+        return {}
     losses = {}
-    for candidate in candidates:
+    for candidate in module.candidates:
         module.choose(candidate)
         losses[candidate], _ = evaluate(run, module, run.splits.validation)
-    if not losses:
-        return {}
     best = min(losses, key=lambda c: losses[c])
     module.choose(best)
     return {"picked": best}

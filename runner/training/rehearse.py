@@ -10,7 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.config.places import KNOBS
+from runner.config.places import (
+    KNOBS,
+    Augment,
+    Candidates,
+    CoupledPenalty,
+    DecoupledPenalty,
+    JointStatistics,
+    Penalty,
+    VariantHook,
+    having,
+)
 from runner.errors import BadInput
 from runner.training.count import Count, count
 from runner.training.run import Run
@@ -33,7 +43,7 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
         raise BadInput(f"model: the network cannot take {size} images ({error})") from None
 
 
-def augmentations(augment: Mapping[str, Any], shape: tuple[int, int, int], num_classes: int) -> None:
+def augmentations(augment: Mapping[str, Augment], shape: tuple[int, int, int], num_classes: int) -> None:
     """Apply them to two blank images of this size."""
     images, targets = torch.zeros(2, *shape), torch.eye(num_classes)[[0, -1]]
     for name, trick in augment.items():
@@ -42,12 +52,12 @@ def augmentations(augment: Mapping[str, Any], shape: tuple[int, int, int], num_c
 
 
 @torch.no_grad()
-def penalties(penalty: Mapping[str, Any], model: nn.Module) -> None:
+def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
     """Ask each for its loss, and to change a copy of the model."""
     for name, trick in penalty.items():
-        if hasattr(trick, "loss"):
+        if isinstance(trick, CoupledPenalty):
             called(f"penalty.{name}", trick.loss, model)
-        if hasattr(trick, "after_step"):
+        if isinstance(trick, DecoupledPenalty):
             called(f"penalty.{name}", trick.after_step, copy.deepcopy(model), dict.fromkeys(KNOBS, 0.0))
 
 
@@ -57,14 +67,20 @@ def micro_batches(run: Run) -> None:
     if size is None:
         return
     for module in run.model.modules():
-        whole_batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        together = getattr(module, "images_together", None if whole_batch else 1)
+        together = _images_together(module)
         if together is None or size % together:
             what = "the whole batch" if together is None else f"{together} images"
             raise BadInput(
                 f"micro_batch: {type(module).__name__} normalises over {what}, and parts of {size} would "
                 "change that; use a norm over parts that divide it (ghost_batch), or over single images (group)"
             )
+
+
+def _images_together(module: nn.Module) -> int | None:
+    """Over how many images a Module's output is normalised; None for the whole batch, 1 for what mixes none."""
+    if isinstance(module, JointStatistics):
+        return module.images_together
+    return None if isinstance(module, nn.modules.batchnorm._BatchNorm) else 1
 
 
 def memory(run: Run) -> None:
@@ -104,8 +120,8 @@ def _try(run: Run, images: int) -> None:
 def results(run: Run) -> None:
     """Every variant that the run will have is evaluated by some inference, and every inference has a variant."""
     expected = {"final": 1}
-    for hook in run.hook.values():
-        expected |= getattr(hook, "variants", {})
+    for _, hook in having(run.hook, VariantHook):
+        expected |= hook.variants
     refusals = {name: _refusals(run, name, expected) for name in run.inference}
     for refused in refusals.values():
         if len(refused) == len(expected):
@@ -119,7 +135,8 @@ def results(run: Run) -> None:
     if run.splits.validation is None:
         for name, inference in run.inference.items():
             models = next(n for variant, n in expected.items() if variant not in refusals[name])
-            if getattr(inference([run.model] * models), "candidates", ()):
+            module = inference([run.model] * models)
+            if isinstance(module, Candidates) and module.candidates:
                 raise BadInput(
                     f"inference.{name}: picks its value on a validation split, and there is none: "
                     "data.validation=0.1, or set the value"

@@ -63,7 +63,7 @@ class Frozen(nn.Module):
 
     def __init__(self, model: nn.Module, compute: Compute, splits: Splits, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.model = model.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
+        self.model = compute.to_device(model).eval().requires_grad_(False)
         self.compute = compute
         mean, std = mean.to(compute.device), std.to(compute.device)
         self.scale = (splits.std / std).view(-1, 1, 1)
