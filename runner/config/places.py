@@ -4,8 +4,8 @@ One word a place: it is the config group, the folder under tricks/, the argument
 one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
 a native type (Module, Optimizer), that type is the interface.
 
-What a trick may do besides, and need not (a hook's `finish`, a norm's `images_together`), is an interface of its own
-beside its place's. Whoever defines its methods has it, without inheriting anything, and `having` finds them.
+What a trick may do and need not (a hook's `finish`, a norm's `images_together`) is an interface of its own, below that
+of its place. A trick has an interface by defining what it names, and inherits nothing; `having` finds those that do.
 
 Shapes: B images of a batch, N of the training set, K classes, C channels, H W pixels.
 """
@@ -57,7 +57,7 @@ SCHEDULED = (*KNOBS, "noise")  # the noise scale, which the first three pay for
 
 
 class Conv(Protocol):
-    """conv: makes a convolution, a torch.nn.Conv2d or its subclass; None is torch.nn.Conv2d itself."""
+    """conv: makes a convolution, a torch.nn.Conv2d or its subclass; None is torch.nn.Conv2d itself. See AfterInit."""
 
     def __call__(
         self,
@@ -81,7 +81,7 @@ class AfterInit(Protocol):
 
 
 class Norm(Protocol):
-    """norm: makes a normalisation of B C H W."""
+    """norm: makes a normalisation of B C H W. See JointStatistics."""
 
     def __call__(self, num_features: int) -> "nn.Module": ...
 
@@ -162,7 +162,7 @@ Penalty = CoupledPenalty | DecoupledPenalty
 
 @runtime_checkable
 class Figures(Protocol):
-    """A penalty that has figures of its own in the table of epochs."""
+    """A penalty with columns of its own in the table of epochs."""
 
     def figures(self, model: "nn.Module") -> dict[str, float]:
         """Columns for each epoch's row, always the same ones."""
@@ -213,7 +213,7 @@ class StepHook(Protocol):
 
 @runtime_checkable
 class EpochHook(Protocol):
-    """hook: acts after each epoch, whose row it may read and extend."""
+    """hook: acts after each epoch, on the row of its figures."""
 
     def on_epoch(self, run: "Run", row: dict[str, Any]) -> None: ...
 
@@ -257,9 +257,9 @@ class Inference(Protocol):
 
 @runtime_checkable
 class Candidates(Protocol):
-    """An inference's Module one number of which is picked on the validation split.
+    """An inference's Module with a value that is picked on the validation split: the one with the smallest loss.
 
-    `candidates`: the numbers to pick from; the one with the smallest loss is chosen. Empty where it is given.
+    `candidates`: the values to pick from; empty where the value is given.
     """
 
     candidates: Sequence[float]
@@ -279,7 +279,7 @@ Interface = TypeVar("Interface")
 
 
 def having(tricks: Mapping[str, object], interface: type[Interface]) -> Iterator[tuple[str, Interface]]:
-    """Those of some tricks, by their names, that have an interface of this page; in their order."""
+    """Yield those tricks that have an interface of this page, with their names, in their order."""
     for name, trick in tricks.items():
         if isinstance(trick, interface):
             yield name, trick

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The update after which something was not finite any more, and what it was."""
+    """The update after which something was not finite any more; `what` says what it was."""
 
     update: int
     what: Literal["the loss", "a weight"]
@@ -23,10 +23,10 @@ class Divergence:
 
 
 def divergence_of(run: "Run", row: Mapping[str, Any] | None = None, weights: bool = False) -> Divergence | None:
-    """None while all that is looked at is finite. Waits for the device.
+    """Return how the run has diverged; None while all that is looked at is finite. It waits for the device.
 
-    Looked at are the open epoch's losses, step by step, so that a loss is found with its own update; of an epoch that
-    has ended its `row` too, and the `weights` where that is asked for: with these it is the last update.
+    The open epoch's losses are looked at step by step, so that a bad one is found with its own update. The `row` of an
+    epoch that has ended, and the `weights` where they are asked for, stand for the last update.
     """
     totals = run.sums.read()
     if totals.finite < totals.steps:

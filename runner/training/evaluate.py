@@ -18,7 +18,7 @@ BATCH = 1000  # images; the figures do not depend on it beyond rounding
 
 @torch.no_grad()
 def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] = lambda: None) -> tuple[float, float]:
-    """(cross-entropy, error in percent) of a Module on a split. Leaves it in evaluation mode."""
+    """Return a Module's cross-entropy and error in percent on a split. It stays in evaluation mode."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
     batches = [(start, min(start + BATCH, split.n)) for start in range(0, split.n, BATCH)]
@@ -37,12 +37,12 @@ def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def every_epoch(run: Run) -> tuple[str, nn.Module]:
-    """The inference by which the model as it stands is evaluated after each epoch: the first that takes one model."""
+    """Return the inference by which the model is evaluated after each epoch: the first that takes one model."""
     return next((name, module) for name, module in _taking(run, [run.model]))
 
 
 def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """One row for every variant and inference that takes it: figures on test, and on validation where there is one.
+    """Return a row for every variant and inference that takes it: figures on test, and on validation if there is one.
 
     `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
     inference of every epoch.
@@ -52,22 +52,22 @@ def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for variant, models in run.variants.items():
         for name, module in _taking(run, models):
             picked = pick(run, module)
-            known = last if models == [run.model] and name == first else None
-            figures = known or figures_of(run, module)
-            shown = {k: figures[k] for k in FIGURES if figures[k] is not None}
-            rows.append({"variant": variant, "inference": name, **picked, **shown})
+            trained = last if models == [run.model] and name == first else None
+            row = trained or figures_of(run, module)
+            figures = {k: row[k] for k in FIGURES if row[k] is not None}
+            rows.append({"variant": variant, "inference": name, **picked, **figures})
     return rows
 
 
 def _taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """The inferences that take so many models, each as its Module; those that do not are known since the build."""
+    """Yield the inferences that take so many models, each as its Module; the build has told those that do not."""
     for name, inference in run.inference.items():
         with contextlib.suppress(BadInput):
             yield name, inference(models)
 
 
 def pick(run: Run, module: nn.Module) -> dict[str, float]:
-    """Set the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
+    """Choose the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
     if not isinstance(module, Candidates) or not module.candidates:
         return {}
     losses = {}
@@ -80,7 +80,7 @@ def pick(run: Run, module: nn.Module) -> dict[str, float]:
 
 
 def figures_of(run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None) -> dict[str, float | None]:
-    """A Module's figures on validation (None without one) and test: losses, and errors in percent."""
+    """Return a Module's losses and errors in percent, on validation (None without one) and test."""
     figures: dict[str, float | None] = {}
     for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
         loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)

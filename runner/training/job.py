@@ -39,13 +39,13 @@ def prepare(config: Config, source: Arrays | Files) -> tuple[Run, rundir.Identit
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the numeric keys, `compute` as this machine resolves it."""
+    """Return the SHA-256 of the numeric keys, with `compute` as this machine resolves it."""
     keys = schema.numeric(teacher.by_id(config))
     return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
 
 
 def execute(config: Config) -> dict[str, Any]:
-    """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
+    """Train, continue, or report that it is done, and return the summary. It raises the way the run ended otherwise."""
     run, identity = prepare(config, data.load(config.data))
     _warn_of_small_images(run)
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
@@ -59,7 +59,7 @@ def execute(config: Config) -> dict[str, Any]:
 
 
 def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
-    """The summary of a run that needs no more training; Diverged where that is how it ended."""
+    """Return the summary of a run that needs no more training. Diverged where that is how it ended."""
     if folder.state == "complete":
         print(f"already complete: {folder.path}")
         return record.read_summary(folder.summary)
@@ -69,7 +69,7 @@ def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
 
 
 def _warn_of_small_images(run: Run) -> None:
-    """A stem for large images on small ones trains, and is the commonest reason for figures far below a paper's."""
+    """Warn of a stem for large images: on small ones it trains, and figures are far below a paper's."""
     stem, total = (run.model.stem_stride, run.model.stride) if isinstance(run.model, Strides) else (1, 1)
     _, height, width = run.splits.train.shape
     if (stem > 1 and min(height, width) < 16 * stem) or min(height, width) < 2 * total:
@@ -81,7 +81,7 @@ def _warn_of_small_images(run: Run) -> None:
 
 
 class _Job:
-    """A run in its folder: when it is saved, and how it ends."""
+    """A run in its folder. It decides when the run is saved, and says how it ended."""
 
     def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
         self.config, self.run, self.folder = config, run, folder
@@ -147,13 +147,13 @@ class _Job:
         self._save()
 
     def _stop_at(self, divergence: Divergence | None) -> None:
-        """Diverged where there is one."""
+        """Remember how the run diverged, and raise Diverged; None lets it go on."""
         self.run.divergence = divergence
         if divergence:
             raise Diverged(str(divergence))
 
     def _edge(self) -> None:
-        """Between steps: save where it is due, stop where a signal came."""
+        """Save between two steps where it is due, and stop where a signal came."""
         self.reporter.advance(self.run.time)
         updates, then = self.saved_at
         due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
@@ -165,7 +165,7 @@ class _Job:
             raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
 
     def _save_if_finite(self) -> None:
-        """Save within an epoch. Of a weight that is not finite the next loss will tell; the last good save is kept."""
+        """Save within an epoch. Where a weight is not finite the next loss will say so; the last good save is kept."""
         divergence = divergence_of(self.run, weights=True)
         if divergence is None:
             self._save()
@@ -192,7 +192,7 @@ class _Job:
 
 @contextlib.contextmanager
 def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; the second one acts as it would have without us."""
+    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
     before: dict[int, Any] = {}
 

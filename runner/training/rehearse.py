@@ -26,16 +26,16 @@ from runner.training.count import Count, count
 from runner.training.run import Run
 
 
-def called(where: str, made: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call; a ValueError is a user's mistake, and gets the key in front."""
+def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call; a ValueError is a user's mistake, and becomes a BadInput with the key in front."""
     try:
-        return made(*arguments, **named)
+        return function(*arguments, **named)
     except ValueError as error:
         raise BadInput(f"{where}: {error}") from None
 
 
 def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
-    """What the network costs on these images; and so whether it can take them at all."""
+    """Count what the network costs on images C H W; BadInput where it cannot take them at all."""
     try:
         return count(model, shape)
     except (RuntimeError, ValueError) as error:
@@ -62,7 +62,7 @@ def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
 
 
 def micro_batches(run: Run) -> None:
-    """Parts of a batch must not change what a normalisation takes its statistics over."""
+    """Refuse parts of a batch that would change what a normalisation takes its statistics over."""
     size = run.micro_batch
     if size is None:
         return
@@ -77,14 +77,14 @@ def micro_batches(run: Run) -> None:
 
 
 def _images_together(module: nn.Module) -> int | None:
-    """Over how many images a Module's output is normalised; None for the whole batch, 1 for what mixes none."""
+    """Return over how many images a Module normalises; None for the whole batch, 1 for what mixes none."""
     if isinstance(module, JointStatistics):
         return module.images_together
     return None if isinstance(module, nn.modules.batchnorm._BatchNorm) else 1
 
 
 def memory(run: Run) -> None:
-    """On a GPU, whether the largest batch fits: forward and backward, once."""
+    """Try on a GPU, forward and backward, whether the largest batch fits its memory."""
     largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
     fits = fitting(largest, lambda images: _try(run, images)) if run.compute.device.type == "cuda" else largest
     if fits < largest:
@@ -93,7 +93,7 @@ def memory(run: Run) -> None:
 
 
 def fitting(images: int, attempt: Callable[[int], None]) -> int:
-    """The first of images, half of them, a quarter ... at which `attempt` does not run out of memory; 0 for none."""
+    """Return the first of images, half of them, a quarter ... with which `attempt` has memory enough; 0 for none."""
     while images:
         try:
             attempt(images)
@@ -104,7 +104,7 @@ def fitting(images: int, attempt: Callable[[int], None]) -> int:
 
 
 def _try(run: Run, images: int) -> None:
-    """Forward and backward of blank images; the model stays as it was."""
+    """Pass blank images forward and backward; the model stays as it was."""
     before = [buffer.clone() for buffer in run.model.buffers()]
     try:
         blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
@@ -118,7 +118,7 @@ def _try(run: Run, images: int) -> None:
 
 
 def results(run: Run) -> None:
-    """Every variant that the run will have is evaluated by some inference, and every inference has a variant."""
+    """Refuse a variant that no inference takes, and an inference that takes no variant of those the run will have."""
     expected = {"final": 1}
     for _, hook in having(run.hook, VariantHook):
         expected |= hook.variants
@@ -145,7 +145,7 @@ def results(run: Run) -> None:
 
 @torch.no_grad()
 def _refusals(run: Run, name: str, variants: Mapping[str, int]) -> dict[str, str]:
-    """The variants that an inference does not take, each with what it says; on those that it takes, it is tried."""
+    """Return the variants that an inference does not take, with what it says; it is tried on those that it takes."""
     refused = {}
     for variant, models in variants.items():
         try:
@@ -164,7 +164,7 @@ def _blank(run: Run) -> Tensor:
 
 
 def factories(chosen: Mapping[str, Any]) -> "dict[str, Counted]":
-    """The seams' factories, each counting what it makes."""
+    """Wrap the seams' factories, so that each counts what it makes."""
     return {place: Counted(place, make) for place, make in chosen.items()}
 
 
@@ -175,13 +175,13 @@ class Counted:
         self.place, self.make, self.made = place, make, 0
 
     def __call__(self, *arguments: Any, **named: Any) -> nn.Module:
-        """What the factory makes."""
+        """Count, and return what the factory makes."""
         self.made += 1
         return called(self.place, self.make, *arguments, **named)
 
 
 def seams(used: "Mapping[str, Counted]", network: str) -> None:
-    """A factory that the network never called would be a silent no-op."""
+    """Refuse a factory that the network never called: it would be a silent no-op."""
     idle: Sequence[str] = [place for place, factory in used.items() if not factory.made]
     if idle:
         raise BadInput(f"{idle[0]}: the network {network} has nothing there with these settings")

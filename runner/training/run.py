@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Clock:
-    """Where the run stands: `position` images into `epoch`, after `updates` steps on `samples` images."""
+    """The run stands `position` images into `epoch`, after `updates` steps on `samples` images."""
 
     epoch: int = 0
     position: int = 0
@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class Run:
-    """One training run. The fields named after places hold what was chosen there (places.py)."""
+    """One training run. The fields that are named after places hold what was chosen there (places.py)."""
 
     seed: int
     epochs: int
@@ -60,22 +60,22 @@ class Run:
 
     @property
     def time(self) -> float:
-        """Now, in epochs."""
+        """Return the time of the next step, in epochs."""
         return self.clock.epoch + self.clock.position / self.knobs.n
 
     @property
     def diverged(self) -> int | None:
-        """The update at which it diverged."""
+        """Return the update at which the run diverged; None where it has not."""
         return self.divergence.update if self.divergence else None
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 B C H W -> normalised float32 in the run's memory format (0 is the training set's mean)."""
+        """Normalise uint8 B C H W to float32 in the run's memory format; 0 is the training set's mean."""
         x = images.to(torch.float32, memory_format=self.compute.memory_format)
         mean, std = self.splits.mean, self.splits.std
         return x.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
 
     def set_knobs(self) -> dict[str, float]:
-        """Read the knobs at this time and set the optimizer's parameter groups to them; returns them."""
+        """Read the knobs at this time, set the optimizer's parameter groups to them, and return them."""
         values = self.knobs.at(self.time)
         for group in self.optimizer.param_groups:
             group["lr"] = values["lr"] * group.get("lr_scale", 1.0)
@@ -88,12 +88,12 @@ class Run:
         return values
 
     def _parameter_names(self) -> list[str]:
-        """The optimizer's parameters by name, in its own order."""
+        """Return the names of the optimizer's parameters, in its own order."""
         names = {id(p): name for name, p in self.model.named_parameters()}
         return [names[id(p)] for group in self.optimizer.param_groups for p in group["params"]]
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that a checkpoint holds: tensors by flat names, and plain values."""
+        """Return all that a checkpoint holds: tensors by flat names, and plain values."""
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         tensors["sums"] = self.sums.tensor
         plain: dict[str, Any] = {"clock": asdict(self.clock), "stopped": self.stopped}
@@ -107,7 +107,7 @@ class Run:
         return tensors, plain
 
     def load(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Back to a saved state. The run must be built from the same config."""
+        """Go back to a saved state. The run must be built from the same config."""
         self.load_models(tensors, plain)
         self.sums.tensor.copy_(tensors["sums"])
         self.clock = Clock(**plain["clock"])
@@ -123,7 +123,7 @@ class Run:
             self.scaler.load_state_dict(_get(tensors, plain, "scaler"))
 
     def load_models(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Of a saved state, what evaluation needs: the model, and what hooks keep of it."""
+        """Load what evaluation needs of a saved state: the model, and what hooks keep of it."""
         self.model.load_state_dict(_get(tensors, {}, "model"))
         for name, hook in having(self.hook, StatefulHook):
             hook.load_state_dict(_get(tensors, plain, f"hook/{name}"))
@@ -145,6 +145,6 @@ def _get(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], prefix: str) -
 
 
 def _as(parameter: Tensor, value: Any) -> Any:
-    """A saved value laid out as the parameter of its shape: fused steps take no mixture of memory formats."""
+    """Lay a saved value out as the parameter of its shape: fused steps take no mixture of memory formats."""
     alike = isinstance(value, Tensor) and value.shape == parameter.shape
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value

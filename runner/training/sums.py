@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Totals:
-    """Of an epoch so far: the loss summed over its images, and counts.
+    """What an epoch has come to so far: its loss summed over images, and counts.
 
     finite: steps after which the summed loss was finite; once it is not, it stays so.
     """
@@ -21,12 +21,12 @@ class Totals:
 
     @property
     def mean_loss(self) -> float:
-        """The loss of an image."""
+        """Return the mean loss of an image."""
         return self.loss / self.images
 
     @property
     def error(self) -> float:
-        """Wrong answers in percent."""
+        """Return the wrong answers in percent."""
         return 100 * self.wrong / self.images
 
 
@@ -44,9 +44,9 @@ class EpochSums:
         self.tensor += torch.stack((loss * len(targets), wrong, images, finite, steps)).double()
 
     def zero(self) -> None:
-        """Begin anew."""
+        """Begin a new epoch."""
         self.tensor.zero_()
 
     def read(self) -> Totals:
-        """The numbers so far. Waits for the device, once."""
+        """Return the numbers so far. It waits for the device, once."""
         return Totals(*self.tensor.tolist())

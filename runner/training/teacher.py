@@ -19,7 +19,7 @@ from runner.training.compute import Compute
 
 
 def named(config: Config) -> "Iterator[tuple[str, finished.Finished]]":
-    """The arguments of the loss that name a run, each with that run."""
+    """Yield the arguments of the loss that name a run, each with that run."""
     hints = build.hints(build.target("tricks/loss", config.loss.name))
     for key, value in config.loss.arguments.items():
         hint = hints.get(key)
@@ -31,12 +31,12 @@ def named(config: Config) -> "Iterator[tuple[str, finished.Finished]]":
 
 
 def by_id(config: Config) -> Config:
-    """The config with each such argument as the run's id: wherever the run lies, it is the same one."""
+    """Return the config with each such argument as the run's id: wherever the run lies, it is the same one."""
     return replace(config, loss=_with(config.loss, {key: run.folder.name for key, run in named(config)}))
 
 
 def given(config: Config, splits: Splits, compute: Compute) -> Option:
-    """The loss with each such argument as that run's network."""
+    """Return the loss with each such argument as that run's network. BadInput where its images were others."""
     networks: dict[str, Any] = {}
     for key, run in named(config):
         classes, channels = len(splits.classes), splits.train.shape[0]
@@ -59,7 +59,7 @@ def _with(option: Option, arguments: dict[str, Any]) -> Option:
 
 
 class Frozen(nn.Module):
-    """A trained network on images that are normalised for another training set; without gradients, in evaluation."""
+    """A trained network that takes images normalised for another training set; it has no gradients and evaluates."""
 
     def __init__(self, model: nn.Module, compute: Compute, splits: Splits, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -71,6 +71,6 @@ class Frozen(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised B C H W -> logits B K, float32."""
+        """Map normalised B C H W to float32 logits B K."""
         with self.compute.autocast():
             return self.model(images * self.scale + self.shift).float()

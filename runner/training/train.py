@@ -1,4 +1,4 @@
-"""The loop: a generator of rows, one an epoch. Others write them down."""
+"""The loop: it yields a row an epoch, and others write them down."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Edge = Callable[[], None]
 
 
 def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
-    """Train to the last epoch, from wherever the run stands; yields a row after each epoch, diverged or not.
+    """Train to the last epoch from wherever the run stands, and yield a row after each epoch, diverged or not.
 
     `edge` is called between steps, where the run's state is whole: it may save, and it may raise.
     """
@@ -41,7 +41,7 @@ def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
 
 
 def train_epoch(run: Run, edge: Edge) -> None:
-    """The steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
+    """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
     epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
@@ -67,7 +67,7 @@ def train_epoch(run: Run, edge: Edge) -> None:
 
 
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
-    """One update from one batch: uint8 B C H W, int64 B, and the batch's rows of every augmentation's table."""
+    """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
     knobs = run.set_knobs()
     x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
     for name, trick in run.augment.items():
@@ -94,7 +94,7 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
 
 
 def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the batch's loss and penalties; the sum of both, the logits, and the loss alone.
+    """Set the gradients of the batch's loss and penalties; return the sum of both, the logits B K, and the loss alone.
 
     Micro-batches are taken one after another: the sum of their gradients is the batch's.
     """
@@ -127,7 +127,7 @@ def _update(run: Run, closure: Callable[[], Tensor]) -> None:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    """The epoch's own columns; the knobs are those of its last step, errors in percent."""
+    """Return the epoch's own columns; the knobs are those of its last step, errors are in percent."""
     totals = run.sums.read()
     knobs = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
     row = {
@@ -149,5 +149,5 @@ def _last_start(run: Run) -> int:
 
 
 def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
-    """A table is a tensor, or a tuple of them."""
+    """Change a table, which is a tensor or a tuple of them."""
     return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)
