@@ -145,15 +145,15 @@ def _trained(run: Run) -> tuple[list[dict[str, Any]], int, str | None]:
 
     def edge() -> None:
         nonlocal best, average
-        loss, wrong, images, *_ = run.sums.tolist()
-        run.sums.zero_()
+        totals = run.sums.read()
+        run.sums.zero()
         time = times[len(rows)]
-        average = beta * average + (1 - beta) * loss / images
+        average = beta * average + (1 - beta) * totals.loss / totals.images
         smoothed = average / (1 - beta ** (len(rows) + 1))
-        figures = (loss / images, 100 * (1 - wrong / images), smoothed)
+        figures = (totals.mean_loss, 100 * (1 - totals.wrong / totals.images), smoothed)
         row = (len(rows) + 1, time, run.knobs.at(time)["lr"], *figures)
         rows.append(dict(zip(COLUMNS, row, strict=False)))
-        if not math.isfinite(loss):
+        if not math.isfinite(totals.loss):
             raise _Stop("the loss is not finite")
         best = min(best, smoothed)
         if smoothed > DIVERGING * best:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from runner import data
 from runner.config import schema
+from runner.config.places import Strides
 from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.data.split import split
@@ -23,6 +22,7 @@ from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
 from runner.training import compute, teacher
 from runner.training.build import build, files
+from runner.training.divergence import Divergence, divergence_of
 from runner.training.evaluate import results
 from runner.training.progress import Reporter
 from runner.training.run import Run
@@ -41,9 +41,9 @@ def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the numeric keys, `compute` as this machine resolves it."""
-    wanted = schema.numeric(teacher.by_id(config))
-    return schema.digest({**wanted, "compute": compute.resolve(config.compute).identity()})
+    """Return the SHA-256 of the numeric keys, with `compute` as this machine resolves it."""
+    keys = schema.numeric(teacher.by_id(config))
+    return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
 
 
 def execute(config: Config) -> Summary:
@@ -72,8 +72,8 @@ def _ended(folder: rundir.RunDir) -> Summary | None:
 
 
 def _warn_of_small_images(run: Run) -> None:
-    """A stem for large images on small ones trains, and is the commonest reason for figures far below a paper's."""
-    stem, total = getattr(run.model, "stem_stride", 1), getattr(run.model, "stride", 1)
+    """Warn of a stem for large images: on small ones it trains, and figures are far below a paper's."""
+    stem, total = (run.model.stem_stride, run.model.stride) if isinstance(run.model, Strides) else (1, 1)
     _, height, width = run.splits.train.shape
     if (stem > 1 and min(height, width) < 16 * stem) or min(height, width) < 2 * total:
         print(
@@ -84,7 +84,7 @@ def _warn_of_small_images(run: Run) -> None:
 
 
 class _Job:
-    """A run in its folder: when it is saved, and how it ends."""
+    """A run in its folder. It decides when the run is saved, and says how it ended."""
 
     def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
         self.config, self.run, self.folder = config, run, folder
@@ -144,38 +144,43 @@ class _Job:
             self.metrics.append(row)
             self.reporter.row(row)
             self.folder.set_state("running", **self._progress())
-            if self.run.diverged:
-                raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
-        if not self._save():
-            self.run.diverged = self.run.clock.updates
-            raise Diverged(f"diverged at update {self.run.diverged}: a weight is not finite")
+            self._stop_at(self.run.divergence)
+        self._stop_at(divergence_of(self.run, weights=True))
+        self._save()
+
+    def _stop_at(self, divergence: Divergence | None) -> None:
+        """Remember how the run diverged, and raise Diverged; None lets it go on."""
+        self.run.divergence = divergence
+        if divergence:
+            raise Diverged(str(divergence))
 
     def _edge(self) -> None:
-        """Between steps: save where it is due, stop where a signal came."""
+        """Save between two steps where it is due, and stop where a signal came."""
         self.reporter.advance(self.run.time)
         updates, then = self.saved_at
         due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
         late = self.every_seconds is not None and time.monotonic() - then >= self.every_seconds
         if due or late or self.signal is not None:
-            self._save()
+            self._save_if_finite()
         if self.signal is not None:
             name = signal.Signals(self.signal).name
             raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
 
-    def _save(self) -> bool:
-        """Save the run, unless a weight is not finite: the next loss will say so, and the last good save is kept."""
-        self.run.diverged = self.run.first_bad_update() if self.run.clock.position else None
-        if self.run.diverged:
-            raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
-        if not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
-            return False
+    def _save_if_finite(self) -> None:
+        """Save within an epoch. Where a weight is not finite the next loss will say so; the last good save is kept."""
+        divergence = divergence_of(self.run, weights=True)
+        if divergence is None:
+            self._save()
+        elif divergence.what == "the loss":
+            self._stop_at(divergence)
+
+    def _save(self) -> None:
         tensors, state = self.run.state()
         state["metrics_size"] = self.metrics.size
         checkpoint.save(
             self.folder.files.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep
         )
         self.saved_at = (self.run.clock.updates, time.monotonic())
-        return True
 
     def _summarise(self) -> Summary:
         run = self.run
@@ -192,8 +197,8 @@ class _Job:
 
 @contextlib.contextmanager
 def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; the second one acts as it would have without us."""
-    wanted = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, s)]
+    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
     before: dict[int, Any] = {}
 
     def handle(number: int, _: Any) -> None:
@@ -201,7 +206,7 @@ def _signals(flag: Any) -> Iterator[None]:
             signal.signal(each, old)
         flag(number)
 
-    for name in wanted:
+    for name in names:
         number = getattr(signal, name)
         before[number] = signal.signal(number, handle)
     try:

@@ -37,7 +37,7 @@ def by_id(config: Config) -> Config:
 
 
 def given(config: Config, splits: Splits, compute: Compute) -> Option:
-    """The loss with each such argument as that run's network."""
+    """Return the loss with each such argument as that run's network. BadInput where its images were others."""
     networks: dict[str, Any] = {}
     for key, run in named(config):
         classes, channels = len(splits.classes), splits.train.shape[0]
@@ -60,11 +60,11 @@ def _with(option: Option, arguments: dict[str, Any]) -> Option:
 
 
 class Frozen(nn.Module):
-    """A trained network on images that are normalised for another training set; without gradients, in evaluation."""
+    """A trained network that takes images normalised for another training set; it has no gradients and evaluates."""
 
     def __init__(self, model: nn.Module, compute: Compute, splits: Splits, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.model = model.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
+        self.model = compute.to_device(model).eval().requires_grad_(False)
         self.compute = compute
         mean, std = mean.to(compute.device), std.to(compute.device)
         self.scale = (splits.std / std).view(-1, 1, 1)
@@ -72,6 +72,6 @@ class Frozen(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised B C H W -> logits B K, float32."""
+        """Map normalised B C H W to float32 logits B K."""
         with self.compute.autocast():
             return self.model(images * self.scale + self.shift).float()

@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pytest
+import torch
+from torch import nn
 
 from runner.config.compose import compose
 from runner.disk import checkpoint
@@ -92,15 +94,42 @@ def test_a_diverged_run_keeps_its_last_finite_checkpoint(execute, tmp_path):
     assert (summary.state, summary.diverged_at, summary.results) == ("diverged", 8, ())
 
 
-def test_weights_that_are_not_finite_are_not_saved(execute, tmp_path):
-    class Spoils:
-        def on_step(self, run):
-            if run.clock.updates == 12:  # the last step: no later loss will tell
-                next(run.model.parameters()).data.view(-1)[0] = float("inf")
+class Spoils:
+    """A hook after which a weight is not finite."""
 
-    with pytest.raises(Diverged):
-        execute(change=lambda run: run.hook.update(spoils=Spoils()))
+    def __init__(self, at, name):
+        self.at, self.name = at, name
+
+    def on_step(self, run):
+        if run.clock.updates == self.at:
+            run.model.get_parameter(self.name).data.view(-1)[0] = float("inf")
+
+
+def test_weights_that_are_not_finite_are_not_saved(execute, tmp_path):
+    def change(run):
+        run.model.spare = nn.Parameter(torch.zeros(1))  # no figure depends on it: only the save can tell
+        run.hook.update(spoils=Spoils(12, "spare"))
+
+    with pytest.raises(Diverged, match="diverged at update 12: a weight is not finite"):
+        execute(change=change)
+    folder, info = only_run(tmp_path)
+    assert info["state"] == "diverged" and checkpoint.newest(folder / "checkpoints") is None
+    assert Summary.read(folder / "summary.json").diverged_at == 12
+
+
+def test_a_last_step_that_spoils_a_weight_diverges(execute, tmp_path):
+    with pytest.raises(Diverged, match="diverged at update 12: the loss is not finite"):
+        execute(change=lambda run: run.hook.update(spoils=Spoils(12, "stem.0.weight")))
     assert only_run(tmp_path)[1]["state"] == "diverged"
+
+
+def test_a_weight_that_is_not_finite_within_an_epoch_keeps_the_last_good_save(execute, tmp_path):
+    """The run goes on from there, and the next loss says how it ends."""
+    with pytest.raises(Diverged, match="diverged at update 7: the loss is not finite"):
+        execute("checkpoint.every=1", change=lambda run: run.hook.update(spoils=Spoils(6, "stem.0.weight")))
+    folder, info = only_run(tmp_path)
+    assert (info["state"], info["updates"]) == ("diverged", 7)
+    assert checkpoint.newest(folder / "checkpoints").step == 5
 
 
 def test_a_run_whose_code_has_changed_is_stale_and_stays(execute, tmp_path, monkeypatch, capsys):
