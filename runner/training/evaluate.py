@@ -1,7 +1,7 @@
 """Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.config.places import Candidates
+from runner.disk.epoch import EpochRow
 from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training.run import Run
@@ -42,7 +43,7 @@ def every_epoch(run: Run) -> tuple[str, nn.Module]:
     return next((name, module) for name, module in _taking(run, [run.model]))
 
 
-def results(run: Run, last: Mapping[str, Any] | None) -> list[Result]:
+def results(run: Run, last: EpochRow | None) -> list[Result]:
     """One result per variant and inference that takes it: figures on test, and on validation where there is one.
 
     `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
@@ -54,8 +55,7 @@ def results(run: Run, last: Mapping[str, Any] | None) -> list[Result]:
         for name, module in _taking(run, models):
             picked = pick(run, module)
             trained = last if models == [run.model] and name == first else None
-            row = trained or figures_of(run, module)
-            figures = {key: row[key] for key in FIGURES}
+            figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
             rows.append(Result(variant=variant, inference=name, **picked, **figures))
     return rows
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.data.split import split
 from runner.disk import checkpoint, record, rundir
+from runner.disk.epoch import EpochRow
 from runner.disk.info import Identity, State
 from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
@@ -107,7 +108,7 @@ class _Job:
             self.folder.set_state("interrupted", reason=str(error), **self._progress())
             raise
         except Diverged as error:
-            self._summary("diverged", [], []).write(self.folder.files.summary)
+            self._summary("diverged", [], None).write(self.folder.files.summary)
             self.folder.set_state("diverged", reason=str(error), **self._progress())
             raise
         except Exception as error:
@@ -141,8 +142,8 @@ class _Job:
     def _train(self) -> None:
         self.reporter.start(self.run.epochs, self.run.time)
         for row in train(self.run, self._edge):
-            self.metrics.append(row)
-            self.reporter.row(row)
+            self.metrics.append(row.plain())
+            self.reporter.row(row.plain())
             self.folder.set_state("running", **self._progress())
             self._stop_at(self.run.divergence)
         self._stop_at(divergence_of(self.run, weights=True))
@@ -185,13 +186,13 @@ class _Job:
     def _summarise(self) -> Summary:
         run = self.run
         run.finish()
-        rows = record.read(self.metrics.path)
-        summary = self._summary("complete", results(run, rows[-1]), rows)
+        last = EpochRow.of(record.read(self.metrics.path)[-1])
+        summary = self._summary("complete", results(run, last), last)
         summary.write(self.folder.files.summary)
         return summary
 
-    def _summary(self, state: State, results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> Summary:
-        summary = summarise(self.run, results, rows)
+    def _summary(self, state: State, results: Sequence[Result], last: EpochRow | None) -> Summary:
+        summary = summarise(self.run, results, last)
         return replace(summary, id=self.folder.path.name, study=self.config.study, state=state)
 
 

@@ -3,27 +3,26 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from runner.disk.epoch import EpochRow
 from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from runner.machine import environment
 from runner.training.run import Run
 
 
-def summarise(run: Run, results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> Summary:
-    """A run's summary, as yet without its name and state, from its results and its epochs' rows.
+def summarise(run: Run, results: Sequence[Result], last: EpochRow | None) -> Summary:
+    """A run's summary, as yet without its name and state, from its results and its last epoch.
 
-    There is one result per variant and inference, the run's own first. Both are empty for a run that diverged: it has
-    no final figures.
+    There is one result per variant and inference, the run's own first. A run that diverged has no final figures:
+    neither results nor a last epoch.
     """
-    last = rows[-1] if rows else {}
     return Summary(
         results=tuple(results),
-        train_loss=last.get("train_loss"),
-        train_error=last.get("train_error"),
+        train_loss=last.train_loss if last else None,
+        train_error=last.train_error if last else None,
         diverged_at=run.diverged,
         seed=run.seed,
         epochs=run.clock.epoch,

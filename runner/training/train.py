@@ -1,7 +1,7 @@
-"""The loop: it yields a row an epoch, and others write them down."""
+"""The loop: it yields one row per epoch, and others write them down."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from runner import randomness
 from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
+from runner.disk.epoch import EpochRow
 from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
 from runner.training.run import Run
@@ -16,7 +17,7 @@ from runner.training.run import Run
 Edge = Callable[[], None]
 
 
-def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
+def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
     """Train to the last epoch from wherever the run stands, and yield a row after each epoch, diverged or not.
 
     `edge` is called between steps, where the run's state is whole: it may save, and it may raise.
@@ -29,10 +30,10 @@ def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
         speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
         _, module = every_epoch(run)
         pick(run, module)
-        row = {**_row(run), **figures_of(run, module, edge), "images_per_second": speed}
+        row = _row(run, figures_of(run, module, edge), speed)
         run.divergence = divergence_of(run, row)
         for _, hook in having(run.hook, EpochHook):
-            hook.on_epoch(run, row)
+            hook.on_epoch(run, row.plain())
         run.sums.zero()
         run.clock.epoch, run.clock.position = run.clock.epoch + 1, 0
         yield row
@@ -126,22 +127,24 @@ def _update(run: Run, closure: Callable[[], Tensor]) -> None:
     run.scaler.update()
 
 
-def _row(run: Run) -> dict[str, Any]:
-    """Return the epoch's own columns; the knobs are those of its last step, errors are in percent."""
+def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: float) -> EpochRow:
+    """Return the row of the epoch that has just been trained and evaluated."""
     totals = run.sums.read()
     knobs = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
-    row = {
-        "epoch": run.clock.epoch + 1,
-        "samples": run.clock.samples,
-        "updates": run.clock.updates,
-        **knobs,
-        **run.knobs.scales(knobs),
-        "train_loss": totals.mean_loss,
-        "train_error": totals.error,
-    }
+    figures: dict[str, float] = {}
     for _, penalty in having(run.penalty, Figures):
-        row |= penalty.figures(run.model)
-    return row
+        figures |= penalty.figures(run.model)
+    row: dict[str, Any] = {**knobs, **run.knobs.scales(knobs), **evaluated}
+    return EpochRow(
+        epoch=run.clock.epoch + 1,
+        samples=run.clock.samples,
+        updates=run.clock.updates,
+        train_loss=totals.mean_loss,
+        train_error=totals.error,
+        figures=figures,
+        images_per_second=images_per_second,
+        **row,
+    )
 
 
 def _last_start(run: Run) -> int:
