@@ -7,56 +7,54 @@ People write `norm=null`, `augment=crop`, `schedule.lr=[warmup,cosine]`; Hydra w
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import Override
-
-from runner.config import grammar
+from runner.config.grammar import Typed
+from runner.config.hints import schedule_of_nothing, unknown_knob, unknown_option
 from runner.config.options import GROUPS, composite, defaults, options, within
 from runner.config.places import PLACES, SCHEDULED
-from runner.errors import BadInput, suggest
+from runner.config.suggestions import listed, takes_several
+from runner.errors import BadInput
 
 
-def split(overrides: Sequence[Override]) -> tuple[list[str], list[Override]]:
-    """Overrides for Hydra's defaults list, and those that set a value in what it composes."""
+def split(overrides: Sequence[Typed]) -> tuple[list[str], list[Typed]]:
+    """Entries for Hydra's defaults list, and the overrides that set a value in what it composes."""
     groups: list[str] = []
-    values: list[Override] = []
-    for override in overrides:
-        key, value = override.key_or_group, grammar.value(override)
-        if key == "schedule" or (override.package and not key.startswith("schedule")):
-            raise BadInput(f"{override.input_line}: write schedule.<knob>=..., with a knob of {', '.join(SCHEDULED)}")
-        target = override.package if key == "schedule" else key
-        if target and _is_mount(target, value):
-            groups += _mounted(target, value)
-        elif key in GROUPS:
-            groups += _chosen(key, value)
+    values: list[Typed] = []
+    for typed in overrides:
+        if typed.key == "schedule":
+            raise BadInput(schedule_of_nothing(typed))
+        if _is_mount(typed.key, typed.value):
+            groups += _mounted(typed)
+        elif typed.key in GROUPS:
+            groups += _chosen(typed)
         else:
-            values.append(override)
-    if any(entry.startswith("schedule@schedule.noise=") for entry in groups) and not any(
+            values.append(typed)
+    if any(entry.startswith("schedule@schedule.noise_scale=") for entry in groups) and not any(
         "schedule@schedule.lr" in entry for entry in groups
     ):
         groups.append("~schedule@schedule.lr")  # lr pays for the noise scale, or stays as it is
     return groups, values
 
 
-def _names(group: str, where: str, value: Any) -> list[str]:
+def _names(group: str, typed: Typed) -> list[str]:
     """A choice as a list of names that exist, each once."""
-    items = value if isinstance(value, list) else [] if value is None else [value]
-    names = [str(item) for item in items]
+    names = [str(item) for item in listed(typed.value)]
     for name in names:
         if name not in options(group):
-            raise BadInput(f"{where}: nothing is called {name}{suggest(name, options(group))}")
+            raise BadInput(unknown_option(group, name, typed))
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(f"{where}: {name} is chosen twice")
+            raise BadInput(f"{typed.key}: {name} is chosen twice")
     return names
 
 
-def _chosen(group: str, value: Any) -> list[str]:
+def _chosen(typed: Typed) -> list[str]:
     """The entry for a group's own choice; none where null is what stands there."""
-    names = _names(group, group, value)
-    if group in PLACES and PLACES[group].many:
+    group = typed.key
+    names = _names(group, typed)
+    if takes_several(group):
         return [f"{group}=[{','.join(names)}]"]
-    if len(names) > 1 or isinstance(value, list):
-        raise BadInput(f"{group}: takes one, such as {group}={(names or options(group) or ['...'])[0]}")
+    if len(names) > 1 or isinstance(typed.value, list):
+        raise BadInput(f"{group}: takes one, such as {group}={(names or options(group))[0]}")
     if names:
         return [f"{group}={names[0]}"]
     if defaults().get(group) is None:
@@ -72,12 +70,13 @@ def _is_mount(key: str, value: Any) -> bool:
     return (group == "schedule" and len(rest) == 1) or rest[-1] in composite(group)
 
 
-def _mounted(key: str, value: Any) -> list[str]:
+def _mounted(typed: Typed) -> list[str]:
     """The entries for an option at a key, and for those that follow it in the list, each within the one before."""
+    key = typed.key
     group, *rest = key.split(".")
-    if group == "schedule" and (not rest or rest[0] not in SCHEDULED):
-        raise BadInput(f"{key}: no knob is called {rest[0]}{suggest(rest[0], SCHEDULED)}")
-    names = _names(group, key, value)
+    if group == "schedule" and rest[0] not in SCHEDULED:
+        raise BadInput(unknown_knob(typed))
+    names = _names(group, typed)
     if not names:  # no schedule: the knob stays as it is
         return [f"~{group}@{key}"] if defaults().get(f"{group}@{key}") else []
     mounted, path = [], key

@@ -12,16 +12,17 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import choices, grammar, hints, schema
-from runner.config.grammar import expand
+from runner.config import choices, grammar, schema
+from runner.config.grammar import Typed, expand
+from runner.config.hints import unknown_key
 from runner.config.label import label
 from runner.config.options import CONFIGS, GROUPS, default, options
 from runner.config.places import PLACES
+from runner.config.suggestions import Composed
 from runner.errors import BadInput
 
 __all__ = ["CONFIGS", "GROUPS", "compose", "default", "expand", "merge", "options"]
@@ -34,11 +35,11 @@ def compose(overrides: Sequence[str] = ()) -> schema.Config:
 
 def merge(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """configs/ and the overrides merged, as plain values that are not validated yet."""
-    groups, values = choices.split(grammar.parse(overrides))
+    groups, values = choices.split(grammar.typed(overrides))
     chosen, composed = _composed(tuple(groups))
     tree = copy.deepcopy(composed)
-    for override in values:
-        _apply(tree, override)
+    for typed in values:
+        _apply(tree, typed, chosen)
     plain: Any = OmegaConf.to_container(tree, resolve=False)
     return {**plain, "label": label(chosen, plain)}
 
@@ -68,14 +69,13 @@ def _explained(error: Exception) -> str:
     return grammar.one_line(error)
 
 
-def _apply(tree: DictConfig, override: Override) -> None:
-    """Set a value in the tree. BadInput for a key that it does not have, or that has keys of its own."""
-    key, value = override.key_or_group, grammar.value(override)
+def _apply(tree: DictConfig, typed: Typed, chosen: dict[str, Any]) -> None:
+    """Set a value in the tree of what was chosen. BadInput for a key that is not there, or has keys of its own."""
     node: Any = tree
-    for part in key.split("."):
+    for part in typed.key.split("."):
         if not isinstance(node, DictConfig) or part not in node:
-            raise BadInput(hints.unknown(key, tree))
+            raise BadInput(unknown_key(typed, Composed.of(chosen, tree)))
         node = node[part]
-    if isinstance(node, DictConfig) and not isinstance(value, dict):
-        raise BadInput(f"{key}: has keys of its own: {', '.join(f'{key}.{k}' for k in node)}")
-    OmegaConf.update(tree, key, value, merge=False)
+    if isinstance(node, DictConfig) and not isinstance(typed.value, dict):
+        raise BadInput(f"{typed.key}: has keys of its own: {', '.join(f'{typed.key}.{k}' for k in node)}")
+    OmegaConf.update(tree, typed.key, typed.value, merge=False)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,8 +14,25 @@ from runner.config.overrides import Overrides
 from runner.errors import BadInput
 
 
-def parse(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
-    """Each override parsed. BadInput for what is none, for a key twice, and, without `sweep`, for several values."""
+@dataclass(frozen=True)
+class Typed:
+    """A key and its value as they were typed; `text` is the value's text."""
+
+    key: str
+    value: Any
+    text: str
+
+
+def typed(overrides: Sequence[str]) -> list[Typed]:
+    """What overrides set, each key once. BadInput for what cannot be read, or is several values."""
+    return [
+        Typed(override.key_or_group, _unquoted(override.value()), (override.input_line or "").partition("=")[2])
+        for override in _parsed(overrides)
+    ]
+
+
+def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
+    """Each override parsed; `sweep`: with several values, too."""
     parser = OverridesParser.create()
     parsed: dict[str, Override] = {}
     for text in Overrides(overrides):
@@ -37,6 +55,8 @@ def _check(override: Override, text: str, sweep: bool) -> None:
         raise BadInput(f"{text}: keys are neither added nor removed here; write {key.lstrip('+~')}=... (or =null)")
     if override.key_or_group.split(".")[0].split("/")[0] == "hydra":
         raise BadInput(f"{text}: hydra's own keys are not used here; see output.root for where runs are written")
+    if override.package is not None:
+        raise BadInput(f"{text}: nothing is mounted with @ here; write schedule.<knob>=...")
     if "${" in text:
         raise BadInput(f"{text}: nothing is interpolated here; write the value")
     if override.is_sweep_override() and not sweep:
@@ -46,7 +66,7 @@ def _check(override: Override, text: str, sweep: bool) -> None:
 def expand(overrides: Sequence[str]) -> list[list[str]]:
     """A multirun's points, `seed=0,1,2` and `range()` and `glob()` multiplied out in the order that they were typed."""
     lists = []
-    for override in parse(overrides, sweep=True):
+    for override in _parsed(overrides, sweep=True):
         if isinstance(override.value(), Glob):
             names = override.value().filter(list(options(override.key_or_group)))
             if not names:
@@ -57,11 +77,6 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
         else:
             lists.append([override.input_line or ""])
     return [list(point) for point in itertools.product(*lists)]
-
-
-def value(override: Override) -> Any:
-    """What an override sets, as plain values."""
-    return _unquoted(override.value())
 
 
 def _unquoted(value: Any) -> Any:

@@ -1,44 +1,71 @@
-"""What is said of a key that does not exist."""
+"""What is said of a key, an option or a knob that does not exist: one line that ends with what to type instead."""
 
-import difflib
+from dataclasses import replace
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from runner.config.options import GROUPS, keys, options
-from runner.config.places import PLACES
-from runner.errors import nearest
-
-# What people who know other tools would type; close spellings need no entry.
-SYNONYMS = {
-    "dataset": "data", "arch": "model", "network": "model", "dropout": "model.dropout",
-    "bs": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs", "name": "study",
-    "optim": "optimizer", "learning_rate": "optimizer.lr", "wd": "optimizer.weight_decay",
-    "nesterov": "optimizer.nesterov", "clip": "gradient", "regularizer": "penalty",
-    "scheduler": "schedule.lr", "lr_schedule": "schedule.lr",
-    "augmentation": "augment", "transforms": "augment", "callbacks": "hook", "tta": "inference",
-    "gpu": "compute=gpu", "amp": "compute.precision", "out": "output.root", "outdir": "output.root",
-    "resume": "the same command again, which continues",
-}  # fmt: skip
+from runner.config import synonyms
+from runner.config.grammar import Typed
+from runner.config.meanings import Hint, called, meaning, there_are
+from runner.config.options import defaults, mount, options
+from runner.config.places import SCHEDULED
+from runner.config.spelling import nearest, same
+from runner.config.suggestions import Composed, adding, listed, named, setting
 
 
-def unknown(key: str, tree: DictConfig) -> str:
-    """The line for a key that does not exist: what was probably meant."""
-    parts = key.split(".")
-    exists = len(parts) > 1 and parts[0] in PLACES and parts[1] in options(parts[0])
-    if exists and parts[1] not in (tree[parts[0]] or {}):
-        example = f"[{parts[1]}]" if PLACES[parts[0]].many else parts[1]
-        return f"unknown key {key}: {parts[1]} is not chosen; add {parts[0]}={example}"
-    if parts[-1] in SYNONYMS and len(parts) == 1:
-        return f"unknown key {key}; did you mean {SYNONYMS[key]}?"
-    known = [*keys(tree), *GROUPS]
-    same_leaf = [k for k in known if k.split(".")[-1] == parts[-1] and not k.startswith("schedule")]
-    if same_leaf:
-        return f"unknown key {key}; did you mean {same_leaf[0]}?"
-    near = nearest(key, known)
-    if not near and len(parts) == 1:
-        leaf = difflib.get_close_matches(key, [k.split(".")[-1] for k in known], n=1, cutoff=0.75)
-        near = f"; did you mean {next(k for k in known if k.split('.')[-1] == leaf[0])}?" if leaf else ""
-    siblings = tree.get(parts[0]) if len(parts) > 1 else None
-    if not near and isinstance(siblings, DictConfig):
-        near = f"; {parts[0]} has: {', '.join(map(str, siblings))}"
-    return f"unknown key {key}{near or '; `tricktable show` prints them all'}"
+def unknown_key(typed: Typed, composed: Composed) -> str:
+    """The line for a key that does not exist."""
+    said = f"unknown key {typed.key}"
+    hint = meaning(typed, composed)
+    if hint is not None:
+        return hint.after(said)
+    head, _, rest = typed.key.partition(".")
+    siblings = composed.tree.get(head) if rest else None
+    if isinstance(siblings, DictConfig):
+        return f"{said}; {head} has: {', '.join(str(name) for name in siblings if name != 'name')}"
+    return f"{said}; `tricktable show` prints them all"
+
+
+def unknown_option(group: str, name: str, typed: Typed) -> str:
+    """The line for a name that is no option of the group that is chosen at a key."""
+    said = f"{typed.key}: nothing is called {name}"
+    here = same(name, options(group)) or synonyms.option(group, name)
+    elsewhere = [each for each in called(name) if each[0] != group]
+    if elsewhere and not here:
+        return Hint([_at_its_place(group, typed, *each) for each in elsewhere]).after(said)
+    if named(group, name):
+        return Hint([setting(typed, typed.key, _as_usual())]).after(said)
+    return f"{said}; {there_are(group)}"
+
+
+def _at_its_place(group: str, typed: Typed, place: str, option: str) -> str:
+    """An option chosen where it belongs, and beside it what was typed with it and does belong there."""
+    kept = [str(item) for item in listed(typed.value) if str(item) in options(group)]
+    others = setting(replace(typed, value=kept), typed.key, _as_usual()) if kept else ""
+    # `noise` holds whole schedules of the noise scale; a schedule that is typed there is the knob's.
+    at = "schedule.noise_scale" if (group, place) == ("noise", "schedule") else None
+    chosen = adding(replace(typed, value=True, text="true"), place, option, _as_usual(), at=at)
+    return f"{others} {chosen}".lstrip()
+
+
+def unknown_knob(typed: Typed) -> str:
+    """The line for a schedule of something that is no knob."""
+    _, word, *rest = typed.key.split(".")
+    said = f"{typed.key}: no knob is called {word}"
+    synonym = synonyms.lookup(f"schedule.{word}")[0] or synonyms.lookup(word)[0]
+    meant = synonym.typed.rpartition(".")[2] if synonym and synonym.typed else word
+    knob = nearest(meant, SCHEDULED)
+    if knob is None:
+        return f"{said}; there are: {', '.join(SCHEDULED)}"
+    return Hint([setting(typed, ".".join(["schedule", knob, *rest]), _as_usual())]).after(said)
+
+
+def schedule_of_nothing(typed: Typed) -> str:
+    """The line for a schedule without a knob."""
+    said = f"{typed.key}={typed.text}: write schedule.<knob>=..., with a knob of {', '.join(SCHEDULED)}"
+    return Hint([setting(typed, mount("schedule"), _as_usual())]).after(said)
+
+
+def _as_usual() -> Composed:
+    """As things stand in train.yaml: what is wrong here shows before anything is composed."""
+    return Composed.of(defaults(), OmegaConf.create())

@@ -5,6 +5,7 @@ from typing import Any
 
 from runner.config.options import defaults
 from runner.config.places import KNOBS, PLACES, SCHEDULED
+from runner.config.renamed import former
 
 
 def label(choices: Mapping[str, Any], plain: Mapping[str, Any]) -> str:
@@ -21,5 +22,5 @@ def label(choices: Mapping[str, Any], plain: Mapping[str, Any]) -> str:
     for knob in KNOBS[1:] if choices.get("noise") else SCHEDULED:
         mount = f"schedule@schedule.{knob}"
         if choices.get(mount) != usual[mount]:
-            words.append(f"{knob}-{choices.get(mount) or 'null'}")
+            words.append(f"{former(knob)}-{choices.get(mount) or 'null'}")
     return "-".join([*words, f"s{plain['seed']}"])

@@ -50,7 +50,12 @@ def composite(group: str) -> frozenset[str]:
 
 @cache
 def arguments(group: str, name: str) -> Mapping[str, Any]:
-    """An option's arguments with their defaults, those of the option that it builds on among them."""
+    """An option's arguments with their defaults, those of the option that it builds on among them.
+
+    Whole schedules (`noise`) have none: they set keys of several groups.
+    """
+    if group == "noise":
+        return {}
     values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
     inherited: dict[str, Any] = {}
     for entry in values.pop("defaults", []):

@@ -50,7 +50,7 @@ PLACES = {
 }
 
 KNOBS = ("lr", "batch_size", "momentum", "weight_decay")
-SCHEDULED = (*KNOBS, "noise")  # the noise scale, which the first three pay for
+SCHEDULED = (*KNOBS, "noise_scale")  # the last is what the first three come to, and pay for
 
 
 class Conv(Protocol):

@@ -36,7 +36,7 @@ BETA = 0.98
 BEGUN, DONE = 0.1, 0.95  # shares of the accuracy's rise
 DIVERGING = 4.0  # times the best loss
 COLUMNS = ("update", "epoch", "lr", "loss", "accuracy", "smoothed_loss", "smoothed_accuracy")
-OURS = ("schedule.lr", "schedule.noise", "noise", "scale_with_batch")
+OURS = ("schedule.lr", "schedule.noise_scale", "noise", "scale_with_batch")
 
 
 @dataclass(frozen=True)
