@@ -106,7 +106,8 @@ def _points(typed: Typed) -> str:
     """A multirun's values: as many as a number says, or those of a list."""
     if isinstance(typed.value, list) and typed.value:
         return ",".join(map(str, typed.value))
-    return f"range({max(typed.value, 1) if isinstance(typed.value, int) else 5})"
+    counted = isinstance(typed.value, int) and not isinstance(typed.value, bool) and typed.value > 0
+    return f"range({typed.value if counted else 5})"
 
 
 def _surely_near(typed: Typed, composed: Composed) -> Hint | None:

@@ -61,7 +61,7 @@ class RunDir:
 
     @property
     def metrics(self) -> Path:
-        """The table with a row an epoch."""
+        """The table with one row per epoch."""
         return self.path / "metrics.csv"
 
     @property

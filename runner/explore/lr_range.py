@@ -52,7 +52,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class RangeTest:
-    """A range test that was run: a row an update (COLUMNS), why it stopped early, and what follows."""
+    """A range test that was run: one row per update (COLUMNS), why it stopped early, and what follows."""
 
     folder: Path
     config: Config
@@ -134,7 +134,7 @@ class _Stop(Exception):
 
 
 def _trained(run: Run) -> tuple[list[dict[str, Any]], int, str | None]:
-    """A row an update, the number of updates planned, and why it stopped before that.
+    """One row per update, the number of updates planned, and why it stopped before that.
 
     The smoothed loss is the exponential average of the losses so far, corrected for its beginning at 0.
     """

@@ -23,7 +23,7 @@ def sweep(
 ) -> list[pool.Outcome]:
     """Run every point of a multirun that has not ended yet, `jobs` at once; what became of each.
 
-    `gpus` and `timeout` (minutes a run) as in `pool.launch`, which also says what is raised.
+    `gpus` and `timeout` (minutes per run) as in `pool.launch`, which also says what is raised.
     """
     return pool.launch(plan(expand(overrides)), parallel=jobs, gpus=gpus, timeout=timeout)
 

@@ -1,4 +1,4 @@
-"""Runs of a study -> its table: one row a config, mean ± 95% interval over the seeds."""
+"""Runs of a study -> its table: one row per config, mean ± 95% interval over the seeds."""
 
 import json
 import math

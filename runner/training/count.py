@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Count:
-    """params: trainable and not; madds: of convolutions and matrix products, forward, one image; flops: 2 a MAdd."""
+    """params: trainable and not; madds: of convolutions and matrix products, forward, one image; flops: 2 per MAdd."""
 
     params: int
     madds: int

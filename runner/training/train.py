@@ -1,4 +1,4 @@
-"""The loop: a generator of rows, one an epoch. Others write them down."""
+"""The loop: a generator of rows, one per epoch. Others write them down."""
 
 import math
 import time

@@ -90,6 +90,7 @@ def suggested(*typed):
         ("lr_scheduler=step", ["schedule.lr=step"]),
         ("val_split=0.1", ["data.validation=0.1"]),
         ("seeds=5", ["-m 'seed=range(5)'"]),
+        ("seeds=true", ["-m 'seed=range(5)'"]),
         ("seeds=[0,1,2]", ["-m 'seed=0,1,2'"]),
         ("bs=64", ["batch_size=64"]),
         ("tta=true", ["inference=[plain,flip]"]),
@@ -144,7 +145,7 @@ def test_what_is_chosen_stays_chosen():
     assert suggested("augment=[crop,flip]", "mixup=0.2") == ["augment=[crop,flip,mixup] augment.mixup.alpha=0.2"]
     assert suggested("schedule.lr=step", "warmup=5") == ["schedule.lr=[warmup,step] schedule.lr.epochs=5"]
     assert suggested("noise=hybrid", "schedule.noise.at=[3]") == ["schedule.noise_scale.at=[3]"]
-    assert said("norm=batch", "momentum=0.8").endswith("did you mean optimizer.momentum=0.8 or norm.momentum=0.8?")
+    assert said("norm=batch", "momentum=0.8").endswith("did you mean norm.momentum=0.8 or optimizer.momentum=0.8?")
 
 
 def test_a_key_of_what_is_chosen_is_preferred():
