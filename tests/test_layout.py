@@ -211,7 +211,7 @@ def test_every_trick_has_its_config_and_its_test_and_the_other_way_round():
     tricks = names(ROOT / "tricks", "*.py")
     assert tricks == names(ROOT / "configs", "*.yaml")
     assert tricks == names(ROOT / "tests" / "tricks", "test_*.py", "test_")
-    assert {place for place, _ in tricks} == set(PLACES), "one inhabitant a place, and no folder beside them"
+    assert {place for place, _ in tricks} == set(PLACES), "one inhabitant per place, and no folder beside them"
 
 
 @pytest.mark.parametrize("path", TRICKS, ids=relative)

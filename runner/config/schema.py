@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
+from runner.config import renamed
 from runner.config.typed import checked, describe
 from runner.errors import BadInput
 
@@ -189,7 +190,7 @@ def _field(name: str, hint: Any, value: Any) -> Any:
 
 def read(values: Mapping[str, Any]) -> Config:
     """Plain composed values -> a frozen Config; BadInput where a key is unknown, ill-typed or out of its range."""
-    config: Config = _read(Config, "", values)
+    config: Config = _read(Config, "", renamed.current(values))
     check(config)
     return config
 
@@ -203,12 +204,10 @@ def check(config: Config) -> None:
         raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
     parse_every(config.checkpoint.every)
     parse_spend(config.noise.spend)
-    if config.noise.spend is not None and "noise" not in config.schedule:
-        raise BadInput(
-            "noise.spend: there is nothing to pay for; mount a schedule on it, such as schedule.noise=multistep"
-        )
-    if "noise" in config.schedule and config.scale_with_batch:
-        raise BadInput("scale_with_batch: schedule.noise already says how lr and batch size go together")
+    if config.noise.spend is not None and "noise_scale" not in config.schedule:
+        raise BadInput("noise.spend: there is nothing to pay for; give it a schedule: schedule.noise_scale=multistep")
+    if "noise_scale" in config.schedule and config.scale_with_batch:
+        raise BadInput("scale_with_batch: schedule.noise_scale already says how lr and batch size go together")
     if not config.output.root:
         raise BadInput("output.root: expected a folder, got nothing")
     if not config.inference:
@@ -268,6 +267,8 @@ def numeric(value: Any) -> Any:
         # An order of tricks is part of what they do: as pairs, because JSON with sorted keys would lose it.
         return list(plain(value).items()) if isinstance(value, tuple) else plain(value)
     kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("cosmetic")}
+    if isinstance(value, Config):
+        kept["schedule"] = {renamed.former(knob): option for knob, option in value.schedule.items()}
     return {k: numeric(v) for k, v in kept.items() if k != "arguments"} | dict(kept.get("arguments", {}))
 
 

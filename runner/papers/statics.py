@@ -169,7 +169,7 @@ COLUMNS = ("paper", "fact", "theirs", "ours", "verdict", "by")
 
 
 def cells(each: Decided) -> tuple[str, ...]:
-    """A fact's cells, one a column of COLUMNS."""
+    """A fact's cells, one per column of COLUMNS."""
     ours = "-" if each.ours is None else f"{each.ours:.10g}"
     theirs = f"{each.theirs:.10g}" if isinstance(each.theirs, int | float) else " ".join(str(each.theirs).split())
     theirs = theirs if len(theirs) < 60 else theirs[:57] + "..."

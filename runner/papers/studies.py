@@ -1,4 +1,4 @@
-"""Runs of a study -> its table: one row a config, mean ± 95% interval over the seeds."""
+"""Runs of a study -> its table: one row per config, mean ± 95% interval over the seeds."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.config import schema
+from runner.config import renamed, schema
 from runner.config.places import PLACES
 from runner.disk import record, rundir
 from runner.papers.intervals import difference, half_width
@@ -109,7 +109,7 @@ def _rows(label: str, group: list[_Entry]) -> Iterator[Row]:
 def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config's keys, flat: as people type them. Of a list place also the list, for the order counts."""
     flat: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in renamed.current(config).items():
         if key in PLACES and PLACES[key].many:
             flat[key] = list(value)
         flat |= dict(_flatten(key, value))

@@ -24,7 +24,7 @@ def write(measured: Measured | Sequence[Measured], folder: Path) -> list[Path]:
 
 
 def write_tables(measured: Measured | Sequence[Measured], folder: Path) -> list[Path]:
-    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with a row a run. Imports no matplotlib."""
+    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib."""
     tables = _several(measured)
     return _put(
         folder,

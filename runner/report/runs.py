@@ -1,4 +1,4 @@
-"""Runs as flat records, one a run: those of a table, or all under an output root, for pandas."""
+"""Runs as flat records, one per run: those of a table, or all under an output root, for pandas."""
 
 import csv
 import io
@@ -151,7 +151,7 @@ def write_collected(root: Path, folder: Path) -> list[Path]:
 
 
 def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Columns that hold numbers in some runs and words in others are text in all: Parquet has one type a column."""
+    """Columns that hold numbers in some runs and words in others are text in all: Parquet has one type per column."""
     import importlib.util
 
     if importlib.util.find_spec("pyarrow") is None:
