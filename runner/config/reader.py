@@ -1,4 +1,4 @@
-"""Plain values, as YAML holds them, as frozen dataclasses: a config's keys, a paper's facts and its recipes are read here.
+"""Plain values, as YAML holds them, as frozen dataclasses: a config's keys, a paper's facts, its recipes.
 
 The type hints say what is read, and a field's metadata (`key`) what they cannot say. A field with a default may be left
 out; every other key must be there, and none that is not a field. A class that is more than its keys reads itself, by a
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, TypeVar, Union
 
 import yaml
 
@@ -50,8 +50,8 @@ def key(
 ) -> Any:
     """A field with its range, low <= value <= high or value > above, and with how it stands in a file.
 
-    name: the key, where it is not the field's name. by: it is a list there and a mapping here, by this field of its items.
-    rest: it takes the keys that are no other field. cosmetic: of a config, a key that cannot change the figures.
+    name: the key, where it is not the field's name. by: it is a list there and a mapping here, by this field of its
+    items. rest: it takes the keys that are no other field. cosmetic: of a config, a key that cannot change the figures.
     """
     metadata = {"low": low, "high": high, "above": above, "name": name, "by": by, "rest": rest, "cosmetic": cosmetic}
     return dataclasses.field(default=default, metadata=metadata)
@@ -93,20 +93,21 @@ def load(path: Path) -> Any:
 
 def read(cls: type[T], values: Any, where: str = "", **given: Any) -> T:
     """Plain values as this dataclass; `given` are fields that the values do not hold."""
-    read_fields = {name: field for name, field in _fields(cls).items() if field.name not in given}
-    names = [name for name, field in read_fields.items() if not field.metadata.get("rest")]
+    kind: Any = cls
+    fields = {name: field for name, field in _fields(kind).items() if field.name not in given}
+    names = [name for name, field in fields.items() if not field.metadata.get("rest")]
     if not isinstance(values, Mapping):
         raise BadInput(f"{where}: expected keys ({', '.join(names)}), got {values!r}".removeprefix(": "))
     rest = {name: value for name, value in values.items() if name not in names}
-    taker = next((field for field in read_fields.values() if field.metadata.get("rest")), None)
+    taker = next((field for field in fields.values() if field.metadata.get("rest")), None)
     if rest and taker is None:
         raise UnknownKey(where, str(next(iter(rest))), names)
-    hints, result = _hints(cls), dict(given)
+    hints, result = _hints(kind), dict(given)
     for name in names:
-        field, place = read_fields[name], _within(where, name)
+        field, place = fields[name], _within(where, name)
         if name in values:
             result[field.name] = _field(place, hints[field.name], values[name], field.metadata)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif _required(field):
             raise BadInput(f"{place}: missing")
     if taker is not None:
         result[taker.name] = types.MappingProxyType(rest)
@@ -121,7 +122,12 @@ def _fields(cls: Any) -> Mapping[str, dataclasses.Field[Any]]:
 
 @cache
 def _hints(cls: Any) -> Mapping[str, Any]:
+    """Its types; evaluating them takes longer than reading a row."""
     return typing.get_type_hints(cls)
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _within(where: str, name: object) -> str:
@@ -148,7 +154,7 @@ def value_of(where: str, hint: Any, value: Any) -> Any:
     if origin is tuple:
         return _sequence(where, hint, value)
     if origin is Mapping:
-        return _mapping(where, *arguments, value)
+        return _mapping(where, arguments[0], arguments[1], value)
     if isinstance(hint, type) and issubclass(hint, str) and hint is not str:
         with in_file(where):
             return hint(checked(where, str, value))
@@ -156,7 +162,7 @@ def value_of(where: str, hint: Any, value: Any) -> Any:
 
 
 def _one_of(where: str, hint: Any, value: Any) -> Any:
-    """A value of several types: the one that it has already, or that its shape tells; else what `convert` makes of it."""
+    """A value of several types: of the one that it has, or that its shape tells; else what `convert` makes of it."""
     parts = typing.get_args(hint)
     if type(value) in parts:
         with suppress(ValueError):
@@ -174,8 +180,11 @@ def _one_of(where: str, hint: Any, value: Any) -> Any:
 
 
 def _by_first_key(where: str, classes: Sequence[Any], value: Mapping[Any, Any], strict: bool) -> list[Any]:
-    """Of several dataclasses, the one whose first key is there; none where it may be another mapping, and seems to be."""
-    first = {next(iter(_fields(each))): each for each in classes}
+    """Of several dataclasses the one whose first key without a default is there, or none.
+
+    None is an error if `strict`, and where a key looks like a misspelt one of these: else the value is another mapping.
+    """
+    first = {next(name for name, field in _fields(each).items() if _required(field)): each for each in classes}
     found = [each for name, each in first.items() if name in value]
     for name, inner in value.items() if not found else ():
         if strict or (difflib.get_close_matches(str(name), first, cutoff=0.75) and not isinstance(inner, Mapping)):
@@ -184,7 +193,7 @@ def _by_first_key(where: str, classes: Sequence[Any], value: Mapping[Any, Any], 
 
 
 def _sequence(where: str, hint: Any, value: Any) -> Any:
-    """A tuple of any length (`tuple[X, ...]`) or of a given one. Of classes that read themselves, also from a mapping."""
+    """A tuple, of any length (`tuple[X, ...]`) or of a given one; of what reads itself, from a mapping of names too."""
     parts = typing.get_args(hint)
     items: Sequence[tuple[str, Any]]
     if isinstance(value, Mapping) and hasattr(parts[0], "from_plain"):
@@ -205,8 +214,6 @@ def _mapping(where: str, name_hint: Any, hint: Any, value: Any) -> Mapping[Any, 
         raise BadInput(f"{where}: expected a mapping, got {value!r}")
     result = {}
     for name, inner in (value or {}).items():
-        if typing.get_origin(name_hint) is Literal and name not in typing.get_args(name_hint):
-            raise UnknownKey(where, str(name), typing.get_args(name_hint))
         place = _within(where, name)
         result[checked(f"the key {place}", name_hint, name)] = value_of(place, hint, inner)
     return types.MappingProxyType(result)

@@ -73,7 +73,7 @@ class ComputeConfig:
 class NoiseConfig:
     """`noise.*`: who pays for a schedule of the noise scale, in order: knobs, or {knob: cap}. null is [lr]."""
 
-    spend: list[Any] | None = key()  # noqa: RUF009 (a field, as all keys)
+    spend: list[Any] | None = key()
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class PaperRow:
     params: int | None = key(low=0)
     madds: int | None = key(low=0)
     updates: int | None = key(low=0)
-    confidence: Confidence
+    confidence: Confidence = key()
     secondary: bool = False
     extra: Mapping[str, int | float] = field(default_factory=dict)
     updates_relation: Literal["approx", "upper_bound"] | None = None
@@ -181,6 +181,12 @@ class Paper:
     sources: tuple[str, ...]
 
 
+def unpublished(name: str, title: str) -> Paper:
+    """What stands for a paper where runs are shown that reproduce none."""
+    about = About(title, authors=(), year=0, venue=None, arxiv=None)
+    return Paper(schema=2, id=name, about=about, setup={}, tables={}, claims={}, statics={}, notes=(), sources=())
+
+
 @cache
 def papers() -> tuple[str, ...]:
     """The ids of all papers."""
@@ -211,7 +217,7 @@ def _check(claim: Claim, keys: frozenset[str], tables: Mapping[str, Table]) -> N
         return
     if keys & numbers != NUMBERS[claim.kind]:
         raise BadInput(f"{where}: {claim.kind} has {' and '.join(sorted(NUMBERS[claim.kind]))}, and no other number")
-    if claim.table not in tables:
+    if claim.table is None or claim.table not in tables:
         raise BadInput(f"{where}.table: there is no {claim.table}{suggest(str(claim.table), tables)}")
     rows = tables[claim.table].rows
     for label in (*claim.left, *claim.right):
