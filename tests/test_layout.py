@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.config.compose import CONFIGS, GROUPS
+from runner.config import CONFIGS
+from runner.config.compose import GROUPS
 from runner.config.places import PLACES
 
 ROOT = Path(__file__).resolve().parents[1]

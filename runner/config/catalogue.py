@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from omegaconf import OmegaConf
 
-from runner.config.options import CONFIGS, GROUPS, arguments, keys, mount, options
+from runner.config import CONFIGS
+from runner.config.options import GROUPS, arguments, keys, mount, options
 from runner.config.places import PLACES, SCHEDULED
 from runner.errors import BadInput, suggest
 

@@ -16,11 +16,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import choices, grammar, schema
+from runner.config import CONFIGS, choices, grammar, schema
 from runner.config.grammar import Typed, expand
 from runner.config.hints import unknown_key
 from runner.config.label import label
-from runner.config.options import CONFIGS, GROUPS, default, options
+from runner.config.options import GROUPS, default, options
 from runner.config.places import PLACES
 from runner.config.suggestions import Composed
 from runner.errors import BadInput

@@ -5,7 +5,8 @@ from functools import cache
 
 from omegaconf import OmegaConf
 
-from runner.config.options import CONFIGS, options
+from runner.config import CONFIGS
+from runner.config.options import options
 from runner.config.spelling import fold
 
 

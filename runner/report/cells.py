@@ -25,7 +25,7 @@ CLAIM_COLUMNS = ("claim", "verdict", "effect, theirs", "effect, ours ± 95%", "p
 
 def title(measured: Measured) -> str:
     """Paper and year, as people name it."""
-    paper = measured.recipe.paper
+    paper = measured.recipe.paper.about
     if not paper.authors:  # a study of one's own
         return paper.title
     first = paper.authors[0]

@@ -72,7 +72,7 @@ def page(tables: Sequence[Measured]) -> str:
 
 
 def _header(tables: Sequence[Measured], title: str) -> Html:
-    papers = {each.recipe.paper.id: each.recipe.paper for each in tables}
+    papers = {each.recipe.paper.id: each.recipe.paper.about for each in tables}
     counted: dict[str, int] = {}
     for each in tables:
         for verdict, count in cells.tally(each).items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from runner import report
 from runner.config.compose import compose
@@ -38,9 +37,8 @@ def of_study(study: Path) -> Measured:
     metric = facts.Metric("top1_error", "percent", "lower", "test")
     labels = {row.theirs.label: row.theirs for row in measured}
     shown = facts.Table(study.name, f"The study {study.name}", metric, "last", labels)
-    paper = facts.Paper(study.name, f"Study {study.name}", (), 0, None, None, {}, {}, {}, ())
-    nothing: Any = {}
-    made = Recipe(study.name, paper, shown, len(rows[0].seeds), (), nothing, nothing, nothing, nothing, None)
+    paper = facts.unpublished(study.name, f"Study {study.name}")
+    made = Recipe(name=study.name, paper=paper, table=shown, n=len(rows[0].seeds), budgets={})
     caption = matching.caption(shown, "study", measured)
     return Measured(made, "study", measured, (), caption, f"tricktable report {study.name}")
 
