@@ -7,6 +7,8 @@ import yaml
 
 from runner.errors import BadInput
 
+__all__ = ["SafeLoader", "load"]
+
 try:
     from yaml import CSafeLoader as SafeLoader  # ten times as fast, where PyYAML was built with libyaml
 except ImportError:

@@ -12,13 +12,21 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, TypeVar, Union
+from typing import Any, Protocol, TypeVar, Union, runtime_checkable
 
 from runner.config.typed import checked, convert, describe
 from runner.errors import BadInput, suggest
 
 T = TypeVar("T")
 UNIONS = (Union, types.UnionType)
+
+
+@runtime_checkable
+class ReadsItself(Protocol):
+    """A class that is more than its keys, such as an option with its arguments."""
+
+    def from_plain(self, where: str, value: Any) -> Any:
+        """A class method: the object of a plain value, which stands at this place. BadInput where it cannot be one."""
 
 
 class UnknownKey(BadInput):
@@ -112,7 +120,7 @@ def _field(where: str, hint: Any, value: Any, metadata: Mapping[str, Any]) -> An
 def value_of(where: str, hint: Any, value: Any) -> Any:
     """A plain value as this type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hasattr(hint, "from_plain"):
+    if isinstance(hint, ReadsItself):
         return hint.from_plain(where, value)
     if dataclasses.is_dataclass(hint):
         return read(typing.cast("type[Any]", hint), value, where)
@@ -134,7 +142,7 @@ def _one_of(where: str, hint: Any, value: Any) -> Any:
     if type(value) in parts:
         with suppress(ValueError):
             return convert(type(value), value)
-    own = [part for part in parts if hasattr(part, "from_plain")]
+    own = [part for part in parts if isinstance(part, ReadsItself)]
     if own and value is not None:
         return own[0].from_plain(where, value)
     if isinstance(value, Mapping):
@@ -163,7 +171,7 @@ def _sequence(where: str, hint: Any, value: Any) -> Any:
     """A tuple, of any length (`tuple[X, ...]`) or of a given one; of what reads itself, from a mapping of names too."""
     parts = typing.get_args(hint)
     items: Sequence[tuple[str, Any]]
-    if isinstance(value, Mapping) and hasattr(parts[0], "from_plain"):
+    if isinstance(value, Mapping) and isinstance(parts[0], ReadsItself):
         items = [(_within(where, name), item) for name, item in value.items()]
     elif value is None or isinstance(value, list | tuple):
         items = [(f"{where}[{i}]", item) for i, item in enumerate(value or ())]
