@@ -21,7 +21,7 @@ from runner.config.typed import checked, convert, describe
 from runner.errors import BadInput, suggest
 
 try:
-    from yaml import CSafeLoader as SafeLoader  # ten times as fast, where PyYAML was built with libyaml
+    from yaml import CSafeLoader as SafeLoader  # several times as fast, where PyYAML has libyaml
 except ImportError:
     from yaml import SafeLoader  # type: ignore[assignment]
 
