@@ -1,6 +1,7 @@
 """A table made by hand, with labels that would act if they were not escaped, rows that lack runs, and diverged runs."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -93,10 +94,9 @@ def make(folder):
     )  # fmt: skip
     metric = facts.Metric("top1_error", "percent", "lower", "test")
     table = facts.Table("t", f"A table & its {HOSTILE[0]}", metric, "last", {row.label: row for row in theirs})
-    paper = facts.Paper(
-        "p", f"Title {HOSTILE[0]}", ("A. <i>B</i>",), 2020, "V & W", "2001.00001", {"t": table}, {}, {}, ()
-    )
-    recipe = Recipe("p/t", paper, table, 3, (), {}, {}, {}, {}, None)
+    about = facts.About(f"Title {HOSTILE[0]}", ("A. <i>B</i>",), 2020, "V & W", "2001.00001")
+    paper = dataclasses.replace(facts.unpublished("p", ""), about=about, tables={"t": table})
+    recipe = Recipe(name="p/t", paper=paper, table=table, n=3, budgets={})
     return Measured(recipe, "smoke", tuple(rows), judged, CAPTION, COMMAND, (f"careful: {HOSTILE[1]}",))
 
 

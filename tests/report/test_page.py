@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from runner import report
+from runner.papers import facts
 from runner.papers.measured import Verdict
 from runner.report import cells, drawing, page, plots, style
 from tests.report.conftest import HOSTILE, make
@@ -196,8 +197,7 @@ def test_a_study_without_a_paper_has_no_theirs(tmp_path):
     rows = [
         dataclasses.replace(row, theirs=dataclasses.replace(row.theirs, **nothing), reason=None) for row in table.rows
     ]
-    paper = dataclasses.replace(table.recipe.paper, title="Study s", authors=(), year=0, venue=None, arxiv=None)
-    recipe = dataclasses.replace(table.recipe, paper=paper)
+    recipe = dataclasses.replace(table.recipe, paper=facts.unpublished("s", "Study s"))
     said = page.page([dataclasses.replace(table, rows=tuple(rows), claims=(), recipe=recipe)])
     assert "theirs / ours" not in said and "the paper</li>" not in said
     assert "<h1>Study s</h1>" in said and 'data-name="updates"' in said
