@@ -28,10 +28,14 @@ def key(
 
 @dataclass(frozen=True)
 class Option:
-    """What was chosen at a place: a file's name, and the arguments for what that file defines."""
+    """What was chosen at a place: a file's name, and the arguments for what that file defines.
+
+    `paper` are a model's facts, for what counts networks: no part of what is chosen, so neither compared nor written.
+    """
 
     name: str
     arguments: Mapping[str, Any]
+    paper: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def plain(self) -> dict[str, Any]:
         """As it stands in a YAML; nested options (a schedule's `then`) as mappings with a name."""
@@ -129,13 +133,13 @@ def is_option(value: object) -> bool:
 
 
 def read_option(where: str, value: Any) -> Option:
-    """`{name: x, ...arguments}` as an Option; `paper` facts (of models) are for `count`, not for the network."""
+    """`{name: x, ...arguments}` as an Option; `paper` is none of the arguments."""
     if not is_option(value) or not isinstance(value["name"], str):
         raise BadInput(f"{where}: expected one of the files in configs/{where.partition('.')[0]}/, got {value!r}")
     arguments = {
         k: read_option(f"{where}.{k}", v) if is_option(v) else v for k, v in value.items() if k not in ("name", "paper")
     }
-    return Option(value["name"], types.MappingProxyType(arguments))
+    return Option(value["name"], types.MappingProxyType(arguments), value.get("paper"))
 
 
 def _in_range(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
