@@ -74,7 +74,7 @@ def _module(channels: int, row: _Row, parts: Seams) -> tuple[nn.Module, int]:
     """The module and its channels."""
     stride = 1 if row.projection else 2
     pool = nn.AvgPool2d if row.pool == "avg" else nn.MaxPool2d
-    branches = [
+    branches: list[list[nn.Module]] = [
         _convolutions(channels, [row.reduce, row.three], [1, 3], stride, parts),
         _convolutions(channels, [row.double_reduce, row.double_three, row.double_three], [1, 3, 3], stride, parts),
         [pool(3, stride=stride, padding=1)],

@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from runner.disk import record, rundir
+from runner.disk import atomic, rundir, runs
+from runner.disk.info import Identity
+from runner.disk.summary import Result, Summary
 from runner.errors import Interrupted, TricktableError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +21,7 @@ STUDY = "stubs"
 
 
 def identity(seed):
-    return rundir.Identity(hashlib.sha256(str(seed).encode()).hexdigest(), "f" * 64, {})
+    return Identity(hashlib.sha256(str(seed).encode()).hexdigest(), "f" * 64, {})
 
 
 def folder(root, seed):
@@ -27,8 +29,21 @@ def folder(root, seed):
 
 
 def infos(root):
-    """Every run.json, by seed."""
-    return {info["seed"]: info for _, info in rundir.runs(root, STUDY) if "seed" in info}
+    """Every run.json by seed, with what the stub adds."""
+    found = [
+        {"finished": 1, **json.loads(run.files.info.read_bytes()), **own(run.folder)} for run in runs.under(root, STUDY)
+    ]
+    return {info["seed"]: info for info in found if "seed" in info}
+
+
+def own(path):
+    """What a stub says of itself, beside run.json; one that was killed before its last word finished once at the most."""
+    file = path / "stub.json"
+    return json.loads(file.read_bytes()) if file.exists() else {}
+
+
+def add(path, **facts):
+    atomic.replace(path / "stub.json", atomic.dump({**own(path), **facts}))
 
 
 def starts(root):
@@ -54,16 +69,16 @@ def environment():
 def work(root, seed, fault):
     run = folder(root, seed)
     with run:
-        before = run.read()
-        if before["state"] == "complete":  # another process was faster
+        if run.read().state == "complete":  # another process was faster
             return
-        run.set_state(
-            "running", seed=seed, epoch=0, epochs=2, gpu=os.environ.get("CUDA_VISIBLE_DEVICES"), began=time.time()
-        )
+        add(run.path, seed=seed, gpu=os.environ.get("CUDA_VISIBLE_DEVICES"), began=time.time())
+        run.set_state("running", epoch=0, epochs=2)
         misbehave(run, fault)
         time.sleep(0.02)
-        record.write_summary(run.summary, {"test_error": 1.5, "id": run.path.name})
-        run.set_state("complete", epoch=2, finished=before.get("finished", 0) + 1, ended=time.time())
+        result = Result(variant="final", inference="plain", test_error=1.5)
+        Summary(id=run.path.name, results=(result,)).write(run.files.summary)
+        run.set_state("complete", epoch=2)
+        add(run.path, finished=own(run.path).get("finished", 0) + 1, ended=time.time())
 
 
 def misbehave(run, fault):
@@ -77,7 +92,7 @@ def misbehave(run, fault):
         run.set_state("failed", reason="in its own words")
         sys.exit(1)
     if fault == "diverged":
-        record.write_summary(run.summary, {"id": run.path.name})
+        Summary(id=run.path.name).write(run.files.summary)
         run.set_state("diverged", reason="the loss is not finite")
         sys.exit(4)
     if fault == "memory":

@@ -1,6 +1,7 @@
 """The house rules (docs/design.md), each as a test over the tree."""
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -155,6 +156,32 @@ def test_the_runner_compares_no_option_name(path):
             assert not meant & literals, f"{relative(path)}:{node.lineno} compares with an option's name"
 
 
+# Who is asked whether it has something, by file and object; and why that is not about a trick or a network.
+ASKED = {
+    ("runner/machine.py", "os"): "an operating system's feature",
+    ("runner/training/job.py", "signal"): "an operating system's feature",
+    ("runner/config/typed.py", "hint"): "a type's name, for a message",
+    ("runner/data/__init__.py", "importlib.import_module(f'runner.data.sources.{data.name}')"): "a data source's file",
+    ("runner/data/decode.py", "main"): "Python's main module, which a shell has no file for",
+    ("runner/report/runs.py", "yaml"): "a loader in C, which not every build of PyYAML has",
+}
+
+
+def test_the_runner_asks_for_interfaces_and_not_for_attributes():
+    """What a trick may do is an interface of places.py, and `having` or isinstance finds who has it.
+
+    `hasattr(hook, "on_setp")` is silently false; a name in a Protocol is checked wherever it is called.
+    """
+    asked = set()
+    for path in (p for p in SOURCES if p.is_relative_to(ROOT / "runner")):
+        for node in ast.walk(tree(path)):
+            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+            if name == "hasattr" or (name == "getattr" and len(node.args) == 3):
+                asked.add((relative(path), ast.unparse(node.args[0])))
+    assert asked <= set(ASKED), f"{sorted(asked - set(ASKED))}: an interface of runner/config/places.py says this"
+    assert asked == set(ASKED), f"{sorted(set(ASKED) - asked)} no longer ask"
+
+
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] in ("models", "tricks")], ids=relative)
 def test_models_and_tricks_stand_alone(path):
     own = imported(path)
@@ -212,6 +239,27 @@ def test_configs_say_what_they_are(path):
     assert "_target_" not in path.read_text(encoding="utf-8")
     if group in PLACES:
         assert values["name"] == name
+
+
+def test_what_stands_beside_the_groups_of_options():
+    assert sorted(p.name for p in CONFIGS.iterdir() if p.is_file()) == ["same_code.yaml", "train.yaml"]
+
+
+SAME_CODE = yaml.safe_load((CONFIGS / "same_code.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", SAME_CODE)
+def test_code_that_is_said_to_be_the_same_is_the_code_that_is_there(path):
+    """Whoever edits such a file decides: add its last digest to `was` and renew `is`, or remove the entry."""
+    entry = SAME_CODE[path]
+    assert set(entry) == {"is", "was"} and entry["was"] and path.split("/")[0] in ("models", "tricks")
+    now = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+    assert entry["is"] == now, f"{path} has changed since configs/same_code.yaml was written: its digest is {now}"
+    assert now not in entry["was"] and all(re.fullmatch("[0-9a-f]{64}", each) for each in entry["was"])
+
+
+def test_the_same_code_is_listed_by_path():
+    assert list(SAME_CODE) == sorted(SAME_CODE)
 
 
 def test_there_is_no_junk_drawer():

@@ -4,12 +4,15 @@ One word a place: it is the config group, the folder under tricks/, the argument
 one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
 a native type (Module, Optimizer), that type is the interface.
 
+What a trick may do and need not (a hook's `finish`, a norm's `images_together`) is an interface of its own, below that
+of its place. A trick has an interface by defining what it names, and inherits nothing; `having` finds those that do.
+
 Shapes: B images of a batch, N of the training set, K classes, C channels, H W pixels.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:  # this page is read by commands that must not pay for importing torch
     import torch
@@ -54,11 +57,7 @@ SCHEDULED = (*KNOBS, "noise")  # the noise scale, which the first three pay for
 
 
 class Conv(Protocol):
-    """conv: makes a convolution, a torch.nn.Conv2d or its subclass; None is torch.nn.Conv2d itself.
-
-    A Module whose other parameters follow from its initialised weight (weight norm's g) has `after_init()`, which is
-    called after each `init`.
-    """
+    """conv: makes a convolution, a torch.nn.Conv2d or its subclass; None is torch.nn.Conv2d itself. See AfterInit."""
 
     def __call__(
         self,
@@ -73,14 +72,28 @@ class Conv(Protocol):
     ) -> "nn.Module": ...
 
 
-class Norm(Protocol):
-    """norm: makes a normalisation of B C H W.
+@runtime_checkable
+class AfterInit(Protocol):
+    """A Module whose other parameters follow from its initialised weight (weight norm's g)."""
 
-    Where its statistics are over several images and it is no torch BatchNorm of the whole batch, the Module says over
-    how many as `images_together` (None: the whole batch); a batch is split between them only.
-    """
+    def after_init(self) -> None:
+        """Called after each `init`. ValueError where nothing can follow from the weight as it is."""
+
+
+class Norm(Protocol):
+    """norm: makes a normalisation of B C H W. See JointStatistics."""
 
     def __call__(self, num_features: int) -> "nn.Module": ...
+
+
+@runtime_checkable
+class JointStatistics(Protocol):
+    """A normalisation over several images that is no torch BatchNorm of the whole batch.
+
+    `images_together`: over how many (None: the whole batch); a batch is split between them only.
+    """
+
+    images_together: int | None
 
 
 class Residual(Protocol):
@@ -127,14 +140,29 @@ class Loss(Protocol):
     def __call__(self, logits: "Tensor", targets: "Tensor", images: "Tensor") -> "Tensor": ...
 
 
-class Penalty(Protocol):
-    """penalty: any method may be absent. ValueError where the model has nothing to act on; it shows before training."""
+@runtime_checkable
+class CoupledPenalty(Protocol):
+    """penalty: a term of the loss. ValueError where the model has nothing to act on; it shows before training."""
 
     def loss(self, model: "nn.Module") -> "Tensor":
         """A scalar that is added to the loss."""
 
+
+@runtime_checkable
+class DecoupledPenalty(Protocol):
+    """penalty: a change of the weights that the optimizer does not see. ValueError as for a coupled one."""
+
     def after_step(self, model: "nn.Module", knobs: dict[str, float]) -> None:
-        """A decoupled change of the weights; `knobs` are this step's values, by their names in KNOBS."""
+        """Change the weights in place; `knobs` are this step's values, by their names in KNOBS."""
+
+
+Penalty = CoupledPenalty | DecoupledPenalty
+"""penalty: one of the two, or both."""
+
+
+@runtime_checkable
+class Figures(Protocol):
+    """A penalty with columns of its own in the table of epochs."""
 
     def figures(self, model: "nn.Module") -> dict[str, float]:
         """Columns for each epoch's row, always the same ones."""
@@ -168,21 +196,50 @@ class Schedule(Protocol):
     def __call__(self, epoch: float) -> float: ...
 
 
-class Hook(Protocol):
-    """hook: any of these methods. All its state is in `state_dict()`, tensors and numbers, and so in the checkpoint.
+@runtime_checkable
+class BeginHook(Protocol):
+    """hook: sees the run as it was built."""
 
-    `variants` maps the name of each variant that `finish` adds to the number of its models; absent, it adds none.
-    """
+    def begin(self, run: "Run") -> None:
+        """Once, before a saved state is loaded. ValueError where the hook cannot act on this run."""
+
+
+@runtime_checkable
+class StepHook(Protocol):
+    """hook: acts after each step."""
+
+    def on_step(self, run: "Run") -> None: ...
+
+
+@runtime_checkable
+class EpochHook(Protocol):
+    """hook: acts after each epoch, on the row of its figures."""
+
+    def on_epoch(self, run: "Run", row: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class FinishHook(Protocol):
+    """hook: acts at the end of the run."""
+
+    def finish(self, run: "Run") -> None:
+        """May add to `run.variants`, which maps a name to the list of models that results are given for."""
+
+
+Hook = BeginHook | StepHook | EpochHook | FinishHook
+"""hook: any of these."""
+
+
+@runtime_checkable
+class VariantHook(Protocol):
+    """A hook whose `finish` adds variants: `variants` maps each one's name to the number of its models."""
 
     variants: dict[str, int]
 
-    def begin(self, run: "Run") -> None:
-        """Once, on the run as built, before a saved state is loaded. ValueError where the hook cannot act on it."""
 
-    def on_step(self, run: "Run") -> None: ...
-    def on_epoch(self, run: "Run", row: dict[str, Any]) -> None: ...
-    def finish(self, run: "Run") -> None:
-        """May add to `run.variants`, which maps a name to the list of models that results are given for."""
+@runtime_checkable
+class StatefulHook(Protocol):
+    """A hook that remembers: all its state is in `state_dict()`, tensors and numbers, and so in the checkpoint."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
@@ -192,8 +249,37 @@ class Inference(Protocol):
     """inference: a variant's models -> a Module from B C H W images to B x K logits (or logs of probabilities).
 
     ValueError for a number of models that it cannot take: a variant is evaluated by the inferences that take it. It
-    leaves the given models as they are. The Module may declare `candidates`, a sequence of numbers: the one with the
-    smallest loss on validation is set by its method `choose(candidate)`.
+    leaves the given models as they are.
     """
 
     def __call__(self, models: "list[nn.Module]") -> "nn.Module": ...
+
+
+@runtime_checkable
+class Candidates(Protocol):
+    """An inference's Module with a value that is picked on the validation split: the one with the smallest loss.
+
+    `candidates`: the values to pick from; empty where the value is given.
+    """
+
+    candidates: Sequence[float]
+
+    def choose(self, candidate: float) -> None: ...
+
+
+@runtime_checkable
+class Strides(Protocol):
+    """A network that says by how much it divides the images' sides: its stem, and the whole of it."""
+
+    stem_stride: int
+    stride: int
+
+
+Interface = TypeVar("Interface")
+
+
+def having(tricks: Mapping[str, object], interface: type[Interface]) -> Iterator[tuple[str, Interface]]:
+    """Yield those tricks that have an interface of this page, with their names, in their order."""
+    for name, trick in tricks.items():
+        if isinstance(trick, interface):
+            yield name, trick

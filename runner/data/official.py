@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from runner.data.cache import cache_folder
-from runner.data.source import Arrays
+from runner.data.source import Arrays, Origin
 from runner.errors import DataProblem
 
 TIMEOUT = 60  # seconds without an answer, after which a download has failed
@@ -50,7 +50,17 @@ def cifar(
     train, test = source(root, train=True), source(root, train=False)
     images = [torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))) for part in (train, test)]
     labels = [torch.tensor(part.targets, dtype=torch.int64) for part in (train, test)]
-    return Arrays(images[0], labels[0], images[1], labels[1], tuple(train.classes), title, mean, std)
+    return Arrays(
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
+        tuple(train.classes),
+        title,
+        mean,
+        std,
+        origin=Origin(title, complete=True),
+    )
 
 
 def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
@@ -71,7 +81,15 @@ def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
     train, test = datasets.SVHN(root, "train"), datasets.SVHN(root, "test")
     images = [torch.from_numpy(np.ascontiguousarray(part.data)) for part in (train, test)]
     labels = [torch.from_numpy(part.labels) for part in (train, test)]
-    return Arrays(images[0], labels[0], images[1], labels[1], tuple(str(digit) for digit in range(10)), title)
+    return Arrays(
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
+        tuple(str(digit) for digit in range(10)),
+        title,
+        origin=Origin(title, complete=True),
+    )
 
 
 def mnist(
@@ -98,7 +116,17 @@ def mnist(
         train, test = source(temporary, train=True), source(temporary, train=False)
     images = [part.data.unsqueeze(1) for part in (train, test)]
     labels = [part.targets.long() for part in (train, test)]
-    return Arrays(images[0], labels[0], images[1], labels[1], tuple(train.classes), title, mean, std)
+    return Arrays(
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
+        tuple(train.classes),
+        title,
+        mean,
+        std,
+        origin=Origin(title, complete=True),
+    )
 
 
 def folder(path: str | None, *inner: str) -> Path:

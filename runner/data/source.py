@@ -10,12 +10,26 @@ from torch import Tensor
 from runner.machine import memory
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a data source vouches for: which known set its images are, and whether they are all of it.
+
+    `dataset` is the set's name as papers' facts have it (`cifar10`), None where the images are of no known set. `copy`
+    says which copy it is where the pixels are not the original's (`JPEG copy`); `complete` that no image is missing.
+    """
+
+    dataset: str | None = None
+    copy: str | None = None
+    complete: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Arrays:
     """A decoded set, on the CPU: images uint8 N C H W, labels int64 N in [0, K).
 
-    `title` is what tables print («cifar10 (JPEG copy)»). `mean` and `std` are the paper's constants, one a channel, in
-    the [0, 1] pixel scale. `fingerprint` is that of the four arrays, computed where it is not given.
+    `title` is what tables print («cifar10 (JPEG copy)»); what is decided is decided by `origin`. `mean` and `std` are
+    the paper's constants, one per channel, in the [0, 1] pixel scale. `fingerprint` is that of the four arrays,
+    computed where it is not given.
     """
 
     train_images: Tensor
@@ -27,6 +41,7 @@ class Arrays:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     fingerprint: str = ""
+    origin: Origin = Origin()
 
     def __post_init__(self) -> None:
         """Check what every reader of the arrays relies on (a source's own mistake, not a user's)."""
@@ -59,6 +74,7 @@ class Files:
     fingerprint: str
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    origin: Origin = Origin()
 
 
 def fingerprint(*arrays: Tensor) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from runner import randomness
 from runner.config.schema import DataConfig
 from runner.data.draw import Resident, Split
-from runner.data.source import Arrays, Files
+from runner.data.source import Arrays, Files, Origin
 from runner.errors import BadInput
 from runner.machine import cores
 
@@ -32,6 +32,7 @@ class Splits:
     classes: tuple[str, ...]
     title: str
     fingerprint: str
+    origin: Origin
 
     @cached_property
     def one_hot(self) -> Tensor:
@@ -65,6 +66,7 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
         classes=source.classes,
         title=source.title,
         fingerprint=source.fingerprint,
+        origin=source.origin,
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,11 +70,11 @@ class Stream:
 
         rows = torch.arange(self.n) if order is None else order
         slices = list(batches)
-        loader = DataLoader(
-            _Epoch(self, rows, key),
-            batch_sampler=[range(start, stop) for start, stop in slices],
+        loader: DataLoader[Any] = DataLoader(
+            _Epoch(self, rows, key),  # type: ignore[arg-type]  # asked for whole batches only
+            batch_sampler=[range(start, stop) for start, stop in slices],  # type: ignore[misc]  # as good as lists
             num_workers=min(self.workers, len(slices)),
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]  # of what __getitems__ returns
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator().manual_seed(0),  # it would draw from torch's own; nothing here depends on it
         )

@@ -13,11 +13,12 @@ from runner import terminal
 from runner.config import schema
 from runner.disk import atomic, checkpoint, record
 from runner.disk.checkpoint import Checkpoint
+from runner.disk.epoch import EpochRow
 from runner.disk.files import RunFiles
 from runner.disk.info import RunInfo, State
 from runner.disk.rundir import NAME, study_folder
 from runner.disk.summary import Result, Summary
-from runner.errors import BadInput, CheckpointProblem
+from runner.errors import BadInput, CheckpointProblem, StorageProblem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,12 @@ class StoredRun:
         return Summary.read(self.files.summary)
 
     @cached_property
-    def epochs(self) -> list[dict[str, record.Value]]:
+    def epochs(self) -> tuple[EpochRow, ...]:
         """The rows of metrics.csv, one per epoch; none where there is no such file."""
-        return record.read(self.files.metrics)
+        try:
+            return tuple(map(EpochRow.of, record.read(self.files.metrics)))
+        except ValueError as error:
+            raise StorageProblem(terminal.clean(f"{self.files.metrics}: damaged ({error})")) from error
 
     @cached_property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -167,7 +171,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def one(text: str, root: Path) -> StoredRun:
-    """The complete run that a folder or an id stands for; ids are looked for under root. BadInput where it is not one."""
+    """The complete run that a folder or an id (looked for under root) stands for; BadInput where it is not one."""
     found = _named(text, root)
     if len(found) != 1:
         raise BadInput(f"{text}: stands for {len(found)} runs, and one is wanted")

@@ -25,6 +25,7 @@ from runner.config.compose import compose
 from runner.config.overrides import Overrides
 from runner.config.schema import Config
 from runner.disk import atomic, record, rundir
+from runner.disk.info import Identity
 from runner.errors import BadInput
 from runner.training import job
 from runner.training.progress import Reporter
@@ -107,7 +108,7 @@ def _config(overrides: Overrides, low: float, high: float, updates: int | None) 
     return replace(config, schedule={knob: option for knob, option in config.schedule.items() if knob != "lr"})
 
 
-def _folder(config: Config, identity: rundir.Identity) -> Path:
+def _folder(config: Config, identity: Identity) -> Path:
     """The test's folder, made before the training: a disk that cannot be written to should show at once."""
     plan = rundir.find_or_plan(Path(config.output.root), config.study, f"lr-range-{config.label}", identity)
     folder = plan.path.parent / plan.slug
@@ -144,15 +145,15 @@ def _trained(run: Run) -> tuple[list[dict[str, Any]], int, str | None]:
 
     def edge() -> None:
         nonlocal best, average
-        loss, wrong, images, *_ = run.sums.tolist()
-        run.sums.zero_()
+        totals = run.sums.read()
+        run.sums.zero()
         time = times[len(rows)]
-        average = beta * average + (1 - beta) * loss / images
+        average = beta * average + (1 - beta) * totals.loss / totals.images
         smoothed = average / (1 - beta ** (len(rows) + 1))
-        figures = (loss / images, 100 * (1 - wrong / images), smoothed)
+        figures = (totals.mean_loss, 100 * (1 - totals.wrong / totals.images), smoothed)
         row = (len(rows) + 1, time, run.knobs.at(time)["lr"], *figures)
         rows.append(dict(zip(COLUMNS, row, strict=False)))
-        if not math.isfinite(loss):
+        if not math.isfinite(totals.loss):
             raise _Stop("the loss is not finite")
         best = min(best, smoothed)
         if smoothed > DIVERGING * best:
@@ -241,7 +242,7 @@ def _write(test: RangeTest, run: Run, asked: dict[str, Any]) -> None:
         "data": {"title": run.splits.title, "fingerprint": run.splits.fingerprint, "train": run.splits.train.n},
         "compute": run.compute.plain(),
     }
-    record.write_summary(test.folder / "lr-range.json", summary)
+    atomic.replace(test.folder / "lr-range.json", atomic.dump(summary))
     title = f"Learning-rate range test: {test.config.label}\n{run.splits.title}, batch size {test.config.batch_size}"
     atomic.replace(test.folder / "lr-range.png", picture(test, title, log=not asked["linear"]))
 

@@ -4,19 +4,20 @@ Rows are added to the run's evaluations.csv; what is there, and the run's own re
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from runner import data
 from runner.config.compose import compose
 from runner.config.overrides import Overrides
 from runner.config.schema import Config, DataConfig
 from runner.data.split import Splits, split
-from runner.disk import atomic, finished, lock, record
-from runner.disk.finished import Finished
+from runner.disk import atomic, lock, record, runs
+from runner.disk.code import changed
+from runner.disk.runs import Evaluation, StoredRun
+from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training import build, compute, evaluate, rehearse
 from runner.training.run import Run
@@ -49,29 +50,28 @@ def read(overrides: Sequence[str]) -> Request:
     return Request(keys, compose(overrides))
 
 
-def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[Finished, list[dict[str, Any]]]]:
-    """Evaluate the runs that a folder, id or glob stands for; each with its rows, which are then on disk."""
+def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[Evaluation]]]:
+    """Evaluate the runs that a folder, id or glob stands for; each with its evaluations, which are then on disk."""
     request = read(overrides)
-    runs = finished.some(text, Path(request.config.output.root))
-    return [(run, _evaluated(run, request)) for run in runs]
+    return [(run, _evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
 
 
-def _evaluated(done: Finished, request: Request) -> list[dict[str, Any]]:
+def _evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
     try:
-        run = _built(done, request)
+        run = _built(stored, request)
     except BadInput as error:
-        raise BadInput(f"{done.folder.name}: {error}") from None
-    saved = done.saved()
+        raise BadInput(f"{stored.id}: {error}") from None
+    saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
-    rows = [{**row, **_made_with(run)} for row in evaluate.results(run, None)]
-    _add(done, rows)
-    return rows
+    made = [_evaluation(run, result) for result in evaluate.results(run, None)]
+    _add(stored, made)
+    return made
 
 
-def _built(done: Finished, request: Request) -> Run:
+def _built(stored: StoredRun, request: Request) -> Run:
     """The run as it was, with what was typed; of the parts that train, the plainest."""
-    config, typed = done.config, request.config
+    config, typed = stored.settings, request.config
     plainest = compose([])
     config = replace(
         config,
@@ -89,10 +89,10 @@ def _built(done: Finished, request: Request) -> Run:
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
     own = split(data.load(config.data), config.data, resolved.device)
-    if own.fingerprint != done.summary["data"]["fingerprint"]:
+    if own.fingerprint != stored.summary.data.fingerprint:
         raise BadInput(f"data: these are not the images that it trained on ({own.title}, {own.fingerprint[:19]})")
     run = build.build(config, own, resolved)
-    _warn_of_changed_code(done, config)
+    _warn_of_changed_code(stored, config)
     if "data" in request.keys:
         run.splits = _other(own, split(data.load(typed.data), typed.data, resolved.device))
         rehearse.cost(run.model, run.splits.test.shape)
@@ -115,46 +115,41 @@ def _other(own: Splits, other: Splits) -> Splits:
     ):
         if a != b:
             raise BadInput(f"data: {other.title} has {b} {what}, and the network was trained for {a}")
-    return replace(own, test=other.test, title=other.title, fingerprint=other.fingerprint)
+    return replace(own, test=other.test, title=other.title, fingerprint=other.fingerprint, origin=other.origin)
 
 
-def _warn_of_changed_code(done: Finished, config: Config) -> None:
-    now, then = build.files(config), done.info["code"]
-    changed = sorted(path for path in now.keys() & then.keys() if now[path] != then[path])
-    if changed:
-        print(f"warning: {done.folder.name}: {', '.join(changed)} changed since it trained", file=sys.stderr)
+def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
+    now, then = build.files(config), stored.info.identity.code
+    files = [name for name in changed(then, now) if name in now and name in then]
+    if files:
+        print(f"warning: {stored.id}: {', '.join(files)} changed since it trained", file=sys.stderr)
 
 
-def _made_with(run: Run) -> dict[str, Any]:
-    return {
-        "data": run.splits.title,
-        "fingerprint": run.splits.fingerprint,
-        "device": run.compute.device.type,
-        "precision": run.compute.precision,
-        "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def _evaluation(run: Run, result: Result) -> Evaluation:
+    return Evaluation(
+        **result.plain(),
+        data=run.splits.title,
+        fingerprint=run.splits.fingerprint,
+        device=run.compute.device.type,
+        precision=run.compute.precision,
+        evaluated=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-COLUMNS = (
-    *("variant", "inference", "picked", *evaluate.FIGURES),
-    *("data", "fingerprint", "device", "precision", "evaluated"),
-)
-
-
-def _add(done: Finished, rows: list[dict[str, Any]]) -> None:
+def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
     """Append what is not there yet."""
-    path = done.folder / record.EVALUATIONS
+    path = stored.files.evaluations
     with atomic.storage(path):
-        handle = lock.take(done.folder)
+        handle = lock.take(stored.folder)
     try:
         table = record.Metrics(path)
-        known = [_key(row) for row in record.results(done.folder, done.summary)]
-        for row in rows:
-            if _key(row) not in known:
-                table.append({column: row.get(column) for column in COLUMNS})
+        known = [_key(each) for each in stored.evaluations]
+        for each in made:
+            if _key(each) not in known:
+                table.append(asdict(each))
     finally:
         lock.release(handle)
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(key) for key in ("variant", "inference", "fingerprint"))
+def _key(evaluation: Evaluation) -> tuple[str, str, str]:
+    return evaluation.variant, evaluation.inference, evaluation.fingerprint

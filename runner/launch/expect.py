@@ -3,8 +3,8 @@
 import operator
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from runner.disk.summary import Summary
 from runner.errors import BadInput, ExpectationFailed, suggest
 
 _OPERATORS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
@@ -22,11 +22,11 @@ class Expectation:
     sign: str
     bound: float
 
-    def check(self, summary: dict[str, Any]) -> None:
+    def check(self, summary: Summary) -> None:
         """ExpectationFailed where the summary's figure is missing or does not hold."""
-        value = summary.get(self.figure)
+        value = summary.figure(self.figure)
         if value is None or not _OPERATORS[self.sign](value, self.bound):
-            raise ExpectationFailed(f"expected {self.figure}{self.sign}{self.bound:g}, got {value} ({summary['id']})")
+            raise ExpectationFailed(f"expected {self.figure}{self.sign}{self.bound:g}, got {value} ({summary.id})")
 
 
 def parse(text: str) -> Expectation:

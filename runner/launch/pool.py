@@ -15,10 +15,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from runner import machine
-from runner.disk import atomic, lock, record, rundir
+from runner.disk import atomic, lock, rundir
+from runner.disk.info import Identity, State
+from runner.disk.summary import Summary
 from runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
 from runner.launch.child import CHILD_OF, Child, cause, collected
 from runner.launch.overview import Overview, Training
@@ -38,7 +39,7 @@ class Job:
     root: Path
     study: str
     label: str
-    identity: rundir.Identity
+    identity: Identity
     title: str
     threads: int = 1
 
@@ -57,14 +58,14 @@ class Outcome:
     """What became of a job: why, where it is not complete; the summary, where it is complete or diverged."""
 
     job: Job
-    state: Literal["complete", "diverged", "failed", "interrupted"]
+    state: State
     reason: str | None = None
-    summary: dict[str, Any] | None = None
+    summary: Summary | None = None
 
     @property
     def words(self) -> str:
         """The reason, or the figure."""
-        error = (self.summary or {}).get("test_error")
+        error = self.summary.figure("test_error") if self.summary else None
         return self.reason or ("" if error is None else f"test error {error:.2f}%")
 
 
@@ -72,10 +73,9 @@ def ended(job: Job) -> Outcome | None:
     """The outcome of a job that needs no training any more, because it is complete or diverged; else None."""
     folder = job.folder()
     info = folder.read()
-    state = info.get("state")
-    if state not in ("complete", "diverged"):
+    if not info.ended:
         return None
-    return Outcome(job, state, info.get("reason"), record.read_summary(folder.summary))
+    return Outcome(job, info.state, info.reason, Summary.read(folder.files.summary))
 
 
 def launch(
@@ -211,7 +211,7 @@ class _Launch:
                 self.waiting.appendleft(job)
             elif self.looked - since > self.limits.seconds + self.limits.grace:
                 del self.elsewhere[job]
-                self._account(Outcome(job, "failed", f"still {_owner(folder)}"))
+                self._account(Outcome(job, "failed", f"still {folder.read().owner}"))
 
     def _start(self, job: Job) -> None:
         if outcome := ended(job):  # by another launch
@@ -220,7 +220,7 @@ class _Launch:
         folder = job.folder()
         if lock.in_use(folder.path):
             self.elsewhere[job] = time.monotonic()
-            self.view.say(f"waiting for {job.title}: {_owner(folder)}")
+            self.view.say(f"waiting for {job.title}: {folder.read().owner}")
             return
         load = Counter(child.gpu for child in self.running.values())
         gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
@@ -251,17 +251,17 @@ class _Launch:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
         folder = job.folder()
         info = folder.read()
-        told = info.get("state") if info.get("pid") == child.pid else None  # by this very process
+        state = info.state if info.pid == child.pid else None  # as this very process left it
         if child.late:
             reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
-        elif self.caught or (child.code == Interrupted.exit_code and told == "interrupted"):
-            return Outcome(job, "interrupted", info.get("reason") if told == "interrupted" else None)
+        elif self.caught or (child.code == Interrupted.exit_code and state == "interrupted"):
+            return Outcome(job, "interrupted", info.reason if state == "interrupted" else None)
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
             self.elsewhere[job] = time.monotonic()
             return None
-        elif told == "failed":
-            return Outcome(job, "failed", info.get("reason"))
+        elif state == "failed":
+            return Outcome(job, "failed", info.reason)
         else:
             reason = cause(child.code or 0, said)
         _record(folder, reason, said)
@@ -275,19 +275,15 @@ class _Launch:
 def _training(job: Job, child: Child) -> Training:
     """How far a run is, by its run.json."""
     info = job.folder().read()
-    mine = info.get("pid") == child.pid
-    return Training(job.title, child.seconds, *(info.get(name) or 0 for name in ("epoch", "epochs") if mine))
+    if info.pid != child.pid:
+        return Training(job.title, child.seconds)
+    return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
 
 
 def _record(folder: rundir.RunDir, reason: str, said: str) -> None:
     """Write into a run's folder why it failed, and what it said; where that cannot be, the outcome says it alone."""
     with contextlib.suppress(TricktableError, OSError), folder.open():
-        if folder.state not in ("complete", "diverged"):
+        if not folder.read().ended:
             folder.set_state("failed", reason=reason)
-            with atomic.opened(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
+            with atomic.opened(folder.files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
                 atomic.write_all(handle, said.encode("utf-8"))
-
-
-def _owner(folder: rundir.RunDir) -> str:
-    info = folder.read()
-    return f"in use by process {info.get('pid')} on {info.get('host')}"

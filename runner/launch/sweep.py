@@ -11,11 +11,16 @@ import torch
 from runner import data
 from runner.config import schema
 from runner.config.compose import compose, expand
+from runner.config.overrides import Overrides
+from runner.config.schema import Config
 from runner.data.source import Arrays, Files
-from runner.disk import rundir
+from runner.disk.info import Identity
+from runner.disk.summary import Summary
 from runner.errors import BadInput, ExpectationFailed
 from runner.launch import expect, pool
 from runner.training import compute, job
+
+Point = tuple[Overrides, Config]  # what was typed for one run, and the config that it makes
 
 
 def sweep(
@@ -25,58 +30,58 @@ def sweep(
 
     `gpus` and `timeout` (minutes a run) as in `pool.launch`, which also says what is raised.
     """
-    return pool.launch(plan(expand(overrides)), parallel=jobs, gpus=gpus, timeout=timeout)
+    points = [(point, _composed(point)) for point in map(Overrides, expand(overrides))]
+    return pool.launch(plan(points), parallel=jobs, gpus=gpus, timeout=timeout)
 
 
-def plan(points: Sequence[Sequence[str]]) -> list[pool.Job]:
-    """Each point's overrides as a job for `launch`; BadInput, and nothing created, where one of them cannot be run."""
-    configs = [_composed(point) for point in points]
-    identities = _validate(points, configs)
-    shared = set(points[0]).intersection(*points)
+def plan(points: Sequence[Point]) -> list[pool.Job]:
+    """Each point as a job for `pool.launch`; BadInput, and nothing created, where one of them cannot be run."""
+    identities = _identities(points)
+    shared = set(points[0][0]).intersection(*(overrides for overrides, _ in points))
     return [
         pool.Job(
-            overrides=tuple(point),
+            overrides=overrides,
             root=Path(config.output.root),
             study=config.study,
             label=config.label,
             identity=identity,
-            title=" ".join(each for each in point if each not in shared) or config.label,
+            title=" ".join(each for each in overrides if each not in shared) or config.label,
             threads=_threads(config),
         )
-        for point, config, identity in zip(points, configs, identities, strict=True)
+        for (overrides, config), identity in zip(points, identities, strict=True)
     ]
 
 
-def _composed(point: Sequence[str]) -> schema.Config:
+def _composed(overrides: Overrides) -> Config:
     try:
-        return compose(point)
+        return compose(overrides)
     except BadInput as error:
-        raise BadInput(f"{' '.join(point)}: {error}") from None
+        raise BadInput(f"{overrides}: {error}") from None
 
 
-def _validate(points: Sequence[Sequence[str]], configs: Sequence[schema.Config]) -> list[rundir.Identity]:
+def _identities(points: Sequence[Point]) -> list[Identity]:
     """Build every point that differs by more than its seed, on data that is loaded once for all that share it."""
     sources: dict[str, Arrays | Files] = {}
-    checked: dict[str, rundir.Identity] = {}
+    built: dict[str, Identity] = {}
     identities = []
-    for point, config in zip(points, configs, strict=True):
+    for overrides, config in points:
         shared = json.dumps(schema.plain(config.data), sort_keys=True)
         if shared not in sources:
             sources = {shared: data.load(config.data)}
         key = json.dumps(schema.numeric(replace(config, seed=0)), sort_keys=True)
         try:
-            if key not in checked:
-                checked[key] = job.prepare(config, sources[shared])[1]
+            if key not in built:
+                built[key] = job.prepare(config, sources[shared])[1]
         except BadInput as error:
-            raise BadInput(f"{' '.join(point)}: {error}") from None
-        identities.append(replace(checked[key], config_hash=job.config_hash(config)))
+            raise BadInput(f"{overrides}: {error}") from None
+        identities.append(replace(built[key], config_hash=job.config_hash(config)))
     if torch.cuda.is_initialized():  # the runs need the memory that was tried out here
         gc.collect()
         torch.cuda.empty_cache()
     return identities
 
 
-def _threads(config: schema.Config) -> int:
+def _threads(config: Config) -> int:
     """The threads that a run keeps busy; on a GPU they mostly wait."""
     resolved = compute.resolve(config.compute)
     return resolved.threads if resolved.device.type == "cpu" else 1
@@ -88,7 +93,7 @@ def check(expectation: expect.Expectation, outcomes: Sequence[pool.Outcome]) -> 
     for outcome in outcomes:
         if outcome.state == "complete":
             try:
-                expectation.check(outcome.summary or {})
+                expectation.check(outcome.summary or Summary())
             except ExpectationFailed as error:
                 misses.append(f"{outcome.job.title}: {error}")
     if misses:

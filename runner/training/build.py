@@ -1,4 +1,4 @@
-"""Config -> Run: the only place where names become objects. The config ends here.
+"""A config becomes a Run: nowhere else do names become objects, and nothing behind it sees the config.
 
 `configs/<place>/<x>.yaml` names a file under tricks/<place>/ (or models/), and that file defines one public class or
 function. Nothing else can be named: a config, from whomever, reaches only what this tree holds.
@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.config.places import KNOBS, PLACES
+from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Inference, Place, having
 from runner.config.schema import Config, Option, parse_spend
 from runner.config.typed import checked
 from runner.data.split import Splits
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def file_of(folder: str, name: str) -> Path:
-    """The file that an option's name stands for: an identifier that exists under that folder, nothing else."""
+    """Return the file that an option's name stands for. BadInput unless it is an identifier that exists there."""
     path = ROOT / folder / f"{name}.py"
     if not name.isidentifier() or name.startswith("_") or not path.is_file():
         known = sorted(p.stem for p in (ROOT / folder).glob("[!_]*.py"))
@@ -40,31 +40,35 @@ def file_of(folder: str, name: str) -> Path:
 
 
 def target(folder: str, name: str) -> Any:
-    """The one public class or function that an option's file defines."""
+    """Return the one public class or function that an option's file defines."""
     module = importlib.import_module(".".join(file_of(folder, name).relative_to(ROOT).with_suffix("").parts))
     public = [
         value
         for key, value in vars(module).items()
-        if not key.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+        if not key.startswith("_") and _is_definition(value) and value.__module__ == module.__name__
     ]
     assert len(public) == 1, f"{folder}/{name}.py must define one public class or function, and defines {len(public)}"
     return public[0]
 
 
-def hints(made: Any) -> dict[str, Any]:
-    """The types of the arguments of a class or function."""
-    return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+def _is_definition(value: object) -> bool:
+    return inspect.isclass(value) or inspect.isfunction(value)
+
+
+def hints(definition: Any) -> dict[str, Any]:
+    """Return the types of the arguments of a class or function, by their names."""
+    return typing.get_type_hints(definition.__init__ if inspect.isclass(definition) else definition)
 
 
 def files(config: Config) -> dict[str, str]:
-    """The model's and the tricks' files that a config uses, each with its SHA-256."""
+    """Return the SHA-256 of each file of models/ and tricks/ that a config uses."""
     paths = [file_of("models", config.model.name), *(ROOT / "models").glob("_[!_]*.py")]
     paths += [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
     return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
 
 
 def _options(config: Config) -> Iterator[tuple[str, Option]]:
-    """Every trick of a config with its place, those inside others (a schedule's `then`) included."""
+    """Yield every trick of a config with its place, those inside others (a schedule's `then`) included."""
     for place in PLACES:
         chosen = getattr(config, place)
         several = chosen.values() if isinstance(chosen, Mapping) else chosen if isinstance(chosen, tuple) else [chosen]
@@ -73,7 +77,7 @@ def _options(config: Config) -> Iterator[tuple[str, Option]]:
 
 
 def _nested(option: Option | None) -> Iterator[Option]:
-    """An option and those among its arguments (a schedule's `then`)."""
+    """Yield an option, and those among its arguments (a schedule's `then`)."""
     if option is not None:
         yield option
         for argument in option.arguments.values():
@@ -85,14 +89,14 @@ def _where(place: str, option: Option, within: str | None) -> str:
 
 
 def make(place: str, option: Option, within: str | None = None, **given: Any) -> Any:
-    """The object of an option: its class instantiated, or its function (and a factory's class) with arguments bound.
+    """Make the object of an option: instantiate its class, or bind the arguments of its function or factory.
 
     `given` are arguments that the runner adds where the signature has them. BadInput names the key that is wrong.
     """
     where = _where(place, option, within)
-    made = target("models" if place == "model" else f"tricks/{place}", option.name)
-    parameters = inspect.signature(made).parameters
-    types = hints(made)
+    definition = target("models" if place == "model" else f"tricks/{place}", option.name)
+    parameters = inspect.signature(definition).parameters
+    types = hints(definition)
     arguments: dict[str, Any] = {k: v for k, v in given.items() if k in parameters}
     for key, value in option.arguments.items():
         if key not in parameters or key in given:
@@ -104,20 +108,30 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
             arguments[key] = make(place, value, f"{where}.{key}", **given)
         else:
             arguments[key] = checked(f"{where}.{key}", types.get(key, Any), value)
-    kind = PLACES.get(place)
-    if kind and not kind.maker and (kind.factory or not inspect.isclass(made)):
-        return functools.partial(made, **arguments)
-    return rehearse.called(where, made, **arguments)
+    if _is_the_object(definition, PLACES.get(place)):
+        return functools.partial(definition, **arguments)
+    return rehearse.called(where, definition, **arguments)
+
+
+def _is_the_object(definition: Any, place: Place | None) -> bool:
+    """Whether a class or function is itself what stands at the place, and not what it makes.
+
+    A seam's factory is, for the network calls it; a function is, unless the place is one whose functions make the
+    object. A network has no place: it is what its class makes.
+    """
+    if place is None or place.maker:
+        return False
+    return place.factory or not inspect.isclass(definition)
 
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
-    """A run at its beginning, on its device. BadInput for whatever in the config cannot be."""
+    """Make a run that stands at its beginning, on its device. BadInput for whatever in the config cannot be."""
     model = build_model(config, splits.train.shape[0], len(splits.classes))
     cost = rehearse.cost(model, splits.train.shape)
     augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
     rehearse.penalties(penalty, model)
-    model.to(compute.device, memory_format=compute.memory_format)
+    compute.to_device(model)
     optimizer = _optimizer(config, model, splits.train.n)
     run = Run(
         seed=config.seed,
@@ -140,34 +154,33 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     rehearse.micro_batches(run)
     rehearse.memory(run)
     rehearse.results(run)
-    for name, hook in run.hook.items():
-        if hasattr(hook, "begin"):
-            rehearse.called(f"hook.{name}", hook.begin, run)
+    for name, hook in having(run.hook, BeginHook):
+        rehearse.called(f"hook.{name}", hook.begin, run)
     return run
 
 
 def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module:
-    """The network with its seams filled and initialised, on the CPU (or the meta device, in its context)."""
+    """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context)."""
     seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
     chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
     parameters = inspect.signature(target("models", config.model.name)).parameters
     for place in chosen:
         if place not in parameters:
             raise BadInput(f"{place}: the network {config.model.name} has no such seam")
-    made = rehearse.factories(chosen)
-    given: dict[str, Any] = {place: made.get(place) for place in seams}
+    factories = rehearse.factories(chosen)
+    given: dict[str, Any] = {place: factories.get(place) for place in seams}
     randomness.rekey(torch.device("cpu"), config.seed, "init")
     try:
         model: nn.Module = make("model", config.model, in_channels=in_channels, num_classes=num_classes, **given)
     except (RuntimeError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
-    rehearse.seams(made, config.model.name)
+    rehearse.seams(factories, config.model.name)
     for name, init in _several("init", config.init).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         rehearse.called(f"init.{name}", init, model)
         for module in model.modules():
-            if hasattr(module, "after_init"):
+            if isinstance(module, AfterInit):
                 rehearse.called(f"init.{name}", module.after_init)
     return model
 
@@ -176,7 +189,7 @@ def _several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str,
     return {option.name: make(place, option, **given) for option in options}
 
 
-def _inferences(config: Config) -> dict[str, Callable[[list[nn.Module]], nn.Module]]:
+def _inferences(config: Config) -> dict[str, Inference]:
     def infer(models: list[nn.Module], option: Option) -> nn.Module:
         module: nn.Module = make("inference", option, models=models)
         return module
@@ -185,7 +198,7 @@ def _inferences(config: Config) -> dict[str, Callable[[list[nn.Module]], nn.Modu
 
 
 def _shown(option: Option) -> str:
-    """An inference's name in results, with the arguments that are not their defaults: `crops(pad=2)`."""
+    """Return an inference's name in results, with the arguments that are not their defaults: `crops(pad=2)`."""
     defaults = inspect.signature(target("tricks/inference", option.name)).parameters
     others = [f"{k}={v}" for k, v in option.arguments.items() if k in defaults and v != defaults[k].default]
     return f"{option.name}({', '.join(others)})" if others else option.name
@@ -201,14 +214,14 @@ def _optimizer(config: Config, model: nn.Module, n: int) -> torch.optim.Optimize
 
 
 def plan(config: Config, n: int) -> Knobs:
-    """The knobs of a run over n training images, without its network: the optimizer holds one number."""
+    """Make the knobs of a run over n training images without its network: the optimizer holds one number."""
     length: dict[str, Any] = {"n": n, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
     groups = [{"params": [nn.Parameter(torch.zeros(1))]}]
     return knobs_of(config, make("optimizer", config.optimizer, groups=groups, **length), n)
 
 
 def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
-    """The knobs of a config over n training images; base values are the optimizer's defaults."""
+    """Make the knobs of a config over n training images; their base values are the optimizer's defaults."""
     if config.batch_size > n:
         raise BadInput(f"batch_size: {config.batch_size} is more than the {n} training images; choose at most {n}")
     defaults = optimizer.defaults
@@ -246,7 +259,7 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
 
 
 def _check_payers(knobs: Knobs, epochs: int) -> None:
-    """What the payers cannot pay would be a schedule that is silently not followed."""
+    """Refuse what the payers cannot pay: it would be a schedule that is silently not followed."""
     for payer in knobs.payers:
         base = knobs.base.get(payer.knob)
         if not base:

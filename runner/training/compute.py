@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from runner.config import schema
 from runner.errors import BadInput
@@ -17,7 +18,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how a run computes, with nothing left to choose."""
+    """Where and how a run computes; nothing is left to choose."""
 
     device: torch.device
     precision: str
@@ -26,23 +27,27 @@ class Compute:
     deterministic: bool
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """The context of a forward pass: half precision where it was asked for; weights and statistics stay fp32."""
+        """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
         if self.precision not in _AUTOCAST:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Of images, activations and weights."""
+        """Return the memory format of images, activations and weights."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
+    def to_device(self, model: nn.Module) -> nn.Module:
+        """Move a network, in place, to the device, its weights in the memory format; return it."""
+        return model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]  # a stub's gap
+
     def identity(self) -> dict[str, Any]:
-        """What can change the bits: the device's kind, the precision, and on a CPU the number of threads."""
+        """Return what can change the bits: the device's kind, the precision, and on a CPU the number of threads."""
         threads = self.threads if self.device.type == "cpu" else None
         return {**self.plain(), "device": self.device.type, "threads": threads}
 
     def plain(self) -> dict[str, Any]:
-        """As a summary says it."""
+        """Return what a summary says of it."""
         return {
             "device": str(self.device),
             "precision": self.precision,
@@ -52,13 +57,13 @@ class Compute:
         }
 
 
-def resolve(wanted: schema.ComputeConfig) -> Compute:
-    """What was asked for, on this machine; BadInput where it has no such thing. Changes nothing yet."""
+def resolve(asked: schema.ComputeConfig) -> Compute:
+    """Settle what was asked for on this machine; BadInput where it has no such thing. Nothing is changed yet."""
     has_cuda = torch.cuda.is_available()
-    if wanted.device == "cuda" and not has_cuda:
+    if asked.device == "cuda" and not has_cuda:
         raise BadInput("compute.device: cuda was asked for, and torch finds no GPU here; choose cpu or auto")
-    device = torch.device("cpu" if wanted.device == "cpu" or not has_cuda else "cuda")
-    precision = wanted.precision
+    device = torch.device("cpu" if asked.device == "cpu" or not has_cuda else "cuda")
+    precision = asked.precision
     if precision == "auto":
         precision = "tf32" if device.type == "cuda" else "fp32"
     if precision == "tf32" and device.type == "cpu":
@@ -66,9 +71,9 @@ def resolve(wanted: schema.ComputeConfig) -> Compute:
     return Compute(
         device=device,
         precision=precision,
-        channels_last=True if wanted.channels_last is None else wanted.channels_last,
-        threads=wanted.threads or cores(),
-        deterministic=wanted.deterministic,
+        channels_last=True if asked.channels_last is None else asked.channels_last,
+        threads=asked.threads or cores(),
+        deterministic=asked.deterministic,
     )
 
 

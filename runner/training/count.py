@@ -10,7 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Count:
-    """params: trainable and not; madds: of convolutions and matrix products, forward, one image; flops: 2 a MAdd."""
+    """Parameters are counted trainable or not, MAdds of convolutions and matrix products, forward, for one image.
+
+    A MAdd is two FLOPs.
+    """
 
     params: int
     madds: int

@@ -1,13 +1,16 @@
 """Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.config.places import Candidates
+from runner.disk.epoch import EpochRow
+from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training.run import Run
 
@@ -17,7 +20,7 @@ BATCH = 1000  # images; the figures do not depend on it beyond rounding
 
 @torch.no_grad()
 def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] = lambda: None) -> tuple[float, float]:
-    """(cross-entropy, error in percent) of a Module on a split. Leaves it in evaluation mode."""
+    """Return a Module's cross-entropy and error in percent on a split. It stays in evaluation mode."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
     batches = [(start, min(start + BATCH, split.n)) for start in range(0, split.n, BATCH)]
@@ -36,12 +39,12 @@ def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def every_epoch(run: Run) -> tuple[str, nn.Module]:
-    """The inference by which the model as it stands is evaluated after each epoch: the first that takes one model."""
+    """Return the inference by which the model is evaluated after each epoch: the first that takes one model."""
     return next((name, module) for name, module in _taking(run, [run.model]))
 
 
-def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """One row for every variant and inference that takes it: figures on test, and on validation where there is one.
+def results(run: Run, last: EpochRow | None) -> list[Result]:
+    """One result per variant and inference that takes it: figures on test, and on validation where there is one.
 
     `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
     inference of every epoch.
@@ -51,36 +54,34 @@ def results(run: Run, last: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for variant, models in run.variants.items():
         for name, module in _taking(run, models):
             picked = pick(run, module)
-            known = last if models == [run.model] and name == first else None
-            figures = known or figures_of(run, module)
-            shown = {k: figures[k] for k in FIGURES if figures[k] is not None}
-            rows.append({"variant": variant, "inference": name, **picked, **shown})
+            trained = last if models == [run.model] and name == first else None
+            figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
+            rows.append(Result(variant=variant, inference=name, **picked, **figures))
     return rows
 
 
 def _taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """The inferences that take so many models, each as its Module; those that do not are known since the build."""
+    """Yield the inferences that take so many models, each as its Module; the build has told those that do not."""
     for name, inference in run.inference.items():
         with contextlib.suppress(BadInput):
             yield name, inference(models)
 
 
 def pick(run: Run, module: nn.Module) -> dict[str, float]:
-    """Set the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
-    candidates: Sequence[float] = getattr(module, "candidates", ())
+    """Choose the candidate with the smallest validation loss, the first of equals; nothing where there are none."""
+    if not isinstance(module, Candidates) or not module.candidates:
+        return {}
     losses = {}
-    for candidate in candidates:
+    for candidate in module.candidates:
         module.choose(candidate)
         losses[candidate], _ = evaluate(run, module, run.splits.validation)
-    if not losses:
-        return {}
     best = min(losses, key=lambda c: losses[c])
     module.choose(best)
     return {"picked": best}
 
 
 def figures_of(run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None) -> dict[str, float | None]:
-    """A Module's figures on validation (None without one) and test: losses, and errors in percent."""
+    """Return a Module's losses and errors in percent, on validation (None without one) and test."""
     figures: dict[str, float | None] = {}
     for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
         loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)

@@ -5,22 +5,25 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from runner import data
 from runner.config import schema
+from runner.config.places import Strides
 from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.data.split import split
 from runner.disk import checkpoint, record, rundir
+from runner.disk.epoch import EpochRow
+from runner.disk.info import Identity, State
+from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
 from runner.training import compute, teacher
 from runner.training.build import build, files
+from runner.training.divergence import Divergence, divergence_of
 from runner.training.evaluate import results
 from runner.training.progress import Reporter
 from runner.training.run import Run
@@ -28,23 +31,23 @@ from runner.training.summary import summarise
 from runner.training.train import train
 
 
-def prepare(config: Config, source: Arrays | Files) -> tuple[Run, rundir.Identity]:
+def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
     """Build the run; everything that can be wrong with the input shows here, and nothing is written."""
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
     splits = split(source, config.data, resolved.device)
     run = build(replace(config, loss=teacher.given(config, splits, resolved)), splits, resolved)
-    code = files(config) | {f"run {r.folder.name}": r.summary["weights_sha256"] for _, r in teacher.named(config)}
-    return run, rundir.Identity(config_hash(config), splits.fingerprint, code)
+    teachers = {each.id: each.summary.weights_sha256 for _, each in teacher.named(config)}
+    return run, Identity(config_hash(config), splits.fingerprint, files(config), teachers)
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of the numeric keys, `compute` as this machine resolves it."""
-    wanted = schema.numeric(teacher.by_id(config))
-    return schema.digest({**wanted, "compute": compute.resolve(config.compute).identity()})
+    """Return the SHA-256 of the numeric keys, with `compute` as this machine resolves it."""
+    keys = schema.numeric(teacher.by_id(config))
+    return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
 
 
-def execute(config: Config) -> dict[str, Any]:
+def execute(config: Config) -> Summary:
     """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
     run, identity = prepare(config, data.load(config.data))
     _warn_of_small_images(run)
@@ -58,19 +61,20 @@ def execute(config: Config) -> dict[str, Any]:
     return summary
 
 
-def _ended(folder: rundir.RunDir) -> dict[str, Any] | None:
+def _ended(folder: rundir.RunDir) -> Summary | None:
     """The summary of a run that needs no more training; Diverged where that is how it ended."""
-    if folder.state == "complete":
+    info = folder.read()
+    if info.state == "complete":
         print(f"already complete: {folder.path}")
-        return record.read_summary(folder.summary)
-    if folder.state == "diverged":
-        raise Diverged(f"{folder.path}: {folder.read()['reason']} (in an earlier call; not run again)")
+        return Summary.read(folder.files.summary)
+    if info.state == "diverged":
+        raise Diverged(f"{folder.path}: {info.reason} (in an earlier call; not run again)")
     return None
 
 
 def _warn_of_small_images(run: Run) -> None:
-    """A stem for large images on small ones trains, and is the commonest reason for figures far below a paper's."""
-    stem, total = getattr(run.model, "stem_stride", 1), getattr(run.model, "stride", 1)
+    """Warn of a stem for large images: on small ones it trains, and figures are far below a paper's."""
+    stem, total = (run.model.stem_stride, run.model.stride) if isinstance(run.model, Strides) else (1, 1)
     _, height, width = run.splits.train.shape
     if (stem > 1 and min(height, width) < 16 * stem) or min(height, width) < 2 * total:
         print(
@@ -81,17 +85,17 @@ def _warn_of_small_images(run: Run) -> None:
 
 
 class _Job:
-    """A run in its folder: when it is saved, and how it ends."""
+    """A run in its folder. It decides when the run is saved, and says how it ended."""
 
     def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
         self.config, self.run, self.folder = config, run, folder
         self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
-        self.metrics = record.Metrics(folder.metrics)
+        self.metrics = record.Metrics(folder.files.metrics)
         self.saved_at = (0, time.monotonic())  # updates, clock
         self.signal: int | None = None
-        self.reporter = Reporter(folder.log, folder.path.name)
+        self.reporter = Reporter(folder.files.log, folder.path.name)
 
-    def go(self) -> dict[str, Any]:
+    def go(self) -> Summary:
         try:
             with _signals(self._flag), self.reporter:
                 self._resume()
@@ -104,19 +108,18 @@ class _Job:
             self.folder.set_state("interrupted", reason=str(error), **self._progress())
             raise
         except Diverged as error:
-            summary = {**self._names("diverged"), **summarise(self.run, [], [])}
-            record.write_summary(self.folder.summary, summary)
+            self._summary("diverged", [], None).write(self.folder.files.summary)
             self.folder.set_state("diverged", reason=str(error), **self._progress())
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
                 self.folder.set_state("failed", reason=reason, **self._progress())
-                with open(self.folder.log, "a", encoding="utf-8") as log:
+                with open(self.folder.files.log, "a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
             if isinstance(error, TricktableError):
                 raise
-            raise RunFailed(f"{reason} (its traceback is in {self.folder.log})") from error
+            raise RunFailed(f"{reason} (its traceback is in {self.folder.files.log})") from error
 
     def _progress(self) -> dict[str, Any]:
         clock, key = self.run.clock, schema.choices_key(self.config)
@@ -126,8 +129,8 @@ class _Job:
         self.signal = number
 
     def _resume(self) -> None:
-        record.write_config(self.folder.config, schema.plain(self.config))
-        saved = checkpoint.newest(self.folder.checkpoints)
+        record.write_config(self.folder.files.config, schema.plain(self.config))
+        saved = checkpoint.newest(self.folder.files.checkpoints)
         if saved is None:
             self.metrics.truncate(0)
             return
@@ -139,56 +142,64 @@ class _Job:
     def _train(self) -> None:
         self.reporter.start(self.run.epochs, self.run.time)
         for row in train(self.run, self._edge):
-            self.metrics.append(row)
-            self.reporter.row(row)
+            self.metrics.append(row.plain())
+            self.reporter.row(row.plain())
             self.folder.set_state("running", **self._progress())
-            if self.run.diverged:
-                raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
-        if not self._save():
-            self.run.diverged = self.run.clock.updates
-            raise Diverged(f"diverged at update {self.run.diverged}: a weight is not finite")
+            self._stop_at(self.run.divergence)
+        self._stop_at(divergence_of(self.run, weights=True))
+        self._save()
+
+    def _stop_at(self, divergence: Divergence | None) -> None:
+        """Remember how the run diverged, and raise Diverged; None lets it go on."""
+        self.run.divergence = divergence
+        if divergence:
+            raise Diverged(str(divergence))
 
     def _edge(self) -> None:
-        """Between steps: save where it is due, stop where a signal came."""
+        """Save between two steps where it is due, and stop where a signal came."""
         self.reporter.advance(self.run.time)
         updates, then = self.saved_at
         due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
         late = self.every_seconds is not None and time.monotonic() - then >= self.every_seconds
         if due or late or self.signal is not None:
-            self._save()
+            self._save_if_finite()
         if self.signal is not None:
             name = signal.Signals(self.signal).name
             raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
 
-    def _save(self) -> bool:
-        """Save the run, unless a weight is not finite: the next loss will say so, and the last good save is kept."""
-        self.run.diverged = self.run.first_bad_update() if self.run.clock.position else None
-        if self.run.diverged:
-            raise Diverged(f"diverged at update {self.run.diverged}: the loss is not finite")
-        if not all(torch.isfinite(p).all() for p in self.run.model.parameters()):
-            return False
+    def _save_if_finite(self) -> None:
+        """Save within an epoch. Where a weight is not finite the next loss will say so; the last good save is kept."""
+        divergence = divergence_of(self.run, weights=True)
+        if divergence is None:
+            self._save()
+        elif divergence.what == "the loss":
+            self._stop_at(divergence)
+
+    def _save(self) -> None:
         tensors, state = self.run.state()
         state["metrics_size"] = self.metrics.size
-        checkpoint.save(self.folder.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep)
+        checkpoint.save(
+            self.folder.files.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep
+        )
         self.saved_at = (self.run.clock.updates, time.monotonic())
-        return True
 
-    def _summarise(self) -> dict[str, Any]:
+    def _summarise(self) -> Summary:
         run = self.run
         run.finish()
-        rows = record.read(self.metrics.path)
-        summary = summarise(run, results(run, rows[-1]), rows)
-        record.write_summary(self.folder.summary, {**self._names("complete"), **summary})
-        return {**self._names("complete"), **summary}
+        last = EpochRow.of(record.read(self.metrics.path)[-1])
+        summary = self._summary("complete", results(run, last), last)
+        summary.write(self.folder.files.summary)
+        return summary
 
-    def _names(self, state: str) -> dict[str, Any]:
-        return {"id": self.folder.path.name, "study": self.config.study, "state": state}
+    def _summary(self, state: State, results: Sequence[Result], last: EpochRow | None) -> Summary:
+        summary = summarise(self.run, results, last)
+        return replace(summary, id=self.folder.path.name, study=self.config.study, state=state)
 
 
 @contextlib.contextmanager
 def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; the second one acts as it would have without us."""
-    wanted = [s for s in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, s)]
+    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
     before: dict[int, Any] = {}
 
     def handle(number: int, _: Any) -> None:
@@ -196,7 +207,7 @@ def _signals(flag: Any) -> Iterator[None]:
             signal.signal(each, old)
         flag(number)
 
-    for name in wanted:
+    for name in names:
         number = getattr(signal, name)
         before[number] = signal.signal(number, handle)
     try:

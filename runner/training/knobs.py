@@ -18,7 +18,7 @@ class Payer:
     cap: float | None = None
 
     def pay(self, base: float, due: float) -> tuple[float, float]:
-        """(the knob's value, the factor by which g changes with it), for a factor `due`; both 1 apart from rounding."""
+        """Return the knob's value and the factor by which g changes with it: `due`, apart from its cap and rounding."""
         if self.knob == "batch_size":
             images = max(1, round(self._capped(base, base / max(due, 1e-9))))
             return images, base / images
@@ -50,7 +50,7 @@ class Knobs:
     scaling: tuple[float, int] | None = None
 
     def at(self, epoch: float) -> dict[str, float]:
-        """Every knob's value at a time in epochs; the batch size is a whole number of images, at least 1."""
+        """Return every knob's value at a time in epochs; the batch size is a whole number of images, at least 1."""
         values = {k: v * self.schedules[k](epoch) if k in self.schedules else v for k, v in self.base.items()}
         values["batch_size"] = max(1, round(values["batch_size"]))
         if "noise" in self.schedules:
@@ -64,7 +64,7 @@ class Knobs:
         return values
 
     def scales(self, values: Mapping[str, float]) -> dict[str, float]:
-        """What the knobs' values come to: g by the papers' approximation and exactly, and lr / (1 - m).
+        """Return what the knobs' values come to: g by the papers' approximation and exactly, and lr / (1 - m).
 
         g = lr N / (B (1 - m)), and exactly lr / (1 - m) (N / B - 1): arXiv:1711.00489, section 2.
         """
@@ -77,14 +77,14 @@ class Knobs:
         }
 
     def unpaid(self, epoch: float) -> float:
-        """By which factor g is off what its schedule says; 1 where the payers pay it all."""
+        """Return the factor by which g is off what its schedule says; 1 where the payers pay it all."""
         if "noise" not in self.schedules:
             return 1.0
-        wanted = self.scales(self.base)["noise_scale"] * self.schedules["noise"](epoch)
-        return self.scales(self.at(epoch))["noise_scale"] / wanted if wanted else 1.0
+        scheduled = self.scales(self.base)["noise_scale"] * self.schedules["noise"](epoch)
+        return self.scales(self.at(epoch))["noise_scale"] / scheduled if scheduled else 1.0
 
     def batches(self, epoch: int, position: int = 0) -> Iterator[tuple[int, int]]:
-        """The epoch's batches from a position on, as (start, stop) in its order.
+        """Yield the epoch's batches from a position on, as (start, stop) in its order.
 
         The size is read before each batch at epoch + position/N, because it may change within an epoch.
         """
@@ -97,13 +97,13 @@ class Knobs:
             position = stop
 
     def updates(self, epochs: int) -> int:
-        """The number of steps in a run of so many epochs."""
+        """Return the number of steps in a run of so many epochs."""
         if not self._batch_moves:
             return epochs * sum(1 for _ in self.batches(0))
         return sum(1 for epoch in range(epochs) for _ in self.batches(epoch))
 
     def largest_batch(self, epochs: int) -> int:
-        """The largest batch size that the schedule asks for."""
+        """Return the largest batch size that the schedule asks for."""
         if not self._batch_moves:
             return int(self.at(0)["batch_size"])
         times = (e + start / self.n for e in range(epochs) for start, _ in self.batches(e))
@@ -116,5 +116,5 @@ class Knobs:
 
 
 def time_constant(momentum: float) -> float:
-    """In how many steps a velocity forgets all but 1/e of a gradient: T = -1 / ln(m)."""
+    """Return in how many steps a velocity forgets all but 1/e of a gradient: T = -1 / ln(m)."""
     return -1 / math.log(momentum) if momentum else 0.0

@@ -10,22 +10,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.config.places import KNOBS
+from runner.config.places import (
+    KNOBS,
+    Augment,
+    Candidates,
+    CoupledPenalty,
+    DecoupledPenalty,
+    JointStatistics,
+    Penalty,
+    VariantHook,
+    having,
+)
 from runner.errors import BadInput
 from runner.training.count import Count, count
 from runner.training.run import Run
 
 
-def called(where: str, made: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call; a ValueError is a user's mistake, and gets the key in front."""
+def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call; a ValueError is a user's mistake, and becomes a BadInput with the key in front."""
     try:
-        return made(*arguments, **named)
+        return function(*arguments, **named)
     except ValueError as error:
         raise BadInput(f"{where}: {error}") from None
 
 
 def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
-    """What the network costs on these images; and so whether it can take them at all."""
+    """Count what the network costs on images C H W; BadInput where it cannot take them at all."""
     try:
         return count(model, shape)
     except (RuntimeError, ValueError) as error:
@@ -33,7 +43,7 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
         raise BadInput(f"model: the network cannot take {size} images ({error})") from None
 
 
-def augmentations(augment: Mapping[str, Any], shape: tuple[int, int, int], num_classes: int) -> None:
+def augmentations(augment: Mapping[str, Augment], shape: tuple[int, int, int], num_classes: int) -> None:
     """Apply them to two blank images of this size."""
     images, targets = torch.zeros(2, *shape), torch.eye(num_classes)[[0, -1]]
     for name, trick in augment.items():
@@ -42,23 +52,22 @@ def augmentations(augment: Mapping[str, Any], shape: tuple[int, int, int], num_c
 
 
 @torch.no_grad()
-def penalties(penalty: Mapping[str, Any], model: nn.Module) -> None:
+def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
     """Ask each for its loss, and to change a copy of the model."""
     for name, trick in penalty.items():
-        if hasattr(trick, "loss"):
+        if isinstance(trick, CoupledPenalty):
             called(f"penalty.{name}", trick.loss, model)
-        if hasattr(trick, "after_step"):
+        if isinstance(trick, DecoupledPenalty):
             called(f"penalty.{name}", trick.after_step, copy.deepcopy(model), dict.fromkeys(KNOBS, 0.0))
 
 
 def micro_batches(run: Run) -> None:
-    """Parts of a batch must not change what a normalisation takes its statistics over."""
+    """Refuse parts of a batch that would change what a normalisation takes its statistics over."""
     size = run.micro_batch
     if size is None:
         return
     for module in run.model.modules():
-        whole_batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        together = getattr(module, "images_together", None if whole_batch else 1)
+        together = _images_together(module)
         if together is None or size % together:
             what = "the whole batch" if together is None else f"{together} images"
             raise BadInput(
@@ -67,8 +76,15 @@ def micro_batches(run: Run) -> None:
             )
 
 
+def _images_together(module: nn.Module) -> int | None:
+    """Return over how many images a Module normalises; None for the whole batch, 1 for what mixes none."""
+    if isinstance(module, JointStatistics):
+        return module.images_together
+    return None if isinstance(module, nn.modules.batchnorm._BatchNorm) else 1
+
+
 def memory(run: Run) -> None:
-    """On a GPU, whether the largest batch fits: forward and backward, once."""
+    """Try on a GPU, forward and backward, whether the largest batch fits its memory."""
     largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
     fits = fitting(largest, lambda images: _try(run, images)) if run.compute.device.type == "cuda" else largest
     if fits < largest:
@@ -77,7 +93,7 @@ def memory(run: Run) -> None:
 
 
 def fitting(images: int, attempt: Callable[[int], None]) -> int:
-    """The first of images, half of them, a quarter ... at which `attempt` does not run out of memory; 0 for none."""
+    """Return the first of images, half of them, a quarter ... with which `attempt` has memory enough; 0 for none."""
     while images:
         try:
             attempt(images)
@@ -88,7 +104,7 @@ def fitting(images: int, attempt: Callable[[int], None]) -> int:
 
 
 def _try(run: Run, images: int) -> None:
-    """Forward and backward of blank images; the model stays as it was."""
+    """Pass blank images forward and backward; the model stays as it was."""
     before = [buffer.clone() for buffer in run.model.buffers()]
     try:
         blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
@@ -102,10 +118,10 @@ def _try(run: Run, images: int) -> None:
 
 
 def results(run: Run) -> None:
-    """Every variant that the run will have is evaluated by some inference, and every inference has a variant."""
+    """Refuse a variant that no inference takes, and an inference that takes no variant of those the run will have."""
     expected = {"final": 1}
-    for hook in run.hook.values():
-        expected |= getattr(hook, "variants", {})
+    for _, hook in having(run.hook, VariantHook):
+        expected |= hook.variants
     refusals = {name: _refusals(run, name, expected) for name in run.inference}
     for refused in refusals.values():
         if len(refused) == len(expected):
@@ -119,7 +135,8 @@ def results(run: Run) -> None:
     if run.splits.validation is None:
         for name, inference in run.inference.items():
             models = next(n for variant, n in expected.items() if variant not in refusals[name])
-            if getattr(inference([run.model] * models), "candidates", ()):
+            module = inference([run.model] * models)
+            if isinstance(module, Candidates) and module.candidates:
                 raise BadInput(
                     f"inference.{name}: picks its value on a validation split, and there is none: "
                     "data.validation=0.1, or set the value"
@@ -128,7 +145,7 @@ def results(run: Run) -> None:
 
 @torch.no_grad()
 def _refusals(run: Run, name: str, variants: Mapping[str, int]) -> dict[str, str]:
-    """The variants that an inference does not take, each with what it says; on those that it takes, it is tried."""
+    """Return the variants that an inference does not take, with what it says; it is tried on those that it takes."""
     refused = {}
     for variant, models in variants.items():
         try:
@@ -147,7 +164,7 @@ def _blank(run: Run) -> Tensor:
 
 
 def factories(chosen: Mapping[str, Any]) -> "dict[str, Counted]":
-    """The seams' factories, each counting what it makes."""
+    """Wrap the seams' factories, so that each counts what it makes."""
     return {place: Counted(place, make) for place, make in chosen.items()}
 
 
@@ -158,13 +175,13 @@ class Counted:
         self.place, self.make, self.made = place, make, 0
 
     def __call__(self, *arguments: Any, **named: Any) -> nn.Module:
-        """What the factory makes."""
+        """Count, and return what the factory makes."""
         self.made += 1
         return called(self.place, self.make, *arguments, **named)
 
 
 def seams(used: "Mapping[str, Counted]", network: str) -> None:
-    """A factory that the network never called would be a silent no-op."""
+    """Refuse a factory that the network never called: it would be a silent no-op."""
     idle: Sequence[str] = [place for place, factory in used.items() if not factory.made]
     if idle:
         raise BadInput(f"{idle[0]}: the network {network} has nothing there with these settings")

@@ -1,16 +1,18 @@
 """A run: the objects that build.py made, the clock, and all of it that a checkpoint holds."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty, StatefulHook, having
 from runner.training.compute import Compute
 from runner.training.count import Count
+from runner.training.divergence import Divergence
 from runner.training.knobs import Knobs
+from runner.training.sums import EpochSums
 
 if TYPE_CHECKING:
     from runner.data.split import Splits
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Clock:
-    """Where the run stands: `position` images into `epoch`, after `updates` steps on `samples` images."""
+    """The run stands `position` images into `epoch`, after `updates` steps on `samples` images."""
 
     epoch: int = 0
     position: int = 0
@@ -28,7 +30,7 @@ class Clock:
 
 @dataclass
 class Run:
-    """One training run. The fields named after places hold what was chosen there (places.py)."""
+    """One training run. The fields that are named after places hold what was chosen there (places.py)."""
 
     seed: int
     epochs: int
@@ -38,43 +40,42 @@ class Run:
     cost: Count
     knobs: Knobs
     optimizer: torch.optim.Optimizer
-    augment: Mapping[str, Any]
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    penalty: Mapping[str, Any]
-    gradient: Mapping[str, Callable[..., None]]
-    hook: Mapping[str, Any]
-    inference: Mapping[str, Callable[[list[nn.Module]], nn.Module]]
+    augment: Mapping[str, Augment]
+    loss: Loss
+    penalty: Mapping[str, Penalty]
+    gradient: Mapping[str, Gradient]
+    hook: Mapping[str, Hook]
+    inference: Mapping[str, Inference]
     scaler: "torch.amp.GradScaler | None" = None
     micro_batch: int | None = None  # images at once, where a batch is taken in parts
     clock: Clock = field(default_factory=Clock)
     variants: dict[str, list[nn.Module]] = field(default_factory=dict)
     stopped: bool = False  # a hook may end the run after this epoch
-    diverged: int | None = None  # the update at which the loss stopped being finite
-    # of the open epoch: loss summed over images, wrong answers, images, steps with a finite loss so far, steps
-    sums: Tensor = field(init=False)
+    divergence: Divergence | None = None
+    sums: EpochSums = field(init=False)  # of the open epoch
 
     def __post_init__(self) -> None:
-        self.sums = torch.zeros(5, dtype=torch.float64, device=self.compute.device)
+        self.sums = EpochSums(self.compute.device)
         self.variants.setdefault("final", [self.model])
 
     @property
     def time(self) -> float:
-        """Now, in epochs."""
+        """Return the time of the next step, in epochs."""
         return self.clock.epoch + self.clock.position / self.knobs.n
 
-    def first_bad_update(self) -> int | None:
-        """The update of the open epoch whose loss was the first not to be finite. Waits for the device."""
-        *_, finite, steps = (int(v) if math.isfinite(v) else 0 for v in self.sums.tolist())
-        return self.clock.updates - (steps - finite) + 1 if finite < steps else None
+    @property
+    def diverged(self) -> int | None:
+        """Return the update at which the run diverged; None where it has not."""
+        return self.divergence.update if self.divergence else None
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 B C H W -> normalised float32 in the run's memory format (0 is the training set's mean)."""
+        """Normalise uint8 B C H W to float32 in the run's memory format; 0 is the training set's mean."""
         x = images.to(torch.float32, memory_format=self.compute.memory_format)
         mean, std = self.splits.mean, self.splits.std
         return x.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
 
     def set_knobs(self) -> dict[str, float]:
-        """Read the knobs at this time and set the optimizer's parameter groups to them; returns them."""
+        """Read the knobs at this time, set the optimizer's parameter groups to them, and return them."""
         values = self.knobs.at(self.time)
         for group in self.optimizer.param_groups:
             group["lr"] = values["lr"] * group.get("lr_scale", 1.0)
@@ -87,29 +88,28 @@ class Run:
         return values
 
     def _parameter_names(self) -> list[str]:
-        """The optimizer's parameters by name, in its own order."""
+        """Return the names of the optimizer's parameters, in its own order."""
         names = {id(p): name for name, p in self.model.named_parameters()}
         return [names[id(p)] for group in self.optimizer.param_groups for p in group["params"]]
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that a checkpoint holds: tensors by flat names, and plain values."""
+        """Return all that a checkpoint holds: tensors by flat names, and plain values."""
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
-        tensors["sums"] = self.sums
+        tensors["sums"] = self.sums.tensor
         plain: dict[str, Any] = {"clock": asdict(self.clock), "stopped": self.stopped}
         names = self._parameter_names()
         for i, entries in self.optimizer.state_dict()["state"].items():
             _put(tensors, plain, f"optimizer/{names[i]}", entries)
-        for name, hook in self.hook.items():
-            if hasattr(hook, "state_dict"):
-                _put(tensors, plain, f"hook/{name}", hook.state_dict())
+        for name, hook in having(self.hook, StatefulHook):
+            _put(tensors, plain, f"hook/{name}", hook.state_dict())
         if self.scaler is not None:
             _put(tensors, plain, "scaler", self.scaler.state_dict())
         return tensors, plain
 
     def load(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Back to a saved state. The run must be built from the same config."""
+        """Go back to a saved state. The run must be built from the same config."""
         self.load_models(tensors, plain)
-        self.sums.copy_(tensors["sums"])
+        self.sums.tensor.copy_(tensors["sums"])
         self.clock = Clock(**plain["clock"])
         self.stopped = plain["stopped"]
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -123,17 +123,15 @@ class Run:
             self.scaler.load_state_dict(_get(tensors, plain, "scaler"))
 
     def load_models(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Of a saved state, what evaluation needs: the model, and what hooks keep of it."""
+        """Load what evaluation needs of a saved state: the model, and what hooks keep of it."""
         self.model.load_state_dict(_get(tensors, {}, "model"))
-        for name, hook in self.hook.items():
-            if hasattr(hook, "load_state_dict"):
-                hook.load_state_dict(_get(tensors, plain, f"hook/{name}"))
+        for name, hook in having(self.hook, StatefulHook):
+            hook.load_state_dict(_get(tensors, plain, f"hook/{name}"))
 
     def finish(self) -> None:
         """Let the hooks add their variants."""
-        for hook in self.hook.values():
-            if hasattr(hook, "finish"):
-                hook.finish(self)
+        for _, hook in having(self.hook, FinishHook):
+            hook.finish(self)
 
 
 def _put(tensors: dict[str, Tensor], plain: dict[str, Any], prefix: str, entries: Mapping[str, Any]) -> None:
@@ -147,6 +145,6 @@ def _get(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], prefix: str) -
 
 
 def _as(parameter: Tensor, value: Any) -> Any:
-    """A saved value laid out as the parameter of its shape: fused steps take no mixture of memory formats."""
+    """Lay a saved value out as the parameter of its shape: fused steps take no mixture of memory formats."""
     alike = isinstance(value, Tensor) and value.shape == parameter.shape
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value

@@ -1,49 +1,55 @@
-"""summary.json: a run's final figures, and what they were made with."""
+"""A run that has ended -> its summary."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from runner.disk.epoch import EpochRow
+from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from runner.machine import environment
 from runner.training.run import Run
 
 
-def summarise(run: Run, results: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A run's summary from its results (a row a variant x inference; the first is the run's own) and its epochs' rows.
+def summarise(run: Run, results: Sequence[Result], last: EpochRow | None) -> Summary:
+    """A run's summary, as yet without its name and state, from its results and its last epoch.
 
-    Both are empty for a run that diverged: it has no final figures.
+    There is one result per variant and inference, the run's own first. A run that diverged has no final figures:
+    neither results nor a last epoch.
     """
-    final = dict(results[0]) if results else {}
-    final |= {key: rows[-1][key] for key in ("train_loss", "train_error") if rows}
-    validation = run.splits.validation
-    return {
-        **final,
-        "results": list(results),
-        "diverged_at": run.diverged,
-        "seed": run.seed,
-        "epochs": run.clock.epoch,
-        "updates": run.clock.updates,
-        "samples": run.clock.samples,
-        "params": run.cost.params,
-        "madds": run.cost.madds,
-        "data": {
-            "title": run.splits.title,
-            "fingerprint": run.splits.fingerprint,
-            "train": run.splits.train.n,
-            "validation": validation.n if validation else 0,
-            "test": run.splits.test.n,
-            "classes": len(run.splits.classes),
-            "mean": run.splits.mean.tolist(),  # of the training pixels: what the network's images are normalised by
-            "std": run.splits.std.tolist(),
-        },
-        "weights_sha256": weights_sha256(run.model.state_dict()),
-        "compute": run.compute.plain(),
-        "environment": environment(run.compute.device),
-    }
+    return Summary(
+        results=tuple(results),
+        train_loss=last.train_loss if last else None,
+        train_error=last.train_error if last else None,
+        diverged_at=run.diverged,
+        seed=run.seed,
+        epochs=run.clock.epoch,
+        updates=run.clock.updates,
+        samples=run.clock.samples,
+        params=run.cost.params,
+        madds=run.cost.madds,
+        data=_data(run),
+        weights_sha256=weights_sha256(run.model.state_dict()),
+        compute=ComputeSummary(**run.compute.plain()),
+        environment=Environment(**environment(run.compute.device)),
+    )
+
+
+def _data(run: Run) -> DataSummary:
+    splits = run.splits
+    return DataSummary(
+        title=splits.title,
+        fingerprint=splits.fingerprint,
+        **vars(splits.origin),
+        train=splits.train.n,
+        validation=splits.validation.n if splits.validation else 0,
+        test=splits.test.n,
+        classes=len(splits.classes),
+        mean=splits.mean.tolist(),
+        std=splits.std.tolist(),
+    )
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -55,7 +61,9 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def outcome(summary: Mapping[str, Any], root: str) -> str:
+def outcome(summary: Summary, root: str) -> str:
     """A finished run in one line: errors in percent."""
-    figures = f"test error {summary['test_error']:.2f}%  loss {summary['test_loss']:.4f}"
-    return f"{figures}  {Path(root) / summary['study'] / summary['id']}"
+    final = summary.final
+    assert final is not None and final.test_error is not None and final.test_loss is not None, "a complete run has both"
+    figures = f"test error {final.test_error:.2f}%  loss {final.test_loss:.4f}"
+    return f"{figures}  {Path(root) / summary.study / summary.id}"

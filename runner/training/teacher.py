@@ -12,45 +12,46 @@ from torch import Tensor, nn
 
 from runner.config.schema import Config, Option
 from runner.data.split import Splits
-from runner.disk import finished
+from runner.disk import runs
+from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.training import build
 from runner.training.compute import Compute
 
 
-def named(config: Config) -> "Iterator[tuple[str, finished.Finished]]":
+def named(config: Config) -> "Iterator[tuple[str, StoredRun]]":
     """The arguments of the loss that name a run, each with that run."""
     hints = build.hints(build.target("tricks/loss", config.loss.name))
     for key, value in config.loss.arguments.items():
         hint = hints.get(key)
         if isinstance(value, str) and nn.Module in (hint, *typing.get_args(hint)):
             try:
-                yield key, finished.one(value, Path(config.output.root))
+                yield key, runs.one(value, Path(config.output.root))
             except BadInput as error:
                 raise BadInput(f"loss.{key}: {error}") from None
 
 
 def by_id(config: Config) -> Config:
     """The config with each such argument as the run's id: wherever the run lies, it is the same one."""
-    return replace(config, loss=_with(config.loss, {key: run.folder.name for key, run in named(config)}))
+    return replace(config, loss=_with(config.loss, {key: run.id for key, run in named(config)}))
 
 
 def given(config: Config, splits: Splits, compute: Compute) -> Option:
-    """The loss with each such argument as that run's network."""
+    """Return the loss with each such argument as that run's network. BadInput where its images were others."""
     networks: dict[str, Any] = {}
     for key, run in named(config):
         classes, channels = len(splits.classes), splits.train.shape[0]
-        data = run.summary["data"]
-        if (len(data["mean"]), data["classes"]) != (channels, classes):
+        data = run.summary.data
+        if (len(data.mean), data.classes) != (channels, classes):
             raise BadInput(
-                f"loss.{key}: {run.folder.name} tells {data['classes']} classes apart on {len(data['mean'])} channels, "
+                f"loss.{key}: {run.id} tells {data.classes} classes apart on {len(data.mean)} channels, "
                 f"and these images have {classes} and {channels}"
             )
-        model = build.build_model(run.config, channels, classes)
-        build.make("groups", run.config.groups)(model)  # may have reparametrised it
-        weights = {k.removeprefix("model/"): v for k, v in run.saved().tensors.items() if k.startswith("model/")}
+        model = build.build_model(run.settings, channels, classes)
+        build.make("groups", run.settings.groups)(model)  # may have reparametrised it
+        weights = {k.removeprefix("model/"): v for k, v in run.checkpoint().tensors.items() if k.startswith("model/")}
         model.load_state_dict(weights)
-        networks[key] = Frozen(model, compute, splits, torch.tensor(data["mean"]), torch.tensor(data["std"]))
+        networks[key] = Frozen(model, compute, splits, torch.tensor(data.mean), torch.tensor(data.std))
     return _with(config.loss, networks)
 
 
@@ -59,11 +60,11 @@ def _with(option: Option, arguments: dict[str, Any]) -> Option:
 
 
 class Frozen(nn.Module):
-    """A trained network on images that are normalised for another training set; without gradients, in evaluation."""
+    """A trained network that takes images normalised for another training set; it has no gradients and evaluates."""
 
     def __init__(self, model: nn.Module, compute: Compute, splits: Splits, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.model = model.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
+        self.model = compute.to_device(model).eval().requires_grad_(False)
         self.compute = compute
         mean, std = mean.to(compute.device), std.to(compute.device)
         self.scale = (splits.std / std).view(-1, 1, 1)
@@ -71,6 +72,6 @@ class Frozen(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised B C H W -> logits B K, float32."""
+        """Map normalised B C H W to float32 logits B K."""
         with self.compute.autocast():
             return self.model(images * self.scale + self.shift).float()

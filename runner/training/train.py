@@ -1,22 +1,24 @@
-"""The loop: a generator of rows, one an epoch. Others write them down."""
+"""The loop: it yields one row per epoch, and others write them down."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from runner import randomness
+from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
+from runner.disk.epoch import EpochRow
+from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
 from runner.training.run import Run
 
 Edge = Callable[[], None]
 
 
-def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
-    """Train to the last epoch, from wherever the run stands; yields a row after each epoch, diverged or not.
+def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
+    """Train to the last epoch from wherever the run stands, and yield a row after each epoch, diverged or not.
 
     `edge` is called between steps, where the run's state is whole: it may save, and it may raise.
     """
@@ -28,19 +30,19 @@ def train(run: Run, edge: Edge) -> Iterator[dict[str, Any]]:
         speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
         _, module = every_epoch(run)
         pick(run, module)
-        row = {**_row(run), **figures_of(run, module, edge), "images_per_second": speed}
-        run.diverged = _diverged(run, row)
-        for hook in _having(run.hook, "on_epoch"):
-            hook.on_epoch(run, row)
-        run.sums.zero_()
+        row = _row(run, figures_of(run, module, edge), speed)
+        run.divergence = divergence_of(run, row)
+        for _, hook in having(run.hook, EpochHook):
+            hook.on_epoch(run, row.plain())
+        run.sums.zero()
         run.clock.epoch, run.clock.position = run.clock.epoch + 1, 0
         yield row
-        if run.diverged:
+        if run.divergence:
             return
 
 
 def train_epoch(run: Run, edge: Edge) -> None:
-    """The steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
+    """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
     epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
@@ -60,13 +62,13 @@ def train_epoch(run: Run, edge: Edge) -> None:
         run.clock.position = stop
         run.clock.updates += 1
         run.clock.samples += stop - start
-        for hook in _having(run.hook, "on_step"):
+        for _, hook in having(run.hook, StepHook):
             hook.on_step(run)
         edge()
 
 
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
-    """One update from one batch: uint8 B C H W, int64 B, and the batch's rows of every augmentation's table."""
+    """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
     knobs = run.set_knobs()
     x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
     for name, trick in run.augment.items():
@@ -87,18 +89,18 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
         return total
 
     _update(run, closure)
-    for penalty in _having(run.penalty, "after_step"):
+    for _, penalty in having(run.penalty, DecoupledPenalty):
         penalty.after_step(run.model, knobs)
-    _count(run.sums, *first[0], y)
+    run.sums.add(*first[0], y)
 
 
 def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the batch's loss and penalties; the sum of both, the logits, and the loss alone.
+    """Set the gradients of the batch's loss and penalties; return the sum of both, the logits B K, and the loss alone.
 
     Micro-batches are taken one after another: the sum of their gradients is the batch's.
     """
     size = run.micro_batch or len(x)
-    penalty = sum((p.loss(run.model) for p in _having(run.penalty, "loss")), start=x.new_zeros(()))
+    penalty = sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), start=x.new_zeros(()))
     outputs, losses = [], []
     for i, start in enumerate(range(0, len(x), size)):
         part = slice(start, start + size)
@@ -117,7 +119,7 @@ def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _update(run: Run, closure: Callable[[], Tensor]) -> None:
     if run.scaler is None:
-        run.optimizer.step(closure)
+        run.optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its optimizers do not
         return
     with torch.enable_grad():
         closure()
@@ -125,36 +127,24 @@ def _update(run: Run, closure: Callable[[], Tensor]) -> None:
     run.scaler.update()
 
 
-def _count(sums: Tensor, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
-    """Add a batch to the epoch's sums, on the device. A mixed image counts as its larger part."""
-    wrong = (logits.argmax(1) != targets.argmax(1)).sum()
-    still_finite = torch.isfinite(sums[0] + loss)
-    images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
-    sums += torch.stack((loss * len(targets), wrong, images, still_finite, steps)).double()
-
-
-def _diverged(run: Run, row: dict[str, Any]) -> int | None:
-    """The update at which the loss stopped being finite; the epoch's last one where only its evaluation is not."""
-    figures = [row[f"{part}_loss"] for part in ("train", "val", "test") if row[f"{part}_loss"] is not None]
-    return run.first_bad_update() or (None if all(map(math.isfinite, figures)) else run.clock.updates)
-
-
-def _row(run: Run) -> dict[str, Any]:
-    """The epoch's own columns; the knobs are those of its last step, errors in percent."""
-    loss, wrong, images, *_ = run.sums.tolist()
+def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: float) -> EpochRow:
+    """Return the row of the epoch that has just been trained and evaluated."""
+    totals = run.sums.read()
     knobs = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
-    row = {
-        "epoch": run.clock.epoch + 1,
-        "samples": run.clock.samples,
-        "updates": run.clock.updates,
-        **knobs,
-        **run.knobs.scales(knobs),
-        "train_loss": loss / images,
-        "train_error": 100 * wrong / images,
-    }
-    for penalty in _having(run.penalty, "figures"):
-        row |= penalty.figures(run.model)
-    return row
+    figures: dict[str, float] = {}
+    for _, penalty in having(run.penalty, Figures):
+        figures |= penalty.figures(run.model)
+    row: dict[str, Any] = {**knobs, **run.knobs.scales(knobs), **evaluated}
+    return EpochRow(
+        epoch=run.clock.epoch + 1,
+        samples=run.clock.samples,
+        updates=run.clock.updates,
+        train_loss=totals.mean_loss,
+        train_error=totals.error,
+        figures=figures,
+        images_per_second=images_per_second,
+        **row,
+    )
 
 
 def _last_start(run: Run) -> int:
@@ -162,9 +152,5 @@ def _last_start(run: Run) -> int:
 
 
 def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
-    """A table is a tensor, or a tuple of them."""
+    """Change a table, which is a tensor or a tuple of them."""
     return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)
-
-
-def _having(tricks: Any, method: str) -> list[Any]:
-    return [trick for trick in tricks.values() if hasattr(trick, method)]

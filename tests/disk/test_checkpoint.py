@@ -239,6 +239,6 @@ def test_a_run_whose_folder_is_gone_is_not_made_again(tmp_path):
 
 
 def test_neither_torch_nor_safetensors_is_imported_before_it_is_used():
-    code = "import sys; import runner.checkpoint, runner.record, runner.rundir; print('torch' in sys.modules)"
+    code = "import sys; import runner.disk.checkpoint, runner.disk.record, runner.disk.rundir; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from runner.disk import lock, rundir
+from runner.disk import lock, rundir, runs
+from runner.disk.info import Identity
 from runner.errors import RunInUse
 
 HASH = "0123456789abcdef" * 4
-SAME = rundir.Identity(HASH, "f" * 64, {"models/resnet.py": "a" * 64})
+SAME = Identity(HASH, "f" * 64, {"models/resnet.py": "a" * 64})
 
 
 def plan(root, identity=SAME):
@@ -28,7 +29,8 @@ def tree(folder):
 HOLD = """
 import pathlib, sys, time
 from runner.disk import rundir
-run = rundir.find_or_plan(pathlib.Path(sys.argv[1]), "study", "resnet8", rundir.Identity(*eval(sys.argv[2])))
+from runner.disk.info import Identity
+run = rundir.find_or_plan(pathlib.Path(sys.argv[1]), "study", "resnet8", Identity(*eval(sys.argv[2])))
 while not pathlib.Path(sys.argv[3]).exists():
     time.sleep(0.001)
 try:
@@ -60,7 +62,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     child = holder(tmp_path / "outputs", tmp_path / "start")
     assert child.stdout.readline() == "has resnet8-01234567\n"
     run = plan(tmp_path / "outputs")
-    assert run.state == "running" and not run.crashed and lock.in_use(run.path)
+    assert run.read().state == "running" and not run.crashed and lock.in_use(run.path)
     before = tree(tmp_path)
     with pytest.raises(RunInUse, match=f"process {child.pid} on {socket.gethostname()} since 20"):
         run.open()
@@ -69,7 +71,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     child.wait()
     assert run.crashed
     with plan(tmp_path / "outputs") as again:
-        assert again.read()["attempt"] == 2
+        assert again.read().attempt == 2
     finish(child)
 
 
@@ -86,13 +88,13 @@ def test_of_eight_that_start_at_once_one_has_the_run(tmp_path):
 
 
 def test_eight_different_runs_of_one_name_have_eight_folders(tmp_path):
-    others = [rundir.Identity(HASH, SAME.fingerprint, {"models/resnet.py": str(i)}) for i in range(8)]
+    others = [Identity(HASH, SAME.fingerprint, {"models/resnet.py": str(i)}) for i in range(8)]
     children = [holder(tmp_path / "outputs", tmp_path / "start", each) for each in others]
     time.sleep(0.4)
     (tmp_path / "start").touch()
     said = {child.stdout.readline() for child in children}
     assert len(said) == 8 and all(line.startswith("has ") for line in said)
-    assert len(rundir.runs(tmp_path / "outputs", "study")) == len(os.listdir(tmp_path / "outputs" / "study")) == 8
+    assert len(runs.under(tmp_path / "outputs", "study")) == len(os.listdir(tmp_path / "outputs" / "study")) == 8
     list(map(finish, children))
 
 
@@ -101,7 +103,7 @@ def test_a_lock_is_of_an_open_file_and_not_of_the_process(tmp_path):
         other = plan(tmp_path)
         with pytest.raises(RunInUse):
             other.open()
-        assert run.state == "planned"
+        assert run.read().state == "planned"
     with other.open() as opened:
         assert opened is other
 

@@ -9,15 +9,14 @@ import sys
 
 import pytest
 
-from runner.disk import atomic, rundir
+from runner.disk import atomic, rundir, runs
+from runner.disk.info import Identity, RunInfo
 from runner.errors import BadInput, StorageProblem
 
 HASH = "0123456789abcdef" * 4
-SAME = rundir.Identity(
-    HASH, "sha256:" + "f" * 64, {"models/resnet.py": "a" * 64, "tricks/loss/cross_entropy.py": "b" * 64}
-)
-OTHER_CODE = rundir.Identity(HASH, SAME.fingerprint, {**SAME.code, "models/resnet.py": "c" * 64})
-OTHER_DATA = rundir.Identity(HASH, "sha256:" + "e" * 64, SAME.code)
+SAME = Identity(HASH, "sha256:" + "f" * 64, {"models/resnet.py": "a" * 64, "tricks/loss/cross_entropy.py": "b" * 64})
+OTHER_CODE = Identity(HASH, SAME.fingerprint, {**SAME.code, "models/resnet.py": "c" * 64})
+OTHER_DATA = Identity(HASH, "sha256:" + "e" * 64, SAME.code)
 
 
 def plan(root, identity=SAME, slug="resnet8", study="study"):
@@ -37,20 +36,24 @@ def tree(folder):
 def test_planning_creates_nothing(tmp_path):
     run = plan(tmp_path / "outputs")
     assert run.path == tmp_path / "outputs" / "study" / "resnet8-01234567"
-    assert (run.exists, run.note, run.state, run.read(), run.crashed) == (False, "", "planned", {}, False)
+    assert (run.exists, run.note, run.crashed) == (False, "", False)
+    assert run.read() == RunInfo(identity=SAME) and run.read().state == "planned"
     assert os.listdir(tmp_path) == []
 
 
 def test_a_new_run_says_what_it_is(tmp_path):
     with plan(tmp_path / "a" / "outputs") as run:
-        assert run.state == "planned" and run.exists
+        assert run.read().state == "planned" and run.exists
+        files = run.files
         assert sorted(os.listdir(run.path)) == [".lock", "run.json"] and os.listdir(run.path.parent) == [run.path.name]
         info = json.loads((run.path / "run.json").read_bytes())
         assert info["id"] == run.path.name and info["attempt"] == 1 and info["pid"] == os.getpid()
         assert info["host"] == socket.gethostname() and info["started"].endswith("+00:00")
         assert (info["config_hash"], info["fingerprint"], info["code"]) == (HASH, SAME.fingerprint, SAME.code)
-        assert run.config.parent == run.metrics.parent == run.summary.parent == run.log.parent == run.path
-        assert run.checkpoints == run.path / "checkpoints"
+        assert {p.parent for p in (files.config, files.metrics, files.summary, files.evaluations, files.log)} == {
+            run.path
+        }
+        assert files.checkpoints == run.path / "checkpoints"
 
 
 def test_states_and_progress_are_kept_over_attempts(tmp_path):
@@ -58,12 +61,12 @@ def test_states_and_progress_are_kept_over_attempts(tmp_path):
         run.set_state("running", epoch=1, updates=10)
         run.set_state("interrupted", reason="SIGTERM", epoch=2)
     again = plan(tmp_path)
-    assert again.exists and again.state == "interrupted" and again.note == ""
+    assert again.exists and again.read().state == "interrupted" and again.note == ""
     with again:
-        assert again.read()["attempt"] == 2 and again.state == "interrupted"
+        assert again.read().attempt == 2 and again.read().state == "interrupted"
         again.set_state("running")
         info = again.read()
-        assert (info["epoch"], info["updates"], info["reason"]) == (2, 10, None)
+        assert (info.epoch, info.updates, info.reason) == (2, 10, None)
         with pytest.raises(AssertionError):
             again.set_state("done")
         with pytest.raises(AssertionError):
@@ -75,7 +78,7 @@ def test_the_same_run_is_found_under_another_slug(tmp_path):
     path = made(tmp_path)
     assert plan(tmp_path, slug="renamed").path == path
     assert plan(tmp_path, study="other").path != path
-    another = plan(tmp_path, rundir.Identity("9" * 64, SAME.fingerprint, SAME.code))
+    another = plan(tmp_path, Identity("9" * 64, SAME.fingerprint, SAME.code))
     assert another.path.name == "resnet8-99999999" and another.note == ""
 
 
@@ -89,13 +92,13 @@ def test_other_code_or_data_makes_a_run_stale_and_a_new_one_beside(tmp_path):
     assert third.path.name == f"{path.name}-3" and "other data (ffffffff, now eeeeeeee)" in third.note
     assert plan(tmp_path, OTHER_CODE).path.name == f"{path.name}-2"
     assert plan(tmp_path).path == path
-    fewer = rundir.Identity(HASH, SAME.fingerprint, {"models/resnet.py": "a" * 64})
+    fewer = Identity(HASH, SAME.fingerprint, {"models/resnet.py": "a" * 64})
     assert "tricks/loss/cross_entropy.py changed" in plan(tmp_path, fewer).note
 
 
 def test_a_hash_that_is_alike_by_chance_is_another_run(tmp_path):
     path = made(tmp_path)
-    run = plan(tmp_path, rundir.Identity(HASH[:8] + "0" * 56, SAME.fingerprint, SAME.code))
+    run = plan(tmp_path, Identity(HASH[:8] + "0" * 56, SAME.fingerprint, SAME.code))
     assert run.path.name == f"{path.name}-2" and run.note == ""
 
 
@@ -110,7 +113,7 @@ def test_a_run_that_does_not_say_which_it_is_is_not_reused(tmp_path, data):
     before = tree(tmp_path)
     run = plan(tmp_path)
     assert run.path.name == f"{path.name}-2" and f"{path.name} has no readable run.json" in run.note
-    assert rundir.runs(tmp_path, "study") == []
+    assert len(runs.under(tmp_path, "study")) == 0
     with run:
         assert {name: data for name, data in tree(tmp_path).items() if f"{path.name}-2" not in name} == before
 
@@ -129,7 +132,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_refused_in_one_line(tmp_path, name):
-    for use in (lambda: plan(tmp_path, study=name), lambda: rundir.runs(tmp_path, name)):
+    for use in (lambda: plan(tmp_path, study=name), lambda: runs.under(tmp_path, name)):
         with pytest.raises(BadInput, match="study=") as caught:
             use()
         line = str(caught.value)
@@ -158,7 +161,7 @@ def test_links_are_refused(tmp_path):
         with pytest.raises(BadInput, match="symbolic link"):
             plan(tmp_path / "root", study=study)
     with pytest.raises(BadInput, match="symbolic link"):
-        rundir.runs(tmp_path / "root", "linked")
+        runs.under(tmp_path / "root", "linked")
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
@@ -186,12 +189,12 @@ def test_files_and_foreign_folders_are_passed_over(tmp_path):
     (tmp_path / "study" / "link").symlink_to(path)
     (tmp_path / "study" / f".tmp-1-{HASH[:8]}").mkdir()
     (tmp_path / "study" / f"file-{HASH[:8]}").touch()
-    found = rundir.runs(tmp_path, "study")
-    assert [each for each, _ in found] == [path, second] and found[0][1]["state"] == "planned"
+    found = runs.under(tmp_path, "study")
+    assert [run.folder for run in found] == [path, second] and found.runs[0].state == "planned"
     assert plan(tmp_path).path == path
-    assert rundir.runs(tmp_path, "none") == [] and rundir.runs(tmp_path / "none", "none") == []
+    assert len(runs.under(tmp_path, "none")) == 0 and len(runs.under(tmp_path / "none", "none")) == 0
     (tmp_path / "file").touch()
-    assert rundir.runs(tmp_path, "file") == []
+    assert len(runs.under(tmp_path, "file")) == 0
 
 
 def test_a_name_that_a_file_has_is_not_taken(tmp_path):
@@ -233,7 +236,7 @@ def test_a_disk_that_fails_at_the_start_leaves_nothing(tmp_path, monkeypatch, ca
     monkeypatch.undo()
     assert os.listdir(tmp_path / "study") == []
     with run.open():
-        assert run.state == "planned"
+        assert run.read().state == "planned"
 
 
 def test_a_disk_that_fails_later_keeps_the_state(tmp_path, monkeypatch):
@@ -246,7 +249,7 @@ def test_a_disk_that_fails_later_keeps_the_state(tmp_path, monkeypatch):
         with pytest.raises(StorageProblem, match=r"run\.json"):
             run.set_state("running", epoch=2)
         monkeypatch.undo()
-        assert run.read()["epoch"] == 1
+        assert run.read().epoch == 1
 
 
 def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
@@ -279,12 +282,12 @@ def test_runs_reads_while_states_change(tmp_path):
     with plan(tmp_path) as run:
         for epoch in range(50):
             run.set_state("running", epoch=epoch)
-            ((_, info),) = rundir.runs(tmp_path, "study")
-            assert info["epoch"] == epoch
+            (stored,) = runs.under(tmp_path, "study")
+            assert stored.info.epoch == epoch
 
 
 def test_json_of_a_run_holds_strict_json(tmp_path):
     with plan(tmp_path) as run:
-        run.set_state("diverged", reason="loss is nan\n\x1b[2J", loss=float("nan"))
+        run.set_state("diverged", reason="loss is nan\n\x1b[2J", epoch=float("nan"))
         data = run.path.joinpath("run.json").read_bytes()
-    assert atomic.parse(data)["loss"] is None and b"\x1b" not in data
+    assert atomic.parse(data)["epoch"] is None and b"\x1b" not in data

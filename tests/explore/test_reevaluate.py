@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runner.config.compose import compose
-from runner.disk import finished, record
+from runner.disk import runs
 from runner.errors import BadInput, CheckpointProblem
 from runner.explore import reevaluate
 from runner.papers import studies
@@ -22,7 +22,7 @@ def train(root, *overrides):
     keys = {override.partition("=")[0] for override in overrides}
     tiny = [t for t in TINY if t.partition("=")[0] not in keys]
     summary = job.execute(compose([*tiny, f"output.root={root}", *overrides]))
-    return root / summary["study"] / summary["id"]
+    return root / summary.study / summary.id
 
 
 @pytest.fixture
@@ -43,36 +43,36 @@ def test_rows_are_added_and_nothing_else_changes(root):
     folder = train(root, "hook=[ema]", "data.validation=0.1")
     before = hashes(folder)
     ((run, rows),) = evaluate(folder, root, "inference=[plain,flip,example_weight]")
-    assert [(r["variant"], r["inference"]) for r in rows] == [
+    assert [(r.variant, r.inference) for r in rows] == [
         (v, i) for v in ("final", "ema") for i in ("plain", "flip", "example_weight")
     ]
     after = hashes(folder)
     assert after.keys() - before.keys() == {"evaluations.csv"} and all(after[k] == before[k] for k in before)
     own = {(r["variant"], r["inference"]): r for r in json.loads((folder / "summary.json").read_text())["results"]}
     for row in rows:  # the same figures by the same inference, from the saved weights alone
-        if (row["variant"], row["inference"]) in own:
-            known = own[row["variant"], row["inference"]]
-            assert {k: row[k] for k in known} == known
+        if (row.variant, row.inference) in own:
+            known = own[row.variant, row.inference]
+            assert {k: getattr(row, k) for k in known} == known
     added = list(csv.DictReader((folder / "evaluations.csv").open()))
     assert [(r["variant"], r["inference"]) for r in added] == [
         (v, i) for v in ("final", "ema") for i in ("flip", "example_weight")
     ]
     assert all(float(r["picked"]) >= 0 for r in added if r["inference"] == "example_weight")
     evaluate(run.folder.name, root, "inference=[flip,crops]", "inference.crops.pad=1")
-    assert len(record.results(folder, run.summary)) == 2 + 4 + 2
+    assert len(runs.one(run.id, root).evaluations) == 2 + 4 + 2
 
 
 def test_a_reparametrised_network_is_evaluated_and_teaches(root, make_run):
     folder = train(root, "groups=norm_decay", "init=[orthogonal]")
     ((run, rows),) = evaluate(folder, root)
-    assert rows[0]["test_loss"] == run.summary["test_loss"]
+    assert rows[0].test_loss == run.summary.figure("test_loss")
     make_run("loss=distillation", f"loss.teacher={folder}")
 
 
 def test_arguments_that_are_not_the_defaults_are_part_of_the_name(root):
     folder = train(root)
     ((_, rows),) = evaluate(folder, root, "inference=[crops]", "inference.crops.pad=1")
-    assert rows[0]["inference"] == "crops(pad=1)"
+    assert rows[0].inference == "crops(pad=1)"
 
 
 def test_a_study_is_evaluated_whole_and_its_table_has_the_rows(root):
@@ -83,14 +83,14 @@ def test_a_study_is_evaluated_whole_and_its_table_has_the_rows(root):
     rows = {row.label: row for row in studies.rows(root / "default")}
     assert [label.partition(" ")[2] for label in rows] == ["(final, plain)", "(final, flip)"]
     by_flip = next(row for label, row in rows.items() if "flip" in label)
-    assert by_flip.errors == tuple(rows_[0]["test_error"] for _, rows_ in evaluated)
+    assert by_flip.errors == tuple(rows_[0].test_error for _, rows_ in evaluated)
 
 
 def test_other_images_are_tested_on_with_the_runs_own_normalisation(root):
     folder = train(root, "data=synthetic", "data.channels=1", "model.width=8")
-    own = finished.one(str(folder), root).summary
+    own = runs.one(str(folder), root).summary
     ((_, rows),) = evaluate(folder, root, "data=digits")
-    assert rows[0]["data"] == "digits" and rows[0]["fingerprint"] != own["data"]["fingerprint"]
+    assert rows[0].data == "digits" and rows[0].fingerprint != own.data.fingerprint
     labels = [row.label for row in studies.rows(root / "default")]
     assert [label.rpartition("(")[2] for label in labels] == ["final, plain)", "final, plain, on digits)"]
 
@@ -157,7 +157,7 @@ def test_a_teacher_is_the_runs_network_on_its_own_normalisation(root, make_run):
     config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
     frozen = teacher.given(config, run.splits, run.compute).arguments["teacher"]
     own = make_run("data.subset=8")
-    saved = finished.one(str(folder), root).saved()
+    saved = runs.one(str(folder), root).checkpoint()
     own.load(saved.tensors, saved.state)
     own.model.eval()
     images, _ = next(iter(run.splits.test.draw([(0, 50)])))
@@ -173,8 +173,8 @@ def test_a_teacher_counts_by_what_it_is_and_not_by_where_it_lies(root, tmp_path)
     by_id = compose([*TINY, "loss=distillation", f"loss.teacher={folder.name}", f"output.root={root}"])
     assert job.config_hash(by_folder) == job.config_hash(by_id)
     student = train(root, "loss=distillation", f"loss.teacher={folder.name}")
-    code = json.loads((student / "run.json").read_text())["code"]
-    assert code[f"run {folder.name}"] == finished.one(str(folder), root).summary["weights_sha256"]
+    teachers = json.loads((student / "run.json").read_text())["teachers"]
+    assert teachers == {folder.name: runs.one(str(folder), root).summary.weights_sha256}
 
 
 @pytest.mark.parametrize(

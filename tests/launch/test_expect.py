@@ -1,9 +1,10 @@
 import pytest
 
+from runner.disk.summary import Result, Summary
 from runner.errors import BadInput, ExpectationFailed
 from runner.launch.expect import parse
 
-SUMMARY = {"id": "run", "test_error": 4.0, "updates": 100, "val_error": None}
+SUMMARY = Summary(id="run", results=(Result(variant="final", inference="plain", test_error=4.0),), updates=100)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_so_many_at_once_and_no_more(run, tmp_path):
 
 def test_one_after_another_unless_told(run, tmp_path):
     outcomes = run(range(3))
-    assert [o.state for o in outcomes] == ["complete"] * 3 and outcomes[0].summary["test_error"] == 1.5
+    assert [o.state for o in outcomes] == ["complete"] * 3 and outcomes[0].summary.figure("test_error") == 1.5
     spans = sorted((info["began"], info["ended"]) for info in stub.infos(tmp_path).values())
     assert all(first[1] <= second[0] for first, second in pairwise(spans))
     assert stub.starts(tmp_path) == [0, 1, 2]
@@ -127,15 +127,15 @@ def test_a_run_that_dies_before_it_has_a_folder_is_recorded_with_what_it_said(ru
     first, second = run([0, 1], {0: "early", 1: "early"}, parallel=2)
     assert (first.state, first.reason) == ("failed", "exited with 1: no such GPU")
     folder = stub.folder(tmp_path, 1)
-    assert (folder.state, folder.read()["reason"]) == ("failed", second.reason)
-    assert folder.log.read_text().endswith("tricktable: no such GPU\n")
+    assert (folder.read().state, folder.read().reason) == ("failed", second.reason)
+    assert folder.files.log.read_text().endswith("tricktable: no such GPU\n")
     assert capsys.readouterr().out.count("warning: nothing good will come of this") == 1
 
 
 def test_an_earlier_reason_is_not_taken_for_this_ones(run, tmp_path):
     assert run([0], {0: "own words"})[0].reason == "in its own words"
     assert run([0], {0: "early"})[0].reason == "exited with 1"
-    assert stub.folder(tmp_path, 0).read()["reason"] == "exited with 1"
+    assert stub.folder(tmp_path, 0).read().reason == "exited with 1"
 
 
 def test_a_run_that_was_stopped_by_somebody_is_no_failure_and_the_others_go_on(run):
@@ -156,7 +156,7 @@ def test_a_command_that_cannot_be_started_fails_its_runs_alone(run):
 
 def test_a_damaged_summary_fails_its_run_alone(run, tmp_path):
     run([0])
-    stub.folder(tmp_path, 0).summary.write_text("{")
+    stub.folder(tmp_path, 0).files.summary.write_text("{")
     outcomes = run([0, 1])
     assert [o.state for o in outcomes] == ["failed", "complete"] and "summary.json: damaged" in outcomes[0].reason
 

@@ -11,6 +11,7 @@ import pytest
 
 from runner.cli import main
 from runner.config.compose import compose
+from runner.config.overrides import Overrides
 from runner.errors import BadInput
 from runner.launch import sweep
 from runner.training import job
@@ -98,12 +99,16 @@ def test_runs_that_are_complete_are_not_started_again_but_their_figures_are_look
     assert "tricktable: 2 of 2 runs do not hold: seed=0: expected test_error<0, got" in capsys.readouterr().err
 
 
+def points(*typed):
+    return [(Overrides(overrides), compose(overrides)) for overrides in typed]
+
+
 def test_a_plan_names_each_run_by_what_it_does_not_share(tmp_path):
     shared = [*TINY, f"output.root={tmp_path}"]
-    jobs = sweep.plan([[*shared, "seed=0"], [*shared, "seed=1", "augment=[crop]"]])
+    jobs = sweep.plan(points([*shared, "seed=0"], [*shared, "seed=1", "augment=[crop]"]))
     assert [each.title for each in jobs] == ["seed=0", "seed=1 augment=[crop]"]
     assert [each.threads for each in jobs] == [1, 1] and jobs[0].key != jobs[1].key
-    assert [each.title for each in sweep.plan([shared])] == ["resnet8-digits-s0"]
+    assert [each.title for each in sweep.plan(points(shared))] == ["resnet8-digits-s0"]
     with pytest.raises(BadInput, match="seed=0 batch_size=5000"):
-        sweep.plan([[*shared, "seed=0"], [*[o for o in shared if "batch" not in o], "seed=0", "batch_size=5000"]])
+        sweep.plan(points([*shared, "seed=0"], [*[o for o in shared if "batch" not in o], "seed=0", "batch_size=5000"]))
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,8 @@ from dataclasses import asdict
 import pytest
 
 from runner.config.compose import compose
-from runner.disk import rundir
+from runner.config.overrides import Overrides
+from runner.disk import runs
 from runner.errors import SweepFailed
 from runner.launch import sweep
 from runner.launch.pool import launch, raise_for
@@ -83,11 +84,11 @@ def test_a_driver_that_is_killed_three_times_loses_and_repeats_nothing(tmp_path)
 DRIVER = """
 import json, sys
 from pathlib import Path
-from runner.disk import rundir
+from runner.disk.info import Identity
 from runner.launch import pool
 jobs = []
 for each in json.load(open(sys.argv[1])):
-    each |= {"root": Path(each["root"]), "identity": rundir.Identity(**each["identity"])}
+    each |= {"root": Path(each["root"]), "identity": Identity(**each["identity"])}
     jobs.append(pool.Job(**{**each, "overrides": tuple(each["overrides"])}))
 pool.raise_for(pool.launch(jobs, parallel=2))
 """
@@ -96,14 +97,15 @@ pool.raise_for(pool.launch(jobs, parallel=2))
 def test_real_runs_survive_a_driver_that_is_killed_three_times(tmp_path):
     """Twelve runs; two of them are compared with ones that nobody disturbed."""
     shared = [*TINY, "study=killed", "checkpoint.every=2"]
-    jobs = sweep.plan([[*shared, f"seed={seed}", f"output.root={tmp_path}"] for seed in range(12)])
+    overrides = [Overrides([*shared, f"seed={seed}", f"output.root={tmp_path}"]) for seed in range(12)]
+    jobs = sweep.plan([(typed, compose(typed)) for typed in overrides])
     plain = [asdict(each) | {"root": str(each.root)} for each in jobs]
     (tmp_path / "jobs.json").write_text(json.dumps(plain))
     command = [sys.executable, "-c", DRIVER, str(tmp_path / "jobs.json")]
     chance = random.Random(3)
     for until in (1, 4, 7):
         driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        while sum(info["state"] == "complete" for _, info in rundir.runs(tmp_path, "killed")) < until:
+        while sum(run.state == "complete" for run in runs.under(tmp_path, "killed")) < until:
             assert driver.poll() is None
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 2))
@@ -111,12 +113,11 @@ def test_real_runs_survive_a_driver_that_is_killed_three_times(tmp_path):
         assert driver.wait() == -signal.SIGKILL
     last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert last.returncode == 0, last.stdout + last.stderr
-    found = rundir.runs(tmp_path, "killed")
-    assert len(found) == 12 and {info["state"] for _, info in found} == {"complete"}
-    ends = [(path / "log.txt").read_text().count("epoch 3/3") for path, _ in found]
+    found = runs.under(tmp_path, "killed")
+    assert len(found) == 12 and {run.state for run in found} == {"complete"}
+    ends = [run.files.log.read_text().count("epoch 3/3") for run in found]
     assert ends == [1] * 12, "a run was trained to its end twice"
     for seed in (0, 5):
         alone = job.execute(compose([*shared, f"seed={seed}", f"output.root={tmp_path / 'alone'}"]))
-        folder = next(path for path, _ in found if f"-s{seed}-" in path.name)
-        summary = json.loads((folder / "summary.json").read_text())
-        assert (summary["results"], summary["weights_sha256"]) == (alone["results"], alone["weights_sha256"])
+        summary = next(run for run in found if f"-s{seed}-" in run.id).summary
+        assert (summary.results, summary.weights_sha256) == (alone.results, alone.weights_sha256)

@@ -4,10 +4,13 @@ import json
 import shutil
 
 import pytest
+import torch
+from torch import nn
 
 from runner.config.compose import compose
-from runner.disk import checkpoint, record
+from runner.disk import checkpoint
 from runner.disk.rundir import find_or_plan
+from runner.disk.summary import Summary
 from runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
 from runner.training import job
 from tests.conftest import TINY
@@ -55,7 +58,7 @@ def test_a_failure_is_recorded_with_its_traceback_and_can_be_continued(execute, 
     folder, info = only_run(tmp_path)
     assert (info["state"], info["reason"], info["updates"]) == ("failed", "MemoryError: no more", 6)
     assert "Traceback" in (folder / "log.txt").read_text()
-    assert execute()["weights_sha256"] == whole["weights_sha256"]
+    assert execute().weights_sha256 == whole.weights_sha256
     assert only_run(tmp_path)[1]["attempt"] == 2
 
 
@@ -73,7 +76,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(execute, tmp_path, monkeypatc
     with pytest.raises(StorageProblem):
         execute("checkpoint.every=2")
     assert only_run(tmp_path)[1]["state"] == "failed"
-    assert execute()["weights_sha256"] == whole["weights_sha256"]
+    assert execute().weights_sha256 == whole.weights_sha256
 
 
 def test_a_diverged_run_keeps_its_last_finite_checkpoint(execute, tmp_path):
@@ -87,19 +90,46 @@ def test_a_diverged_run_keeps_its_last_finite_checkpoint(execute, tmp_path):
     assert info["state"] == "diverged"
     saved = checkpoint.newest(folder / "checkpoints")
     assert saved.step == 7 and all(v.isfinite().all() for v in saved.tensors.values())
-    summary = record.read_summary(folder / "summary.json")
-    assert (summary["state"], summary["diverged_at"], summary["results"]) == ("diverged", 8, [])
+    summary = Summary.read(folder / "summary.json")
+    assert (summary.state, summary.diverged_at, summary.results) == ("diverged", 8, ())
+
+
+class Spoils:
+    """A hook after which a weight is not finite."""
+
+    def __init__(self, at, name):
+        self.at, self.name = at, name
+
+    def on_step(self, run):
+        if run.clock.updates == self.at:
+            run.model.get_parameter(self.name).data.view(-1)[0] = float("inf")
 
 
 def test_weights_that_are_not_finite_are_not_saved(execute, tmp_path):
-    class Spoils:
-        def on_step(self, run):
-            if run.clock.updates == 12:  # the last step: no later loss will tell
-                next(run.model.parameters()).data.view(-1)[0] = float("inf")
+    def change(run):
+        run.model.spare = nn.Parameter(torch.zeros(1))  # no figure depends on it: only the save can tell
+        run.hook.update(spoils=Spoils(12, "spare"))
 
-    with pytest.raises(Diverged):
-        execute(change=lambda run: run.hook.update(spoils=Spoils()))
+    with pytest.raises(Diverged, match="diverged at update 12: a weight is not finite"):
+        execute(change=change)
+    folder, info = only_run(tmp_path)
+    assert info["state"] == "diverged" and checkpoint.newest(folder / "checkpoints") is None
+    assert Summary.read(folder / "summary.json").diverged_at == 12
+
+
+def test_a_last_step_that_spoils_a_weight_diverges(execute, tmp_path):
+    with pytest.raises(Diverged, match="diverged at update 12: the loss is not finite"):
+        execute(change=lambda run: run.hook.update(spoils=Spoils(12, "stem.0.weight")))
     assert only_run(tmp_path)[1]["state"] == "diverged"
+
+
+def test_a_weight_that_is_not_finite_within_an_epoch_keeps_the_last_good_save(execute, tmp_path):
+    """The run goes on from there, and the next loss says how it ends."""
+    with pytest.raises(Diverged, match="diverged at update 7: the loss is not finite"):
+        execute("checkpoint.every=1", change=lambda run: run.hook.update(spoils=Spoils(6, "stem.0.weight")))
+    folder, info = only_run(tmp_path)
+    assert (info["state"], info["updates"]) == ("diverged", 7)
+    assert checkpoint.newest(folder / "checkpoints").step == 5
 
 
 def test_a_run_whose_code_has_changed_is_stale_and_stays(execute, tmp_path, monkeypatch, capsys):
@@ -130,11 +160,11 @@ def test_one_run_directory_has_one_owner(execute, tmp_path):
 
 def test_a_validation_split_is_reported(execute):
     summary = execute("data.validation=0.1", "data.subset=null", "epochs=1")
-    assert summary["data"]["validation"] == 144 and summary["data"]["train"] == 1298
-    assert 0 <= summary["val_error"] <= 100
+    assert summary.data.validation == 144 and summary.data.train == 1298
+    assert 0 <= summary.figure("val_error") <= 100
 
 
 def test_a_deleted_run_is_made_again(execute, tmp_path):
     first = execute()
     shutil.rmtree(only_run(tmp_path)[0])
-    assert execute()["weights_sha256"] == first["weights_sha256"]
+    assert execute().weights_sha256 == first.weights_sha256

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from runner import randomness
+from runner.disk.epoch import EpochRow
+from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training.evaluate import FIGURES, evaluate, results
 from runner.training.train import train
@@ -20,7 +22,7 @@ ROW = [
 
 
 def rows_of(run):
-    return list(train(run, lambda: None))
+    return [row.plain() for row in train(run, lambda: None)]
 
 
 def test_a_run_yields_a_row_an_epoch(make_run):
@@ -186,10 +188,10 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
 
         rows = []
         with pytest.raises(Stop):
-            rows.extend(train(first, edge))
+            rows.extend(row.plain() for row in train(first, edge))
         tensors, plain = first.state()
         second.load({k: v.clone() for k, v in tensors.items()}, plain)
-        rows = expected[: second.clock.epoch] + list(train(second, lambda: None))
+        rows = expected[: second.clock.epoch] + [row.plain() for row in train(second, lambda: None)]
         for a, b in zip(whole.state()[0].items(), second.state()[0].items(), strict=True):
             assert a[0] == b[0] and torch.equal(a[1], b[1]), f"{a[0]} differs after a stop at {stop}"
         for a, b in zip(expected, rows, strict=True):
@@ -236,13 +238,13 @@ def test_results_are_every_variant_by_every_inference(make_run):
     last = rows_of(run)[-1]
     for hook in run.hook.values():
         hook.finish(run)
-    rows = results(run, last)
-    assert rows[0] == {"variant": "final", "inference": "plain", **{k: last[k] for k in FIGURES}}
-    assert rows[0]["test_loss"] == evaluate(run, run.model, run.splits.test)[0]
-    assert [(r["variant"], r["inference"]) for r in rows] == [
+    rows = results(run, EpochRow.of(last))
+    assert rows[0] == Result(variant="final", inference="plain", **{k: last[k] for k in FIGURES})
+    assert rows[0].test_loss == evaluate(run, run.model, run.splits.test)[0]
+    assert [(r.variant, r.inference) for r in rows] == [
         ("final", "plain"), ("final", "flip"), ("ema", "plain"), ("ema", "flip")
     ]  # fmt: skip
-    assert all({"val_loss", "val_error", "test_loss", "test_error"} <= set(r) for r in rows)
+    assert all({"val_loss", "val_error", "test_loss", "test_error"} <= set(r.plain()) for r in rows)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -10,6 +10,7 @@ from runner.config.catalogue import attempt
 from runner.config.compose import compose, options
 from runner.config.places import PLACES
 from runner.disk import checkpoint
+from runner.disk.epoch import EpochRow
 from runner.training import job
 from runner.training.evaluate import results
 from runner.training.train import train
@@ -44,7 +45,7 @@ def finished(tmp_path_factory):
     """A complete run on disk, for tricks that use another run."""
     root = tmp_path_factory.mktemp("outputs")
     summary = job.execute(compose([*TINY, f"output.root={root}"]))
-    return root / "default" / summary["id"]
+    return root / "default" / summary.id
 
 
 def state_of(run):
@@ -67,11 +68,11 @@ def check(make_run, overrides, folder):
     """Train two epochs to finite figures; a run that is saved in the middle of the second and resumed ends the same."""
     whole = make_run(*overrides)
     steps = len(list(whole.knobs.batches(0)))
-    rows = list(train(whole, lambda: None))
+    rows = [row.plain() for row in train(whole, lambda: None)]
     assert len(rows) == 2 and all(math.isfinite(v) for row in rows for v in row.values() if v is not None)
     whole.finish()
-    figures = results(whole, rows[-1])
-    assert figures and all(math.isfinite(row["test_loss"]) for row in figures)
+    figures = results(whole, EpochRow.of(rows[-1]))
+    assert figures and all(math.isfinite(result.test_loss) for result in figures)
 
     broken = make_run(*overrides)
     with pytest.raises(KeyboardInterrupt):
@@ -81,11 +82,11 @@ def check(make_run, overrides, folder):
     resumed = make_run(*overrides)
     saved = checkpoint.newest(folder / "checkpoints")
     resumed.load(saved.tensors, saved.state)
-    (last,) = train(resumed, lambda: None)
+    (last,) = (row.plain() for row in train(resumed, lambda: None))
     resumed.finish()
     for key in rows[-1].keys() - {"images_per_second"}:
         assert last[key] == rows[-1][key], key
-    assert results(resumed, last) == figures
+    assert results(resumed, EpochRow.of(last)) == figures
     (tensors, plain), (others, other_plain) = state_of(whole), state_of(resumed)
     assert tensors.keys() == others.keys() and plain == other_plain
     assert all(torch.equal(tensors[name], others[name]) for name in tensors)

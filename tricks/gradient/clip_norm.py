@@ -26,6 +26,6 @@ class ClipNorm:
         """Change the parameters' gradients in place."""
         having = [p for p in parameters if p.grad is not None]
         assert having, "no gradients: backward comes first"
-        norm = get_total_norm([p.grad for p in having])
+        norm = get_total_norm([p.grad for p in having])  # type: ignore[misc]  # none of them is None
         norm = torch.where(norm.isfinite(), norm, torch.nan)
         clip_grads_with_norm_(having, self.max_norm, norm)

@@ -36,7 +36,7 @@ def norm_decay(
     for name, value in (("gamma_decay", gamma_decay), ("beta_decay", beta_decay)):
         if value < 0:
             raise ValueError(f"{name} must be at least 0, got {value:g}")
-    norms = [m for m in model.modules() if _trains_gamma(m)]
+    norms: list[Any] = [m for m in model.modules() if _trains_gamma(m)]
     if not norms:
         raise ValueError("norm_decay finds no trainable gamma: no module with a weight of one dimension")
     if target == 1:

@@ -19,6 +19,8 @@ class FixedHadamard(nn.Module):
     whether it is trained. ValueError where K is above in_features: so many rows cannot be orthogonal.
     """
 
+    rows: Tensor
+
     def __init__(
         self, in_features: int, num_classes: int, alpha: float | None = None, learn_alpha: bool = True
     ) -> None:

@@ -17,6 +17,8 @@ class FixedOrthogonal(nn.Module):
     above in_features: so many rows cannot be orthogonal.
     """
 
+    rows: Tensor
+
     def __init__(self, in_features: int, num_classes: int, alpha: float = 10.0, learn_alpha: bool = True) -> None:
         super().__init__()
         if alpha <= 0:

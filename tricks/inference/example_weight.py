@@ -13,6 +13,7 @@ variances of the batches there; the paper averages E[x^2], and so counts how the
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class ExampleWeight(nn.Module):
         """B C H W -> logits B K."""
         return self.model(images)
 
-    def _weigh(self, norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    def _weigh(self, norm: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         """What stands in for a normalisation's output: the same shape, type and memory format."""
         if self.alpha == 0:
             return output

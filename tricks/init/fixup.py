@@ -59,7 +59,7 @@ def fixup(model: nn.Module, exponent: float | None = None, scalars: bool = True)
         raise ValueError(f"exponent must be at most 0, got {exponent:g}")
     head = _check(model)
     blocks = [m for m in model.modules() if isinstance(getattr(m, "branches", None), nn.ModuleList)]
-    branches = [branch for block in blocks for branch in block.branches]
+    branches: list[nn.Sequential] = [b for m in blocks for b in m.branches]  # type: ignore[union-attr]  # ModuleLists
     if not branches:
         raise ValueError("fixup finds no residual branch: no block of the network has `branches`")
     layers = [m for m in model.modules() if isinstance(m, _LAYERS)]
@@ -93,7 +93,7 @@ def _check(model: nn.Module) -> nn.Linear:
     return head
 
 
-def _weight_layers(branch: nn.Sequential) -> list[nn.Module]:
+def _weight_layers(branch: nn.Sequential) -> list[nn.Conv2d | nn.Linear]:
     """Its convolutions and linear layers in a row; what stands in parallel or in a gate does not count."""
     row = list(_row(branch))
     places = [i for i, m in enumerate(row) if isinstance(m, _LAYERS)]
@@ -101,10 +101,10 @@ def _weight_layers(branch: nn.Sequential) -> list[nn.Module]:
         raise ValueError(f"fixup needs branches of at least 2 weight layers in a row, and finds one of {len(places)}")
     if any(isinstance(m, _ACTIVATIONS) for m in row[places[-1] :]):
         raise ValueError("fixup finds a branch that ends in an activation: of a zeroed layer it passes no gradient")
-    return [row[i] for i in places]
+    return [m for m in row if isinstance(m, _LAYERS)]
 
 
-def _row(module: nn.Module) -> Iterator[nn.Module]:
+def _row(module: nn.Sequential) -> Iterator[nn.Module]:
     for child in module:
         yield from _row(child) if isinstance(child, nn.Sequential) else (child,)
 

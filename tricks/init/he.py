@@ -28,7 +28,7 @@ def he(model: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_in") -> None:
             nn.init.zeros_(layer.bias)
 
 
-def _fan(layer: nn.Module, mode: str) -> int:
+def _fan(layer: nn.Conv2d | nn.Linear, mode: str) -> int:
     if isinstance(layer, nn.Linear):
         return layer.in_features if mode == "fan_in" else layer.out_features
     channels = layer.in_channels if mode == "fan_in" else layer.out_channels

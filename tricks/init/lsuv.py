@@ -53,7 +53,7 @@ def lsuv(
         _pass(model, images, scaled, functools.partial(_scale, scaled, tol, max_iterations))
 
 
-def _scale(names: dict[nn.Module, str], tol: float, most: int, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+def _scale(names: dict[Any, str], tol: float, most: int, layer: Any, inputs: Any, output: Tensor) -> Tensor:
     """A forward hook: divide the layer's weight until its output, which is returned, has variance 1."""
     name = names.pop(layer, None)
     if name is None:  # seen before: a layer that the network uses twice
@@ -66,13 +66,12 @@ def _scale(names: dict[nn.Module, str], tol: float, most: int, layer: nn.Module,
         output = layer.forward(*inputs)
         variance = float(output.var(correction=0))
     if not abs(variance - 1) < tol:
-        raise ValueError(
-            f"lsuv cannot give the output of {name} variance 1 by its weight's scale: it stays {variance:g}"
-        )
+        cause = f"by its weight's scale: it stays {variance:g}"
+        raise ValueError(f"lsuv cannot give the output of {name} variance 1 {cause}")
     return output
 
 
-def _pass(model: nn.Module, images: Tensor, layers: dict[nn.Module, str], hook: Any) -> None:
+def _pass(model: nn.Module, images: Tensor, layers: dict[Any, str], hook: Any) -> None:
     """One forward pass as in training, with the hook on the layers; buffers and modes are then as before."""
     handles = [layer.register_forward_hook(hook) for layer in layers]
     modes = {module: module.training for module in model.modules()}
@@ -93,20 +92,21 @@ def _pass(model: nn.Module, images: Tensor, layers: dict[nn.Module, str], hook: 
 
 def _noise(model: nn.Module, n: int, resolution: int) -> Tensor:
     """Images of the channels that the network's first layer takes."""
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    if convolutions:
-        first, channels = convolutions[0], convolutions[0].in_channels
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    first = next((m for m in layers if isinstance(m, nn.Conv2d)), layers[0])
+    if isinstance(first, nn.Conv2d):
+        channels = first.in_channels
     else:
-        first = next(m for m in model.modules() if isinstance(m, nn.Linear))
         units = first.in_features
         channels = next(c for c in range(1, units + 1) if units == c * math.isqrt(units // c) ** 2)
         resolution = math.isqrt(units // channels)
     return torch.randn(n, channels, resolution, resolution, device=first.weight.device)
 
 
-def _last_layers(model: nn.Module) -> list[nn.Module]:
+def _last_layers(model: nn.Module) -> list[nn.Conv2d]:
     """The last convolutions of all residual branches; two where a branch ends in two that are concatenated."""
-    branches = [b for m in model.modules() if isinstance(bs := getattr(m, "branches", None), nn.ModuleList) for b in bs]
+    blocks = [bs for m in model.modules() if isinstance(bs := getattr(m, "branches", None), nn.ModuleList)]
+    branches: list[nn.Sequential] = [b for bs in blocks for b in bs]  # type: ignore[misc]  # a block's are Sequentials
     convolutions = [[[m for m in child.modules() if isinstance(m, nn.Conv2d)] for child in b] for b in branches]
     return [layer for each in convolutions for layer in next(filter(None, reversed(each)), [])]
 

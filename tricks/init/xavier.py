@@ -35,7 +35,7 @@ def xavier(model: nn.Module, distribution: Literal["uniform", "normal"] = "unifo
             nn.init.zeros_(layer.bias)
 
 
-def _fans(layer: nn.Module) -> int:
+def _fans(layer: nn.Conv2d | nn.Linear) -> int:
     """fan_in + fan_out: a weight is d g x c x k x k, for g groups."""
     d, c = layer.weight.shape[:2]
     return (c + d // getattr(layer, "groups", 1)) * layer.weight[0, 0].numel()

@@ -32,7 +32,7 @@ def _is_block(module: nn.Module) -> bool:
 def _last_gamma(branch: nn.Module, block: str) -> nn.Parameter:
     for layer in reversed(_row(branch)):
         inside = list(layer.modules())
-        gammas = [m.weight for m in inside if _has_gamma(m)]
+        gammas: list[nn.Parameter] = [m.weight for m in inside if _has_gamma(m)]  # type: ignore[misc]  # _has_gamma
         if gammas:
             return gammas[-1]
         if any(isinstance(m, nn.Conv2d) for m in inside) or isinstance(layer, nn.Linear | nn.ReLU | nn.ReLU6):

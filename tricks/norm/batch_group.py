@@ -22,6 +22,10 @@ class BatchGroupNorm(nn.BatchNorm2d):
     momentum is torch's: the weight of the new batch, so that the paper's 0.99 is 0.01 here. None: the plain average.
     """
 
+    running_mean: Tensor  # torch's own may be None: without running averages
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(
         self,
         num_features: int,
@@ -77,8 +81,9 @@ class BatchGroupNorm(nn.BatchNorm2d):
     @torch.no_grad()
     def _move(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
         """Running averages towards the whole batch's, from the parts' shares of it; `count` values a channel group."""
-        mean = sum(share * means.mean(0) for share, means, _ in parts)
-        var = sum(share * (within + (means - mean).square()).mean(0) for share, means, within in parts)
+        mean: Tensor = sum(share * means.mean(0) for share, means, _ in parts)  # type: ignore[assignment]  # never 0
+        shares = (share * (within + (means - mean).square()).mean(0) for share, means, within in parts)
+        var: Tensor = sum(shares)  # type: ignore[assignment]  # never 0
         self.num_batches_tracked += 1
         momentum = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         self.running_mean += momentum * (mean - self.running_mean)

@@ -22,6 +22,10 @@ class BatchRenorm(nn.BatchNorm2d):
     momentum is torch's: the weight of the new batch (the paper's alpha, 0.01). None: the plain average.
     """
 
+    running_mean: Tensor  # torch's own may be None: without running averages
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(
         self,
         num_features: int,

@@ -22,6 +22,10 @@ class GhostBatchNorm(nn.BatchNorm2d):
     momentum is torch's: the weight of the new batch, so that the papers' 0.9 is 0.1 here. None: the plain average.
     """
 
+    running_mean: Tensor  # torch's own may be None: without running averages
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(
         self, num_features: int, ghost_batch_size: int = 32, eps: float = 1e-5, momentum: float | None = 0.1
     ) -> None:
@@ -61,8 +65,9 @@ class GhostBatchNorm(nn.BatchNorm2d):
     @torch.no_grad()
     def _move(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
         """Running averages towards the whole batch's, from the parts' shares of it; `count` values a channel."""
-        mean = sum(share * means.mean(0) for share, means, _ in parts)
-        var = sum(share * (within + (means - mean).square()).mean(0) for share, means, within in parts)
+        mean: Tensor = sum(share * means.mean(0) for share, means, _ in parts)  # type: ignore[assignment]  # never 0
+        shares = (share * (within + (means - mean).square()).mean(0) for share, means, within in parts)
+        var: Tensor = sum(shares)  # type: ignore[assignment]  # never 0
         self.num_batches_tracked += 1
         momentum = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         self.running_mean += momentum * (mean - self.running_mean)

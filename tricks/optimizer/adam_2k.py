@@ -53,7 +53,7 @@ class Adam2k(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -71,14 +71,16 @@ class Adam2k(torch.optim.Optimizer):
             if not self.state[p]:
                 self.state[p].update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
             self.state[p]["t"] += 1
-        v, g = [self.state[p]["v"] for p in weights], [p.grad for p in weights]
+        v = [self.state[p]["v"] for p in weights]
+        g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         torch._foreach_mul_(v, group["betas"][1])
         torch._foreach_addcmul_(v, g, g, 1 - group["betas"][1])
 
     def _move(self, group: dict[str, Any], weights: list[Tensor]) -> None:
         t, m, v = ([self.state[p][key] for p in weights] for key in ("t", "m", "v"))
         beta1, beta2 = group["betas"]
-        torch._foreach_lerp_(m, [p.grad for p in weights], 1 - beta1)
+        g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
+        torch._foreach_lerp_(m, g, 1 - beta1)
         root = torch._foreach_sqrt(v)
         torch._foreach_div_(root, [math.sqrt(1 - beta2**n) for n in t])
         torch._foreach_add_(root, self.eps)

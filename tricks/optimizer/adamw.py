@@ -55,7 +55,7 @@ class AdamW(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -71,7 +71,7 @@ class AdamW(torch.optim.Optimizer):
                 self.state[p].update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
             self.state[p]["t"] += 1
         t, m, v = ([self.state[p][key] for p in weights] for key in ("t", "m", "v"))
-        g = [p.grad for p in weights]
+        g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         beta1, beta2 = group["betas"]
         torch._foreach_lerp_(m, g, 1 - beta1)
         torch._foreach_mul_(v, beta2)

@@ -45,7 +45,7 @@ class LARS(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -60,7 +60,8 @@ class LARS(torch.optim.Optimizer):
             if not self.state[p]:
                 self.state[p]["v"] = torch.zeros_like(p)
         v = [self.state[p]["v"] for p in weights]
-        change = torch._foreach_add([p.grad for p in weights], weights, alpha=group["weight_decay"])
+        gradients: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
+        change = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         layers = [i for i, p in enumerate(weights) if p.ndim > 1 or not self.exempt_1d]
         if layers:
             local = self._local([weights[i] for i in layers], group["weight_decay"])
@@ -72,6 +73,7 @@ class LARS(torch.optim.Optimizer):
     def _local(self, weights: list[Tensor], weight_decay: float) -> list[Tensor]:
         """One scalar a tensor, on its device."""
         w = torch.stack(torch._foreach_norm(weights))
-        g = torch.stack(torch._foreach_norm([p.grad for p in weights]))
+        gradients: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
+        g = torch.stack(torch._foreach_norm(gradients))
         below = g + weight_decay * w
         return list(torch.where((w > 0) & (below > 0), self.trust_coefficient * w / below, 1.0).unbind())

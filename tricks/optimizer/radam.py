@@ -50,7 +50,7 @@ class RAdam(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -68,7 +68,7 @@ class RAdam(torch.optim.Optimizer):
 
     def _update(self, group: dict[str, Any], weights: list[Tensor], t: int) -> None:
         m, v = ([self.state[p][key] for p in weights] for key in ("m", "v"))
-        g = [p.grad for p in weights]
+        g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         beta1, beta2 = group["betas"]
         torch._foreach_lerp_(m, g, 1 - beta1)
         torch._foreach_mul_(v, beta2)

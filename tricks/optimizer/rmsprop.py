@@ -44,7 +44,7 @@ class RMSProp(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -59,7 +59,8 @@ class RMSProp(torch.optim.Optimizer):
             if not self.state[p]:
                 self.state[p].update(square=torch.zeros_like(p), u=torch.zeros_like(p))
         square, u = ([self.state[p][key] for p in weights] for key in ("square", "u"))
-        g = torch._foreach_add([p.grad for p in weights], weights, alpha=group["weight_decay"])
+        gradients: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
+        g = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         torch._foreach_mul_(square, self.alpha)
         torch._foreach_addcmul_(square, g, g, 1 - self.alpha)
         if self.eps_inside:

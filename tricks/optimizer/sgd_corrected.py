@@ -35,7 +35,7 @@ class SGDCorrected(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -55,7 +55,8 @@ class SGDCorrected(torch.optim.Optimizer):
             factors.append(group["momentum"] * (lr / state["lr"] if corrected else 1.0))
             state["lr"] = lr
         v = [self.state[p]["v"] for p in weights]
-        g = torch._foreach_add([p.grad for p in weights], weights, alpha=group["weight_decay"])
+        gradients: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
+        g = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         torch._foreach_mul_(v, factors)
         torch._foreach_add_(v, g, alpha=lr)
         torch._foreach_sub_(weights, v)

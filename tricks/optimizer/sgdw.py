@@ -46,7 +46,7 @@ class SGDW(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
@@ -63,7 +63,8 @@ class SGDW(torch.optim.Optimizer):
         m = [self.state[p]["m"] for p in weights]
         base = self.defaults["lr"] * group.get("lr_scale", 1.0)
         eta = group["lr"] / base if base else 0.0  # a frozen group does not decay
+        g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         torch._foreach_mul_(m, group["momentum"])
-        torch._foreach_add_(m, [p.grad for p in weights], alpha=group["lr"])
+        torch._foreach_add_(m, g, alpha=group["lr"])
         torch._foreach_mul_(weights, 1 - eta * group["weight_decay"])
         torch._foreach_sub_(weights, m)

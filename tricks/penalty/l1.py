@@ -43,8 +43,8 @@ class L1:
         torch._foreach_sub_(weights, cut)  # w - w is exactly 0, and nan stays nan
 
 
-def _weights(model: nn.Module) -> list[nn.Parameter]:
-    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+def _weights(model: nn.Module) -> list[Tensor]:
+    weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     if not weights:
         raise ValueError("l1 finds no trainable weight of more than one dimension")
     return weights

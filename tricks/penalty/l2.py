@@ -35,8 +35,8 @@ class L2:
         torch._foreach_mul_(_trainable(model), 1 - knobs["lr"] * self.strength)
 
 
-def _trainable(model: nn.Module) -> list[nn.Parameter]:
-    weights = [p for p in model.parameters() if p.requires_grad]
+def _trainable(model: nn.Module) -> list[Tensor]:
+    weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
     if not weights:
         raise ValueError("l2 finds no trainable parameter")
     return weights

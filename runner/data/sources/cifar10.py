@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from runner.data import members, official, pictures
-from runner.data.source import Arrays
+from runner.data.source import Arrays, Origin
 from runner.errors import DataProblem
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -45,8 +45,10 @@ def _images(where: Path) -> Arrays:
         found = f"{shape[2]}x{shape[1]} in mode {', '.join(images.modes)}"
         raise DataProblem(f"{where}: expected 32x32 RGB images, found {found}; use data=image_folder")
     counts = len(images.train_labels), len(images.test_labels)
-    kind = ("JPEG copy" if set(images.formats) <= {"JPEG", "MPO"} else "lossy copy") if images.lossy else ""
-    title = f"cifar10 ({kind})" if kind else "cifar10"
+    copy = None
+    if images.lossy:
+        copy = "JPEG copy" if set(images.formats) <= {"JPEG", "MPO"} else "lossy copy"
+    title = f"cifar10 ({copy})" if copy else "cifar10"
     return Arrays(
         images.train_images,
         images.train_labels,
@@ -57,4 +59,5 @@ def _images(where: Path) -> Arrays:
         MEAN,
         STD,
         images.fingerprint,
+        Origin("cifar10", copy, complete=counts == FULL),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from runner.data.source import Arrays
+from runner.data.source import Arrays, Origin
 from runner.errors import DataProblem
 
 SHAPE = (1797, 65)  # 64 pixels and the label
@@ -37,7 +37,15 @@ def digits() -> Arrays:
         ranks[labels == label] = torch.arange(int((labels == label).sum()))
     test = ranks % EVERY == EVERY - 1
     classes = tuple(str(label) for label in range(10))
-    return Arrays(images[~test], labels[~test], images[test], labels[test], classes, "digits")
+    return Arrays(
+        images[~test],
+        labels[~test],
+        images[test],
+        labels[test],
+        classes,
+        "digits",
+        origin=Origin("digits", complete=True),
+    )
 
 
 def _file() -> Path:

@@ -1,6 +1,7 @@
 """Images of your own: a folder or archive of train/<class>/<image> and test/<class>/<image>."""
 
 import hashlib
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,9 +10,11 @@ import torch
 
 from runner.data import cache, members, pictures, worker
 from runner.data.members import Member
-from runner.data.source import Arrays, Files, memory_limit
+from runner.data.source import Arrays, Files, Origin, memory_limit
 from runner.errors import BadInput, DataProblem
 from runner.machine import cores
+
+IMAGENET = (1000, 1_281_167, 50_000)  # classes, training images, validation images
 
 
 def image_folder(
@@ -43,7 +46,15 @@ def image_folder(
         images.classes,
         _title(where),
         fingerprint=images.fingerprint,
+        origin=_origin(images.classes, len(images.train_labels), len(images.test_labels)),
     )
+
+
+def _origin(classes: tuple[str, ...], train: int, test: int) -> Origin:
+    """ImageNet (ILSVRC 2012), whatever its folder is called, by its classes' WordNet ids and its numbers of images."""
+    if (len(classes), train, test) == IMAGENET and all(re.fullmatch(r"n[0-9]{8}", name) for name in classes):
+        return Origin("imagenet", complete=True)
+    return Origin()
 
 
 def _title(where: Path) -> str:
@@ -86,6 +97,7 @@ def _files(where: Path, size: int | None, channels: int) -> Files:
         classes=classes,
         title=_title(where),
         fingerprint=cache.remembered("files", pictures.state(found), lambda: _fingerprint(where, [*train, *test])),
+        origin=_origin(classes, len(train), len(test)),
     )
 
 

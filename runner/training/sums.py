@@ -1,0 +1,52 @@
+"""What an epoch adds up over its batches: on the device, and as numbers when it is read."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What an epoch has come to so far: its loss summed over images, and counts.
+
+    finite: steps after which the summed loss was finite; once it is not, it stays so.
+    """
+
+    loss: float
+    wrong: float
+    images: float
+    finite: float
+    steps: float
+
+    @property
+    def mean_loss(self) -> float:
+        """Return the mean loss of an image."""
+        return self.loss / self.images
+
+    @property
+    def error(self) -> float:
+        """Return the wrong answers in percent."""
+        return 100 * self.wrong / self.images
+
+
+class EpochSums:
+    """Totals that stay on the device, one float64 tensor in the order of their names: adding never waits for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.tensor = torch.zeros(len(fields(Totals)), dtype=torch.float64, device=device)
+
+    def add(self, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
+        """Add a batch: logits and targets B K, and its mean loss. A mixed image counts as its larger part."""
+        wrong = (logits.argmax(1) != targets.argmax(1)).sum()
+        finite = torch.isfinite(self.tensor[0] + loss)
+        images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
+        self.tensor += torch.stack((loss * len(targets), wrong, images, finite, steps)).double()
+
+    def zero(self) -> None:
+        """Begin a new epoch."""
+        self.tensor.zero_()
+
+    def read(self) -> Totals:
+        """Return the numbers so far. It waits for the device, once."""
+        return Totals(*self.tensor.tolist())

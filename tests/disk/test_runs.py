@@ -1,0 +1,80 @@
+"""Runs on disk: all of them are found, links and foreign folders are passed over, damage is named."""
+
+import json
+
+import pytest
+
+from runner.disk import runs
+from runner.disk.info import Identity, RunInfo
+from runner.disk.summary import Result, Summary
+from runner.errors import BadInput
+
+
+def make(root, study, name, state="complete", key="k", started="2026-01-01", seed=0):
+    folder = root / study / name
+    folder.mkdir(parents=True)
+    identity = Identity("a" * 64, "sha256:b", {})
+    RunInfo(identity=identity, id=name, state=state, started=started, choices_key=key).write(folder)
+    result = Result(variant="final", inference="plain", test_error=1.0 + seed)
+    Summary(id=name, study=study, seed=seed, results=(result,)).write(folder / "summary.json")
+    return folder
+
+
+def test_every_run_is_found_by_study_and_name(tmp_path):
+    made = [make(tmp_path, study, name) for study, name in (("a", "x-1"), ("a", "x-2"), ("b", "long" * 40))]
+    (tmp_path / "a" / "notes").mkdir()
+    (tmp_path / "a" / "linked").symlink_to(made[0])
+    (tmp_path / "linked").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / ".tmp-1-ab").mkdir()
+    found = runs.under(tmp_path)
+    assert [run.folder for run in found] == made and found.damaged == ()
+    assert [run.folder for run in found.of_study("a")] == made[:2]
+    assert [run.folder for run in runs.under(tmp_path, "b")] == made[2:]
+    assert len(runs.under(tmp_path / "nothing")) == 0
+
+
+def test_a_folder_that_does_not_say_which_run_it_holds_is_damaged(tmp_path):
+    folder = make(tmp_path, "a", "x-1")
+    (folder / "run.json").write_text("{")
+    found = runs.under(tmp_path)
+    assert len(found) == 0 and found.damaged == (folder,)
+    assert found.of_study("a").damaged == (folder,) and found.of_study("b").damaged == ()
+
+
+def test_runs_of_the_same_choices_are_together_the_newest_first(tmp_path):
+    old, new = make(tmp_path, "a", "old", started="2026-01-01"), make(tmp_path, "b", "new", started="2026-02-01")
+    make(tmp_path, "b", "failed", state="failed")
+    make(tmp_path, "b", "other", key="other")
+    found = runs.under(tmp_path).by_choices
+    assert [run.folder for run in found["k"]] == [new, old] and set(found) == {"k", "other"}
+
+
+def test_later_evaluations_follow_a_runs_own_results(tmp_path):
+    folder = make(tmp_path, "a", "x-1")
+    (folder / "evaluations.csv").write_text(
+        "variant,inference,picked,val_loss,val_error,test_loss,test_error,data,fingerprint,device,precision,evaluated\n"
+        "final,flip,,,,0.5,2.5,digits,sha256:c,cpu,fp32,2026-01-01\n"
+    )
+    own, later = runs.at(folder).evaluations
+    assert (own.inference, own.test_error, own.device) == ("plain", 1.0, None)
+    assert (later.inference, later.test_error, later.fingerprint, later.picked) == ("flip", 2.5, "sha256:c", None)
+
+
+def test_one_and_some_say_what_they_do_not_find(tmp_path):
+    make(tmp_path, "a", "x-1", state="running")
+    with pytest.raises(BadInput, match="nothing: no run; a run is its folder"):
+        runs.one("nothing", tmp_path)
+    with pytest.raises(BadInput, match="x-1 is running, not complete"):
+        runs.one("x-1", tmp_path)
+    make(tmp_path, "a", "x-2", state="running")
+    with pytest.raises(BadInput, match="stands for 2 runs, and one is wanted"):
+        runs.one(str(tmp_path / "a"), tmp_path)
+    with pytest.raises(BadInput, match="none of the 2 runs is complete"):
+        runs.some(str(tmp_path / "a"), tmp_path)
+
+
+def test_reading_the_list_reads_nothing_else(tmp_path):
+    """A command that looks at 30,000 runs must not pay for what it does not show."""
+    folder = make(tmp_path, "a", "x-1")
+    (folder / "summary.json").write_text(json.dumps("damaged"))
+    assert len(runs.under(tmp_path)) == 1
