@@ -14,9 +14,11 @@ BACKWARD = 3  # forward and backward together, in forward passes
 NEWEST = 30  # runs that say how fast the machine is
 
 
-def seconds(points: Sequence[Point], runs: Runs) -> float | None:
-    """Of all points, one after another; None where the size of some data cannot be known before it is read."""
-    rate = _rate(runs)
+def seconds(points: Sequence[Point], rate: float) -> float | None:
+    """Of all points, one after another, at so many multiply-adds a second.
+
+    None where the size of some data cannot be known before it is read.
+    """
     total = 0.0
     for point in points:
         size = data.known(point.config.data)
@@ -37,7 +39,7 @@ def duration(total: float | None) -> str:
     return f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
 
 
-def _rate(runs: Runs) -> float:
+def rate(runs: Runs) -> float:
     """Multiply-adds a second: of the newest runs of this kind of device, else of a trial."""
     from runner.config.compose import compose
     from runner.training.compute import resolve
@@ -45,15 +47,14 @@ def _rate(runs: Runs) -> float:
     device = str(resolve(compose([]).compute).device)
     ended = [run for alike in runs.by_choices.values() for run in alike]
     newest = sorted(ended, key=lambda run: str(run.info.started))[-NEWEST:]
-    rates = [rate for run in newest if (rate := _achieved(run, device))]
+    rates = [achieved for run in newest if (achieved := _achieved(run, device))]
     return statistics.median(rates) if rates else _trial(device)
 
 
 def _achieved(run: StoredRun, device: str) -> float | None:
     if run.summary.compute.device != device:
         return None
-    speeds = (row.get("images_per_second") for row in run.epochs)
-    known = [float(speed) for speed in speeds if speed]
+    known = [epoch.images_per_second for epoch in run.epochs if epoch.images_per_second]
     return statistics.median(known) * run.summary.madds * BACKWARD if known else None
 
 

@@ -161,9 +161,8 @@ def _measurement(recipe: Recipe, point: Point, run: StoredRun) -> Measurement:
 
 def _best(run: StoredRun, name: str) -> float | None:
     """The least value of a column of metrics.csv."""
-    values = (row.get(name) for row in run.epochs)
-    numbers = [float(value) for value in values if isinstance(value, int | float) and math.isfinite(value)]
-    return min(numbers, default=None)
+    values = [getattr(epoch, name) for epoch in run.epochs]
+    return min((value for value in values if value is not None and math.isfinite(value)), default=None)
 
 
 def provenance(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:

@@ -130,7 +130,7 @@ def missing(plan: TablePlan, runs: Runs) -> list[Point]:
 
 def dry_run(plan: TablePlan, runs: Runs) -> None:
     """Print for each row what it changes, epochs, updates, seeds, what exists, and how long the rest takes."""
-    everything = missing(plan, runs)
+    everything, rate = missing(plan, runs), estimate.rate(runs)
     shared = set.intersection(*[set(point.overrides) for point in plan.all()]) if plan.all() else set()
     print(f"{plan.recipe.name}, budget {plan.budget}: {len(everything)} of {len(plan.all())} runs are missing")
     if plan.recipe.note:
@@ -148,7 +148,7 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
             f"{label}: {' '.join(own) or '(as all)'}; {points[0].config.epochs} epochs, "
             f"{'?' if updates is None else f'{updates:,}'} updates; "
             f"{len(points) - len(left)} of {len(points)} seeds exist; "
-            f"the others take about {estimate.duration(estimate.seconds(left, runs))}"
+            f"the others take about {estimate.duration(estimate.seconds(left, rate))}"
         )
 
 
@@ -160,7 +160,7 @@ def make(
     if not points:
         return []
     parallel = jobs or max(1, len(gpus))
-    total = estimate.seconds(points, runs)
+    total = estimate.seconds(points, estimate.rate(runs))
     time = estimate.duration(None if total is None else total / parallel)
     rows = len({point.label for point in points})
     print(f"{len(points)} runs of {rows} rows are missing: about {time} with {parallel} at once", file=sys.stderr)

@@ -154,12 +154,10 @@ def _courses(row: MeasuredRow, column: str) -> list[Series]:
 def _course(measurement: Measurement, column: str) -> Series:
     """A column of a run's metrics.csv; nothing where that is damaged: the figures of the row stand all the same."""
     try:
-        table = measurement.run.epochs
+        found = [(float(row.epoch), getattr(row, column)) for row in measurement.run.epochs]
     except StorageProblem:
         return []
-    pairs = [(row.get("epoch"), row.get(column)) for row in table]
-    return [(float(x), float(y)) for x, y in pairs
-            if isinstance(x, int | float) and isinstance(y, int | float) and math.isfinite(y)]  # fmt: skip
+    return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
 
 
 def _band(courses: Sequence[Series]) -> tuple[list[float], list[float], list[float], list[float]]:
