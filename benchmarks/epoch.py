@@ -79,7 +79,7 @@ def main() -> None:
     ours, theirs = map(statistics.median, times)
     print(f"{runs[0].compute.plain()}  {runs[0].knobs.n} images  {' '.join(overrides)}")
     print(
-        f"seconds an epoch: {ours:.3f}, bare eager loop {theirs:.3f}, ratio {ours / theirs:.3f} (medians of {ROUNDS})"
+        f"seconds per epoch: {ours:.3f}, bare eager loop {theirs:.3f}, ratio {ours / theirs:.3f} (medians of {ROUNDS})"
     )
 
 

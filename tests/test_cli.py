@@ -47,7 +47,7 @@ def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["train", "optimzer.lr=1"], 2, "did you mean optimizer.lr?"),
+        (["train", "optimzer.lr=1"], 2, "did you mean optimizer.lr=1?"),
         (["train", "optimizer.lr=abc"], 2, "optimizer.lr: expected a number"),
         (["train", "batch_size=5000"], 2, "batch_size: 5000 is more than"),
         (["train", "--nonsense"], 2, "unknown option --nonsense"),
@@ -61,7 +61,7 @@ def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
         (["train", "data=image_folder", "data.path=nowhere.tar.xz"], 5, "nowhere.tar.xz"),
         (["train", "compute=gpu"], 2, "compute.device: cuda was asked for"),
         (["list", "nowhere"], 2, "no place is called nowhere"),
-        (["count", "model=resnet21"], 2, "did you mean resnet"),
+        (["count", "model=resnet21"], 2, "did you mean model=resnet"),
     ],
 )
 def test_bad_input_is_one_line_and_creates_nothing(tricktable, tmp_path, arguments, code, said):

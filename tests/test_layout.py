@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.config.compose import CONFIGS, GROUPS
+from runner.config import CONFIGS
+from runner.config.compose import GROUPS
 from runner.config.places import PLACES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -211,7 +212,7 @@ def test_every_trick_has_its_config_and_its_test_and_the_other_way_round():
     tricks = names(ROOT / "tricks", "*.py")
     assert tricks == names(ROOT / "configs", "*.yaml")
     assert tricks == names(ROOT / "tests" / "tricks", "test_*.py", "test_")
-    assert {place for place, _ in tricks} == set(PLACES), "one inhabitant a place, and no folder beside them"
+    assert {place for place, _ in tricks} == set(PLACES), "one inhabitant per place, and no folder beside them"
 
 
 @pytest.mark.parametrize("path", TRICKS, ids=relative)
@@ -242,7 +243,7 @@ def test_configs_say_what_they_are(path):
 
 
 def test_what_stands_beside_the_groups_of_options():
-    assert sorted(p.name for p in CONFIGS.iterdir() if p.is_file()) == ["same_code.yaml", "train.yaml"]
+    assert sorted(p.name for p in CONFIGS.iterdir() if p.is_file()) == ["same_code.yaml", "synonyms.yaml", "train.yaml"]
 
 
 SAME_CODE = yaml.safe_load((CONFIGS / "same_code.yaml").read_text(encoding="utf-8"))

@@ -4,8 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from runner.config.compose import CONFIGS, GROUPS, options
-from runner.config.places import PLACES
+from omegaconf import OmegaConf
+
+from runner.config import CONFIGS
+from runner.config.options import GROUPS, arguments, keys, mount, options
+from runner.config.places import PLACES, SCHEDULED
 from runner.errors import BadInput, suggest
 
 TRICKS = CONFIGS.parent / "tricks"
@@ -29,8 +32,7 @@ def attempt(place: str, name: str) -> str:
     for line in _comments(place, name):
         if line.startswith(_TRY):
             return line.removeprefix(_TRY)
-    key = "schedule.lr" if place == "schedule" else place
-    return f"{key}=[{name}]" if PLACES[place].many else f"{key}={name}"
+    return f"{place}=[{name}]" if PLACES[place].many else f"{mount(place)}={name}"
 
 
 def header(place: str, name: str) -> tuple[str, str]:
@@ -71,11 +73,6 @@ def listing(group: str | None) -> Iterator[tuple[str, str]]:
 
 def complete(prefix: str) -> list[str]:
     """What can follow on the command line: keys, and the options of a place after its `=`. For argcomplete."""
-    from omegaconf import OmegaConf
-
-    from runner.config.compose import keys
-    from runner.config.places import SCHEDULED
-
     key, equals, value = prefix.partition("=")
     group = "schedule" if key.startswith("schedule.") else key
     if equals and group in GROUPS:
@@ -84,11 +81,7 @@ def complete(prefix: str) -> list[str]:
         return [head + name for name in options(group) if name.startswith(begun)]
     own = [k for k in keys(OmegaConf.load(CONFIGS / "train.yaml")) if not k.startswith("defaults")]
     of_options = [
-        f"{g}.{k}"
-        for g in ("model", "optimizer", "compute", "data")
-        for name in options(g)
-        for k in keys(OmegaConf.load(CONFIGS / g / f"{name}.yaml"))
-        if k.split(".")[0] not in ("name", "paper", "defaults")
+        f"{g}.{k}" for g in ("model", "optimizer", "compute", "data") for name in options(g) for k in arguments(g, name)
     ]
     known = {*GROUPS, *(f"schedule.{knob}" for knob in SCHEDULED), *own, *of_options} - {"schedule"}
     return sorted(f"{k}=" for k in known if k.startswith(key))

@@ -1,6 +1,6 @@
 """The places where a trick can act, each with its interface. A newcomer reads this page first.
 
-One word a place: it is the config group, the folder under tricks/, the argument's name and the field of Run. A trick is
+One word per place: it is the config group, the folder under tricks/, the argument and the field of Run. A trick is
 one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
 a native type (Module, Optimizer), that type is the interface.
 
@@ -46,14 +46,14 @@ PLACES = {
         Place("groups", "STEP"),
         Place("gradient", "STEP", many=True),
         Place("optimizer", "STEP", maker=True),
-        Place("schedule", "STEP"),  # one a knob, mounted at schedule.<knob>
+        Place("schedule", "STEP"),  # one per knob, mounted at schedule.<knob>
         Place("hook", "AFTER", many=True),
         Place("inference", "AFTER", many=True),
     )
 }
 
 KNOBS = ("lr", "batch_size", "momentum", "weight_decay")
-SCHEDULED = (*KNOBS, "noise")  # the noise scale, which the first three pay for
+SCHEDULED = (*KNOBS, "noise_scale")  # the last is what the first three come to, and pay for
 
 
 class Conv(Protocol):

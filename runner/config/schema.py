@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from runner.config.typed import checked, describe
+from runner.config import reader, renamed
+from runner.config.reader import key
 from runner.errors import BadInput
 
-
-def key(
-    *, low: float | None = None, high: float | None = None, above: float | None = None, cosmetic: bool = False
-) -> Any:
-    """A field with its range: low <= value <= high, or value > above."""
-    return field(metadata={"low": low, "high": high, "above": above, "cosmetic": cosmetic})
+FRACTION = re.compile(r"-?[0-9]{1,15}/[1-9][0-9]{0,14}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,11 @@ class Option:
     name: str
     arguments: Mapping[str, Any]
     paper: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    @staticmethod
+    def from_plain(where: str, value: Any) -> "Option":
+        """How runner/config/reader.py reads one."""
+        return read_option(where, value)
 
     def plain(self) -> dict[str, Any]:
         """As it stands in a YAML; nested options (a schedule's `then`) as mappings with a name."""
@@ -57,7 +59,7 @@ class DataConfig:
     normalize: Literal["computed", "paper"] = key()
     stream: bool | None = key()
     workers: int | None = key(low=0, cosmetic=True)
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = key(rest=True)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ComputeConfig:
 class NoiseConfig:
     """`noise.*`: who pays for a schedule of the noise scale, in order: knobs, or {knob: cap}. null is [lr]."""
 
-    spend: list[Any] | None = key()  # noqa: RUF009 (a field, as all keys)
+    spend: list[Any] | None = key()
 
 
 @dataclass(frozen=True)
@@ -133,67 +135,36 @@ def is_option(value: object) -> bool:
 
 
 def read_option(where: str, value: Any) -> Option:
-    """`{name: x, ...arguments}` as an Option; `paper` is none of the arguments."""
+    """`{name: x, ...arguments}` as an Option; `paper` is none of the arguments.
+
+    A fraction of two whole numbers, typed as `81/186`, is that number from here on.
+    """
     if not is_option(value) or not isinstance(value["name"], str):
         raise BadInput(f"{where}: expected one of the files in configs/{where.partition('.')[0]}/, got {value!r}")
     arguments = {
-        k: read_option(f"{where}.{k}", v) if is_option(v) else v for k, v in value.items() if k not in ("name", "paper")
+        k: read_option(f"{where}.{k}", v) if is_option(v) else _number(v)
+        for k, v in value.items()
+        if k not in ("name", "paper")
     }
     return Option(value["name"], types.MappingProxyType(arguments), value.get("paper"))
 
 
-def _in_range(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
-    low, high, above = metadata.get("low"), metadata.get("high"), metadata.get("above")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    below = low is not None and value < low
-    beyond = high is not None and value > high
-    if below or beyond or (above is not None and value <= above):
-        bounds = [f"at least {low}"] * (low is not None) + [f"above {above}"] * (above is not None)
-        bounds += [f"at most {high}"] * (high is not None)
-        raise BadInput(f"{where}: expected {describe(type(value))} {' and '.join(bounds)}, got {value}")
-
-
-def _read(cls: Any, where: str, values: Mapping[str, Any]) -> Any:
-    """A dataclass of keys from plain values. What it does not know are arguments of the option, if it takes any."""
-    if not isinstance(values, Mapping):
-        raise BadInput(f"{where}: expected keys ({', '.join(f.name for f in dataclasses.fields(cls))}), got {values!r}")
-    hints = typing.get_type_hints(cls)
-    result = {}
-    rest = dict(values)
-    for each in dataclasses.fields(cls):
-        if each.name == "arguments":
-            continue
-        name = f"{where}.{each.name}" if where else each.name
-        if each.name not in rest:
-            raise BadInput(f"{name}: missing")
-        result[each.name] = _field(name, hints[each.name], rest.pop(each.name))
-        _in_range(name, result[each.name], each.metadata)
-    if "arguments" in hints:
-        return cls(**result, arguments=types.MappingProxyType(rest))
-    if rest:
-        raise BadInput(f"unknown key {where + '.' if where else ''}{next(iter(rest))}")
-    return cls(**result)
-
-
-def _field(name: str, hint: Any, value: Any) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint) and hint is not Option:
-        return _read(hint, name, value)
-    if hint is Option:
-        return read_option(name, value)
-    if Option in arguments and origin is tuple:
-        return tuple(read_option(f"{name}.{k}", v) for k, v in (value or {}).items())
-    if Option in arguments and origin is Mapping:
-        return types.MappingProxyType({k: read_option(f"{name}.{k}", v) for k, v in (value or {}).items()})
-    if Option in arguments:
-        return None if value is None else read_option(name, value)
-    return checked(name, hint, value)
+def _number(value: Any) -> Any:
+    """A text such as `1/3` as its quotient, also within lists; anything else as it is."""
+    if isinstance(value, list):
+        return [_number(each) for each in value]
+    if isinstance(value, str) and FRACTION.fullmatch(value):
+        above, below = value.split("/")
+        return int(above) / int(below)
+    return value
 
 
 def read(values: Mapping[str, Any]) -> Config:
     """Plain composed values -> a frozen Config; BadInput where a key is unknown, ill-typed or out of its range."""
-    config: Config = _read(Config, "", values)
+    try:
+        config = reader.read(Config, renamed.current(values))
+    except reader.UnknownKey as error:
+        raise BadInput(f"unknown key {error.key}{error.nearest}") from None
     check(config)
     return config
 
@@ -207,12 +178,10 @@ def check(config: Config) -> None:
         raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
     parse_every(config.checkpoint.every)
     parse_spend(config.noise.spend)
-    if config.noise.spend is not None and "noise" not in config.schedule:
-        raise BadInput(
-            "noise.spend: there is nothing to pay for; mount a schedule on it, such as schedule.noise=multistep"
-        )
-    if "noise" in config.schedule and config.scale_with_batch:
-        raise BadInput("scale_with_batch: schedule.noise already says how lr and batch size go together")
+    if config.noise.spend is not None and "noise_scale" not in config.schedule:
+        raise BadInput("noise.spend: there is nothing to pay for; give it a schedule: schedule.noise_scale=multistep")
+    if "noise_scale" in config.schedule and config.scale_with_batch:
+        raise BadInput("scale_with_batch: schedule.noise_scale already says how lr and batch size go together")
     if not config.output.root:
         raise BadInput("output.root: expected a folder, got nothing")
     if not config.inference:
@@ -272,6 +241,8 @@ def numeric(value: Any) -> Any:
         # An order of tricks is part of what they do: as pairs, because JSON with sorted keys would lose it.
         return list(plain(value).items()) if isinstance(value, tuple) else plain(value)
     kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("cosmetic")}
+    if isinstance(value, Config):
+        kept["schedule"] = {renamed.former(knob): option for knob, option in value.schedule.items()}
     return {k: numeric(v) for k, v in kept.items() if k != "arguments"} | dict(kept.get("arguments", {}))
 
 

@@ -1,11 +1,13 @@
 """Values from a config against type annotations: the same few types for the schema's keys and the tricks' arguments."""
 
+import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Literal, Union
 
-from runner.errors import BadInput
+from runner.errors import BadInput, nearest
 
 _WORDS = {
     bool: "true or false",
@@ -23,8 +25,16 @@ def describe(hint: Any) -> str:
         return " or ".join(describe(a) for a in arguments)
     if origin is Literal:
         return " or ".join(str(a) for a in arguments)
-    if origin is list:
+    if origin is list or (origin is tuple and arguments[-1] is ...):
         return f"a list, each {describe(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {', '.join(map(describe, arguments))}"
+    if origin is Mapping:
+        return "a mapping"
+    if dataclasses.is_dataclass(hint):
+        return f"a mapping of {', '.join(field.name for field in dataclasses.fields(hint))}"
+    if isinstance(hint, type) and issubclass(hint, str):
+        return _WORDS[str]
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
@@ -62,4 +72,13 @@ def checked(where: str, hint: Any, value: Any) -> Any:
     try:
         return convert(hint, value)
     except (ValueError, OverflowError):
-        raise BadInput(f"{where}: expected {describe(hint)}, got {value!r}") from None
+        near = nearest(value, _words(hint)) if isinstance(value, str) else ""
+        raise BadInput(f"{where}: expected {describe(hint)}, got {value!r}{near}") from None
+
+
+def _words(hint: Any) -> list[str]:
+    """The texts of a Literal, or of those in a union."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return [each for each in arguments if isinstance(each, str)]
+    return [word for each in arguments for word in _words(each)]

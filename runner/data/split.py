@@ -44,7 +44,7 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
     """Carve the validation split and the subset out of the training images, and put all on the device.
 
     `data.validation`: 0 none, below 1 a share (rounded), else a number of images; as many of each class as its share of
-    the training set, to within one. Then `data.subset` images a class out of what is left. The test split is whole.
+    the training set, to within one. Then `data.subset` images per class out of what is left. The test split is whole.
     """
     total = _held_out(data.validation, len(source.train_labels))
     k = len(source.classes)

@@ -17,7 +17,7 @@ MAX_PIXELS = 64 * 2**20  # of one decoded image
 MAX_RATIO = 100  # of an image's sides: a sliver grows without bound when its short side is resized
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
-DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # more than 8 bits a channel
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # more than 8 bits per channel
 
 
 class Batch(NamedTuple):
@@ -54,7 +54,7 @@ def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
             )
         found, mode = str(image.format), image.mode
         if mode in DEEP:
-            raise ValueError(f"expected 8 bits a channel, found mode {mode}")
+            raise ValueError(f"expected 8 bits per channel, found mode {mode}")
         return image.convert("RGB" if channels == 3 else "L"), found, mode
     except ValueError:
         raise

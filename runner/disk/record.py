@@ -42,14 +42,15 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is installed
+    from runner.config.loading import SafeLoader
+
     with atomic.storage(path):
         try:
             data = atomic.read(path, CONFIG_LIMIT)
             # Looking at every event takes as long as reading: only where a byte of the file can begin an alias.
-            if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, loader)):
+            if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, SafeLoader)):
                 raise ValueError("it has an alias")
-            config = loader(data).get_single_data()
+            config = SafeLoader(data).get_single_data()
             if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
                 raise ValueError("it holds no mapping of names")
             return config

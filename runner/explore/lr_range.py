@@ -37,7 +37,7 @@ BETA = 0.98
 BEGUN, DONE = 0.1, 0.95  # shares of the accuracy's rise
 DIVERGING = 4.0  # times the best loss
 COLUMNS = ("update", "epoch", "lr", "loss", "accuracy", "smoothed_loss", "smoothed_accuracy")
-OURS = ("schedule.lr", "schedule.noise", "noise", "scale_with_batch")
+OURS = ("schedule.lr", "schedule.noise_scale", "noise", "scale_with_batch")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class RangeTest:
-    """A range test that was run: a row an update (COLUMNS), why it stopped early, and what follows."""
+    """A range test that was run: one row per update (COLUMNS), why it stopped early, and what follows."""
 
     folder: Path
     config: Config
@@ -135,7 +135,7 @@ class _Stop(Exception):
 
 
 def _trained(run: Run) -> tuple[list[dict[str, Any]], int, str | None]:
-    """A row an update, the number of updates planned, and why it stopped before that.
+    """One row per update, the number of updates planned, and why it stopped before that.
 
     The smoothed loss is the exponential average of the losses so far, corrected for its beginning at 0.
     """

@@ -61,7 +61,7 @@ def all_networks(overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 HEADER = ("model", "input", "params", "MAdds", "FLOPs", "paper's params", "differs by", "paper's MAdds", "differs by")
 UNITS = (
-    "One image, forward. MAdds: multiply-adds of convolutions and matrix products. FLOPs: 2 a MAdd (torch's counter)."
+    "One image, forward. MAdds: multiply-adds of convolutions and matrix products. FLOPs: 2 per MAdd (torch's counter)."
 )
 
 

@@ -128,7 +128,7 @@ def text(plan: Plan, width: int = 100) -> str:
 
 
 def _table(plan: Plan, width: int) -> Iterator[str]:
-    """A line a knob: first, last, lowest, highest, and its course."""
+    """One line per knob: first, last, lowest, highest, and its course."""
     rows = [["", "first", "last", "lowest", "highest"]]
     shown = [name for name in plan.values if name != "noise_scale_exact"]
     for name in shown:
@@ -169,7 +169,7 @@ def _updates(plan: Plan) -> Iterator[str]:
     lines = [f"  {a:<{name}}  {b:>{one}} updates each, {c:>{all_}} together" for a, b, c in rows]
     if many:
         between = [each for *_, each in stretches[half:-half]]
-        lines.insert(half, f"  ... {len(between)} more, of {min(between):,} to {max(between):,} updates an epoch")
+        lines.insert(half, f"  ... {len(between)} more, of {min(between):,} to {max(between):,} updates per epoch")
     yield from lines
 
 

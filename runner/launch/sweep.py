@@ -28,7 +28,7 @@ def sweep(
 ) -> list[pool.Outcome]:
     """Run every point of a multirun that has not ended yet, `jobs` at once; what became of each.
 
-    `gpus` and `timeout` (minutes a run) as in `pool.launch`, which also says what is raised.
+    `gpus` and `timeout` (minutes per run) as in `pool.launch`, which also says what is raised.
     """
     points = [(point, _composed(point)) for point in map(Overrides, expand(overrides))]
     return pool.launch(plan(points), parallel=jobs, gpus=gpus, timeout=timeout)

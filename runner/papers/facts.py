@@ -1,22 +1,36 @@
 """A paper's facts, configs/paper/<id>.yaml: its tables, claims and static facts, each with its confidence.
 
-The schema stands in docs/papers.md. `load` is strict: what the file says is what the tables show.
+The classes here are the format, and docs/papers.md explains it; runner/config/reader.py reads them, and refuses what is
+not said here. `load` checks what types cannot say.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
-import yaml
-
-from runner.config.compose import CONFIGS
+from runner.config import CONFIGS, loading, reader
+from runner.config.reader import key
 from runner.errors import BadInput, suggest
 
 PAPERS = CONFIGS / "paper"
-Confidence = Literal["seed", "verified", "derived", "memory"]
+Confidence = Literal["summary", "verified", "derived", "memory"]
 Kind = Literal["less_than", "equal_within", "ratio", "qualitative"]
+Unit = Literal[
+    "percent", "percentage_points", "fraction", "count", "million", "megabytes", "seconds", "minutes", "hours",
+    "bleu_points",
+]  # fmt: skip
+Split = Literal["test", "validation", "train", "none", "unknown"]
+Selection = Literal["last", "best", "best_validation", "median_last_5", "median_last_10", "unknown"]
+Aggregate = Literal["single", "mean", "median", "unknown"]
+SpreadKind = Literal["sd", "se", "ci95", "two_sd", "range", "unknown"]
+
+# The numbers that a claim of each kind must have; a qualitative one may keep a figure of its source.
+NUMBERS: Mapping[Kind, frozenset[str]] = {
+    "less_than": frozenset({"margin"}),
+    "equal_within": frozenset({"tolerance"}),
+    "ratio": frozenset({"tolerance", "expected"}),
+}
 
 
 @dataclass(frozen=True)
@@ -24,14 +38,18 @@ class Metric:
     """What a table's values are: top1_error, top1_accuracy ..., their unit, and whether lower or higher is better."""
 
     name: str
-    unit: str
+    unit: Unit
     better: Literal["lower", "higher"]
-    split: str
+    split: Split
 
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One row of a paper's table; None where the paper does not say."""
+    """One row of a paper's table; None where the paper does not say.
+
+    params, madds, updates: plain counts. extra: other figures of the row, one number each. secondary: read in a third
+    party's summary. aggregate: over repeats, where the table's rows differ in it. approximate: read off a plot.
+    """
 
     label: str
     model: str | None
@@ -39,16 +57,22 @@ class PaperRow:
     changes: Mapping[str, Any]
     value: float | None
     spread: float | None
-    spread_kind: str | None
-    n: int | None
-    params: int | None
-    madds: int | None
-    updates: int | None
-    confidence: Confidence
-    secondary: bool
-    extra: Mapping[str, Any]
-    updates_relation: str | None = None
+    spread_kind: SpreadKind | None
+    n: int | None = key(low=1)
+    params: int | None = key(low=0)
+    madds: int | None = key(low=0)
+    updates: int | None = key(low=0)
+    confidence: Confidence = key()
+    secondary: bool = False
+    extra: Mapping[str, int | float] = field(default_factory=dict)
+    updates_relation: Literal["approx", "upper_bound"] | None = None
     note: str | None = None
+    aggregate: Aggregate | None = None
+    params_printed: str | None = None
+    spread_confidence: Confidence | None = None
+    copied_from: str | None = None
+    approximate: bool = False
+    basis: str | None = None
 
     @property
     def mark(self) -> str:
@@ -68,35 +92,56 @@ class Table:
     id: str
     caption: str
     metric: Metric
-    selection: str
-    rows: Mapping[str, PaperRow]
+    selection: Selection
+    rows: Mapping[str, PaperRow] = key(by="label")
+    aggregate: Aggregate | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class _BestOf:
+    best_of: tuple[str, ...]
+
+
+class Side(tuple[str, ...]):
+    """One side of a claim: a row's label, or several for the best of them."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_plain(cls, where: str, value: Any) -> "Side":
+        """From a label, or from `{best_of: [labels]}`."""
+        if isinstance(value, Mapping):
+            return cls(reader.read(_BestOf, value, where).best_of)
+        return cls([reader.value_of(where, str, value)])
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of rows. A side is one row's label, or several for the best of them.
+    """What a paper says of rows.
 
     less_than: left + margin <= right. equal_within: |left - right| <= tolerance. ratio: |left / right - expected| <=
-    tolerance. qualitative: no row decides it.
+    tolerance. qualitative: no row decides it. inconsistent: it does not hold of the paper's own figures.
     """
 
     id: str
     statement: str
     kind: Kind
     table: str | None
-    left: tuple[str, ...]
-    right: tuple[str, ...]
+    left: Side
+    right: Side
     field: str | None
-    margin: float
-    tolerance: float
-    expected: float
     confidence: Confidence
-    note: str | None
+    margin: float = key(low=0, default=0.0)
+    tolerance: float = key(low=0, default=0.0)
+    expected: float = 1.0
+    note: str | None = None
+    inconsistent: bool = False
 
 
 @dataclass(frozen=True)
 class Static:
-    """A fact that needs no training."""
+    """A fact that needs no training. Its confidence is None where the source of it was not stated."""
 
     id: str
     what: str
@@ -104,22 +149,35 @@ class Static:
     unit: str | None
     confidence: Confidence | None
     basis: str | None
+    details: Any = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
-class Paper:
-    """All that is known of a paper."""
+class About:
+    """Which paper it is. companion: a second one whose facts stand in the same file."""
 
-    id: str
     title: str
     authors: tuple[str, ...]
     year: int
     venue: str | None
     arxiv: str | None
-    tables: Mapping[str, Table]
-    claims: Mapping[str, Claim]
-    statics: Mapping[str, Static]
+    companion: "About | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """All that is known of a paper. setup: its hyper-parameters, free in form. sources: where all this was read."""
+
+    schema: Literal[2]
+    id: str
+    about: About = key(name="paper")
+    setup: Mapping[str, Any]
+    tables: Mapping[str, Table] = key(by="id")
+    claims: Mapping[str, Claim] = key(by="id")
+    statics: Mapping[str, Static] = key(name="static", by="id")
     notes: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 @cache
@@ -133,98 +191,31 @@ def load(paper: str) -> Paper:
     """A paper's facts; BadInput where there is no such paper, or its file is not as docs/papers.md says."""
     if paper not in papers():
         raise BadInput(f"no paper is called {paper}{suggest(paper, papers())}")
-    values = yaml.safe_load((PAPERS / f"{paper}.yaml").read_text(encoding="utf-8"))
-    try:
-        return _paper(paper, values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(f"configs/paper/{paper}.yaml: {type(error).__name__}: {error}") from None
+    with reader.in_file(f"configs/paper/{paper}.yaml"):
+        values = loading.load(PAPERS / f"{paper}.yaml")
+        read = reader.read(Paper, values)
+        if read.id != paper:
+            raise BadInput(f"id: expected the file's name, {paper}, got {read.id}")
+        for claim, raw in zip(read.claims.values(), values["claims"], strict=True):
+            _check(claim, frozenset(raw), read.tables)
+    return read
 
 
-def _paper(name: str, values: Mapping[str, Any]) -> Paper:
-    _check(values["schema"] == 2 and values["id"] == name, f"schema 2 and id {name}")
-    about = values["paper"]
-    tables = {t["id"]: _table(t) for t in values["tables"]}
-    _check(len(tables) == len(values["tables"]), "each table's id once")
-    claims = {c["id"]: _claim(c, tables) for c in values["claims"]}
-    _check(len(claims) == len(values["claims"]), "each claim's id once")
-    return Paper(
-        id=name,
-        title=about["title"],
-        authors=tuple(about["authors"]),
-        year=about["year"],
-        venue=about["venue"],
-        arxiv=about["arxiv"],
-        tables=tables,
-        claims=claims,
-        statics={s["id"]: _static(s) for s in values["static"]},
-        notes=tuple(values["notes"]),
-    )
-
-
-def _table(values: Mapping[str, Any]) -> Table:
-    metric = Metric(**values["metric"])
-    _check(metric.better in ("lower", "higher"), f"{values['id']}: metric.better lower or higher")
-    rows = {r["label"]: _row(values["id"], r) for r in values["rows"]}
-    _check(len(rows) == len(values["rows"]), f"{values['id']}: each label once")
-    return Table(values["id"], values["caption"], metric, values["selection"], rows)
-
-
-def _row(table: str, values: Mapping[str, Any]) -> PaperRow:
-    where = f"{table}.{values['label']}"
-    numbers = [values[key] for key in ("value", "spread", "n", "params", "madds", "updates")]
-    _check(
-        all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in numbers), f"{where}: finite numbers"
-    )
-    return PaperRow(
-        **{key: values[key] for key in ("label", "model", "dataset", "value", "spread", "spread_kind", "n")},
-        **{key: values[key] for key in ("params", "madds", "updates")},
-        changes=dict(values["changes"] or {}),
-        confidence=_confidence(where, values["confidence"]),
-        secondary=bool(values.get("secondary", False)),
-        extra=dict(values.get("extra") or {}),
-        updates_relation=values.get("updates_relation"),
-        note=values.get("note"),
-    )
-
-
-def _claim(values: Mapping[str, Any], tables: Mapping[str, Table]) -> Claim:
-    where, kind = f"claims.{values['id']}", values["kind"]
-    _check(kind in get_args(Kind), f"{where}: kind one of {', '.join(get_args(Kind))}")
-    sides = {side: _side(values[side]) for side in ("left", "right")}
-    if kind != "qualitative":
-        _check(values["table"] in tables, f"{where}: a table of this paper")
-        unknown = [label for side in sides.values() for label in side if label not in tables[values["table"]].rows]
-        _check(not unknown, f"{where}: rows of {values['table']}, and not {', '.join(unknown)}")
-    return Claim(
-        id=values["id"],
-        statement=values["statement"],
-        kind=kind,
-        table=values["table"],
-        field=values["field"],
-        margin=float(values.get("margin") or 0.0),
-        tolerance=float(values.get("tolerance") or 0.0),
-        expected=float(values.get("expected") or 1.0),
-        confidence=_confidence(where, values["confidence"]),
-        note=values.get("note"),
-        **sides,
-    )
-
-
-def _side(value: Any) -> tuple[str, ...]:
-    return tuple(value["best_of"]) if isinstance(value, dict) else (str(value),)
-
-
-def _static(values: Mapping[str, Any]) -> Static:
-    confidence = values["confidence"]
-    given = None if confidence is None else _confidence(f"static.{values['id']}", confidence)
-    return Static(values["id"], values["what"], values["value"], values["unit"], given, values["basis"])
-
-
-def _confidence(where: str, value: Any) -> Confidence:
-    _check(value in get_args(Confidence), f"{where}: confidence one of {', '.join(get_args(Confidence))}")
-    return cast("Confidence", value)
-
-
-def _check(holds: bool, what: str) -> None:
-    if not holds:
-        raise ValueError(f"expected {what}")
+def _check(claim: Claim, keys: frozenset[str], tables: Mapping[str, Table]) -> None:
+    """A claim has the numbers of its kind, and names rows of its table and a field of theirs."""
+    where, numbers = f"claims.{claim.id}", frozenset({"margin", "tolerance", "expected"})
+    if claim.kind == "qualitative":
+        if claim.note is None:
+            raise BadInput(f"{where}.note: missing; it says why no row decides this")
+        return
+    if keys & numbers != NUMBERS[claim.kind]:
+        raise BadInput(f"{where}: {claim.kind} has {' and '.join(sorted(NUMBERS[claim.kind]))}, and no other number")
+    if claim.table is None or claim.table not in tables:
+        raise BadInput(f"{where}.table: there is no {claim.table}{suggest(str(claim.table), tables)}")
+    rows = tables[claim.table].rows
+    for label in (*claim.left, *claim.right):
+        if label not in rows:
+            raise BadInput(f"{where}: {claim.table} has no row {label}{suggest(label, rows)}")
+    known = ("value", "updates", "params", "madds", *(f"extra.{name}" for row in rows.values() for name in row.extra))
+    if claim.field not in known:
+        raise BadInput(f"{where}.field: there is no {claim.field}{suggest(str(claim.field), known)}")

@@ -1,61 +1,65 @@
 """How a paper's table is run here, configs/table/<paper>/<table>.yaml: what its rows are as overrides of train.yaml.
 
 A row's overrides are, later ones replacing earlier ones of the same key: `shared`; what `by` says for its model, its
-dataset and each of its changes, as the paper's facts have them; its own under `rows`; and the budget's. A text in place
-of a list of overrides says why such rows cannot be run here.
+dataset and each of its changes, as the paper's facts have them; its own under `rows`; and the same three of the budget.
+A text in place of a list of overrides says why such rows cannot be run here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
-import yaml
-
-from runner.config.compose import CONFIGS, default
-from runner.config.overrides import Overrides
+from runner.config import CONFIGS, loading, reader
+from runner.config.compose import default
+from runner.config.overrides import Override, Overrides
+from runner.config.reader import key
 from runner.errors import BadInput, suggest
 from runner.papers import facts
 
 TABLES = CONFIGS / "table"
 BUDGETS = ("smoke", "short", "paper")
-KEYS = {"n", "shared", "by", "rows", "budgets", "results", "note"}
+Layer = tuple[Override, ...] | str  # overrides, or why rows cannot be run here
+By = Mapping[str, Mapping[str, Layer]]  # of a row's model, its dataset or a key of its changes: of each value
 
 
 @dataclass(frozen=True)
 class Budget:
     """How much of the paper's training is done.
 
-    epochs: of a row, below 1 as a share of its own. overrides: what replaces the row's. by: as a recipe's, for the
-    budget alone (a smaller network for a model). n: seeds, where not the recipe's.
+    epochs: of a row, below 1 as a share of its own. overrides: what replaces the row's. by, rows: as a recipe's, for
+    the budget alone (a smaller network for a model). n: seeds, where not the recipe's.
     """
 
-    epochs: float | None
-    overrides: tuple[str, ...]
-    by: Mapping[str, Mapping[str, Any]]
-    n: int | None
+    epochs: float | None = key(above=0, default=None)
+    overrides: tuple[Override, ...] = ()
+    by: By = field(default_factory=dict)
+    n: int | None = key(low=1, default=None)
+    rows: Mapping[str, Layer] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A table as it is run here. `results`: the (variant, inference) of a run that is a row's figure, by label."""
+    """A table as it is run here. `results`: the (variant, inference) of a run that is a row's figure, by label.
+
+    name, paper and table are given; the other fields stand in the file.
+    """
 
     name: str
     paper: facts.Paper
     table: facts.Table
-    n: int
-    shared: tuple[str, ...]
-    by: Mapping[str, Mapping[str, Any]]
-    rows: Mapping[str, Any]
+    n: int = key(low=1)
+    shared: tuple[Override, ...] = ()
+    by: By = field(default_factory=dict)
+    rows: Mapping[str, Layer] = field(default_factory=dict)
     budgets: Mapping[str, Budget]
-    results: Mapping[str, tuple[str, str]]
-    note: str | None
+    results: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    note: str | None = None
 
     def overrides(self, label: str, budget: str) -> Overrides | str:
         """What is typed after `tricktable train` for a row, but for its seed; or why it cannot be run."""
         row, chosen = self.table.rows[label], self.budgets[budget]
-        layers: list[Any] = [self.shared, *_chosen(self.by, row), self.rows.get(label, ())]
-        layers += [chosen.overrides, *_chosen(chosen.by, row)]
+        layers: list[Layer] = [self.shared, *_chosen(self.by, row), self.rows.get(label, ())]
+        layers += [chosen.overrides, *_chosen(chosen.by, row), chosen.rows.get(label, ())]
         typed = Overrides()
         for layer in layers:
             if isinstance(layer, str):
@@ -99,39 +103,32 @@ def load(name: str) -> Recipe:
         raise BadInput(
             f"configs/table/{name}.yaml: {paper_name} has no table {table_name}{suggest(table_name, paper.tables)}"
         )
-    values = yaml.safe_load((TABLES / f"{name}.yaml").read_text(encoding="utf-8"))
-    try:
-        return _recipe(name, paper, paper.tables[table_name], values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(f"configs/table/{name}.yaml: {error}") from None
+    with reader.in_file(f"configs/table/{name}.yaml"):
+        values = loading.load(TABLES / f"{name}.yaml")
+        return fitting(reader.read(Recipe, values, name=name, paper=paper, table=paper.tables[table_name]))
 
 
-def _recipe(name: str, paper: facts.Paper, table: facts.Table, values: Mapping[str, Any]) -> Recipe:
-    if set(values) - KEYS or not set(BUDGETS) <= set(values["budgets"]):
-        raise ValueError(f"keys are {', '.join(sorted(KEYS))}; budgets are {', '.join(BUDGETS)}")
-    rows, results = values.get("rows") or {}, values.get("results") or {}
-    for where, labels in (("rows", rows), ("results", results)):
-        unknown = [label for label in labels if label not in table.rows and label != "all"]
-        if unknown:
-            raise ValueError(f"{where}: the table has no row {unknown[0]!r}{suggest(str(unknown[0]), table.rows)}")
-    return Recipe(
-        name=name,
-        paper=paper,
-        table=table,
-        n=int(values["n"]),
-        shared=tuple(values.get("shared") or ()),
-        by=values.get("by") or {},
-        rows=rows,
-        budgets={key: _budget(budget or {}) for key, budget in values["budgets"].items()},
-        results={label: (pair[0], pair[1]) for label, pair in results.items()},
-        note=values.get("note"),
-    )
+def fitting(recipe: Recipe) -> Recipe:
+    """The recipe; BadInput where it says something of rows that its table does not have, or lacks a budget."""
+    _known("budgets", recipe.budgets, BUDGETS)
+    for name in BUDGETS:
+        if name not in recipe.budgets:
+            raise BadInput(f"budgets.{name}: missing")
+    _known("rows", recipe.rows, recipe.table.rows)
+    _known("results", recipe.results, (*recipe.table.rows, "all"))
+    columns = {"model", "dataset"}.union(*(row.changes for row in recipe.table.rows.values()))
+    _known("by", recipe.by, columns)
+    for name, budget in recipe.budgets.items():
+        _known(f"budgets.{name}.rows", budget.rows, recipe.table.rows)
+        _known(f"budgets.{name}.by", budget.by, columns)
+    return recipe
 
 
-def _budget(values: Mapping[str, Any]) -> Budget:
-    if set(values) - {"epochs", "overrides", "by", "n"}:
-        raise ValueError("a budget's keys are epochs, overrides, by, n")
-    return Budget(values.get("epochs"), tuple(values.get("overrides") or ()), values.get("by") or {}, values.get("n"))
+def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Labels of rows, and what `by` tells them apart by, are those of the paper's table."""
+    for name in names:
+        if name not in known:
+            raise reader.UnknownKey(where, name, sorted(known))
 
 
 def _shortened(overrides: Overrides, epochs: float) -> Overrides:
@@ -143,14 +140,12 @@ def _shortened(overrides: Overrides, epochs: float) -> Overrides:
     return Overrides(typed if each.key == "epochs" else each for each in overrides)
 
 
-def _chosen(by: Mapping[str, Mapping[str, Any]], row: facts.PaperRow) -> list[Any]:
-    """What `by` says for a row's model, dataset and changes; ValueError where it names a kind but not this row's."""
-    layers = []
-    for key, choices in by.items():
-        value = {"model": row.model, "dataset": row.dataset, **row.changes}.get(key)
+def _chosen(by: By, row: facts.PaperRow) -> Iterator[Layer]:
+    """What `by` says for a row's model, dataset and changes; BadInput where it names a kind but not this row's."""
+    for name, choices in by.items():
+        value = {"model": row.model, "dataset": row.dataset, **row.changes}.get(name)
         if value is None:
             continue
         if str(value) not in choices:
-            raise BadInput(f"{row.label}: `by` has no {key} {value}; there are: {', '.join(map(str, choices))}")
-        layers.append(choices[str(value)])
-    return layers
+            raise BadInput(f"{row.label}: `by` has no {name} {value}; there are: {', '.join(choices)}")
+        yield choices[str(value)]

@@ -50,7 +50,7 @@ def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
     warnings = ("runs of one dataset saw different bytes: see the fingerprints",) if len(prints) > len(datasets) else ()
     return MeasuredTable(
         name=plan.recipe.name,
-        title=plan.recipe.paper.title,
+        title=plan.recipe.paper.about.title,
         caption=table.caption,
         metric=table.metric,
         budget=plan.budget,

@@ -80,7 +80,7 @@ class Finding:
         return float(t.ppf(1 - LEVEL / 2, freedom) * error)
 
     def needed(self, level: float = LEVEL) -> int | None:
-        """The fewest seeds a row, at most CAP, that decide at this effect and spread; None where no number does."""
+        """The fewest seeds per row, at most CAP, that decide at this effect and spread; None where no number does."""
         if not self.tested or abs(self.excess) < 1e-9:
             return None
         n = np.arange(2, CAP + 1)

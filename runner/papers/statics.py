@@ -14,23 +14,92 @@ wrong.
 
 import ast
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from runner.config.compose import CONFIGS, compose
-from runner.errors import BadInput
+from runner.config import CONFIGS, loading, reader
+from runner.config.compose import compose
+from runner.config.overrides import Override
+from runner.config.reader import key
+from runner.errors import BadInput, suggest
 from runner.explore import networks
 from runner.papers import facts
 from runner.papers.recipe import TABLES
 from runner.training.knobs import Knobs
 
-KINDS = ("count", "updates", "knob", "test")
 Verdict = Literal["equal", "contradicted", "misprint", "asserted by a test", "not decided"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(ABC):
+    """What comes to a number. expect: the paper's, where it stands within a text. tolerance: relative."""
+
+    expect: int | float | None = None
+    tolerance: float = key(low=0, default=0.0)
+    misprint: str | None = None
+
+    @abstractmethod
+    def ours(self) -> tuple[float, str]:
+        """Our number, and the command that gives it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count(Computed):
+    """Parameters or madds of a network. input (C H W) and classes: where they are not the model's own."""
+
+    count: Literal["params", "madds"]
+    of: tuple[Override, ...]
+    input: tuple[int, int, int] | None = None
+    classes: int | None = key(low=1, default=None)
+
+    def ours(self) -> tuple[float, str]:
+        """Of the network that `tricktable count` prints."""
+        return counts(self.of, self.input, self.classes)[self.count], f"tricktable count {' '.join(self.of)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Updates(Computed):
+    """Steps of a run over so many training images."""
+
+    updates: tuple[Override, ...]
+    images: int = key(low=1, default=50_000)
+
+    def ours(self) -> tuple[float, str]:
+        """Of the whole run that `tricktable schedule` prints."""
+        return float(updates(self.updates, self.images)), _schedule(self.updates, self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob(Computed):
+    """A knob, or what the knobs come to, at a time in epochs."""
+
+    knob: Literal["lr", "batch_size", "momentum", "weight_decay", "noise_scale", "noise_scale_exact", "effective_lr"]
+    at: float = key(low=0)
+    of: tuple[Override, ...]
+    images: int = key(low=1, default=50_000)
+    tolerance: float = key(low=0, default=1e-6)
+
+    def ours(self) -> tuple[float, str]:
+        """Of the run that `tricktable schedule` prints."""
+        knobs = plan(self.of, self.images)[0]
+        values = knobs.at(self.at)
+        return float({**values, **knobs.scales(values)}[self.knob]), _schedule(self.of, self.images)
+
+
+@dataclass(frozen=True)
+class Asserted:
+    """The equation, or the values, are asserted by a test, `file::name`."""
+
+    test: str
+    misprint: str | None = None
+
+
+Check = Count | Updates | Knob | Asserted
 
 
 @dataclass(frozen=True)
@@ -49,68 +118,53 @@ class Decided:
 def decide(paper: str) -> list[Decided]:
     """Every static fact of a paper, each with a verdict; BadInput where _static.yaml does not fit the facts."""
     known = facts.load(paper).statics
-    checks = _checks(paper)
-    unknown = [key for key in checks if key not in known]
-    if unknown:
-        raise BadInput(f"configs/table/{paper}/_static.yaml: {paper} has no static fact {unknown[0]}")
-    return [decided for fact in known.values() for decided in _fact(paper, fact, checks.get(fact.id))]
+    with reader.in_file(f"configs/table/{paper}/_static.yaml"):
+        checks = _checks(TABLES / paper / "_static.yaml")
+        for name in checks:
+            if name not in known:
+                raise BadInput(f"{paper} has no static fact {name}{suggest(name, known)}")
+        return [decided for fact in known.values() for decided in _fact(paper, fact, checks.get(fact.id))]
 
 
-def _checks(paper: str) -> Mapping[str, Any]:
-    path = TABLES / paper / "_static.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+def _checks(path: Path) -> Mapping[str, Check | str | Mapping[Any, Check | str]]:
+    """Of each fact: its check, or why there is none; or both of each key of the fact's value, or of a part of it."""
+    if not path.is_file():
+        return {}
+    checks: Any = reader.value_of("", Mapping[str, Check | str | Mapping[Any, Check | str]], loading.load(path))
+    return checks
 
 
-def _fact(paper: str, fact: facts.Static, check: Any) -> Iterator[Decided]:
-    if isinstance(check, Mapping) and not set(check) & set(KINDS):
-        for key, inner in check.items():
-            value = (
-                fact.value.get(key, _missing(paper, fact.id, key)) if isinstance(fact.value, Mapping) else fact.value
-            )
-            yield _one(paper, f"{fact.id}.{key}", fact.what, value, inner)
-    else:
-        yield _one(paper, fact.id, fact.what, fact.value, check)
-
-
-def _missing(paper: str, fact: str, key: str) -> Any:
-    """A key may stand for a part of a fact; then `expect` gives the number."""
-    return f"{key} (a part of {fact})"
-
-
-def _one(paper: str, name: str, what: str, value: Any, check: Any) -> Decided:
+def _fact(paper: str, fact: facts.Static, check: Check | str | Mapping[Any, Check | str] | None) -> Iterator[Decided]:
     if not isinstance(check, Mapping):
-        return Decided(paper, name, what, value, None, "not decided", str(check or "nobody has said how"))
-    if "test" in check:
-        _find_test(check["test"])
-        return Decided(paper, name, what, value, None, "asserted by a test", check["test"])
-    theirs = check.get("expect", value)
+        yield _one(paper, fact.id, fact.what, fact.value, check)
+        return
+    for part, inner in check.items():
+        value = fact.value
+        if isinstance(value, Mapping):  # a key may stand for a part of a fact; then `expect` gives the number
+            value = value.get(part, f"{part} (a part of {fact.id})")
+        yield _one(paper, f"{fact.id}.{part}", fact.what, value, inner)
+
+
+def _one(paper: str, name: str, what: str, value: Any, check: Check | str | None) -> Decided:
+    if check is None or isinstance(check, str):
+        return Decided(paper, name, what, value, None, "not decided", check or "nobody has said how")
+    if isinstance(check, Asserted):
+        _find_test(name, check.test)
+        return Decided(paper, name, what, value, None, "asserted by a test", check.test)
+    theirs = value if check.expect is None else check.expect
     if isinstance(theirs, Mapping) and "value" in theirs:
         theirs = theirs["value"]
     if isinstance(theirs, bool) or not isinstance(theirs, int | float):
-        raise BadInput(f"configs/table/{paper}/_static.yaml: {name}: the paper's value is no number; give `expect`")
-    ours, command = _ours(check)
-    tolerance = check.get("tolerance", 1e-6 if "knob" in check else 0.0)
-    equal = math.isclose(ours, theirs, rel_tol=max(tolerance, 1e-12), abs_tol=0.0)
-    if not equal and "misprint" in check:
-        return Decided(paper, name, what, theirs, ours, "misprint", check["misprint"])
+        raise BadInput(f"{name}: the paper's value is no number; give `expect`")
+    ours, command = check.ours()
+    equal = math.isclose(ours, theirs, rel_tol=max(check.tolerance, 1e-12), abs_tol=0.0)
+    if not equal and check.misprint is not None:
+        return Decided(paper, name, what, theirs, ours, "misprint", check.misprint)
     return Decided(paper, name, what, theirs, ours, "equal" if equal else "contradicted", command)
 
 
-def _ours(check: Mapping[str, Any]) -> tuple[float, str]:
-    """Our number, and the command that gives it."""
-    if "count" in check:
-        overrides = tuple(check["of"])
-        shape = tuple(check["input"]) if "input" in check else None
-        counted = counts(overrides, shape, check.get("classes"))
-        return counted[check["count"]], f"tricktable count {' '.join(overrides)}"
-    images = check.get("images", 50_000)
-    overrides = tuple(check["updates"] if "updates" in check else check["of"])
-    command = f"tricktable schedule --images {images} {' '.join(overrides)}"
-    if "updates" in check:
-        return float(updates(overrides, images)), command
-    knobs = plan(overrides, images)[0]
-    values = knobs.at(float(check["at"]))
-    return float({**values, **knobs.scales(values)}[check["knob"]]), command
+def _schedule(overrides: Sequence[str], images: int) -> str:
+    return f"tricktable schedule --images {images} {' '.join(overrides)}"
 
 
 def counts(
@@ -137,14 +191,14 @@ def plan(overrides: tuple[str, ...], images: int) -> tuple[Knobs, int]:
     return build.plan(config, images), config.epochs
 
 
-def _find_test(test: str) -> None:
+def _find_test(where: str, test: str) -> None:
     """A test that is named must exist, where the tests are at hand."""
     path, _, name = test.partition("::")
     file = CONFIGS.parent / path
     if not (CONFIGS.parent / "tests").is_dir():
         return
     if not file.is_file() or name.partition("[")[0] not in _functions(str(file)):
-        raise BadInput(f"_static.yaml: there is no test {test}")
+        raise BadInput(f"{where}: there is no test {test}")
 
 
 @cache
@@ -158,7 +212,7 @@ COLUMNS = ("paper", "fact", "theirs", "ours", "verdict", "by")
 
 
 def cells(each: Decided) -> tuple[str, ...]:
-    """A fact's cells, one a column of COLUMNS."""
+    """A fact's cells, one per column of COLUMNS."""
     ours = "-" if each.ours is None else f"{each.ours:.10g}"
     theirs = f"{each.theirs:.10g}" if isinstance(each.theirs, int | float) else " ".join(str(each.theirs).split())
     theirs = theirs if len(theirs) < 60 else theirs[:57] + "..."

@@ -1,11 +1,11 @@
-"""Runs of a study -> its table: one row a config, mean ± 95% interval over the seeds."""
+"""Runs of a study -> its table: one row per config, mean ± 95% interval over the seeds."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.config import schema
+from runner.config import renamed, schema
 from runner.config.places import PLACES
 from runner.disk.code import changed
 from runner.disk.runs import Runs, StoredRun
@@ -95,7 +95,7 @@ def _errors(run: StoredRun) -> dict[str, float | None]:
 def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config's keys, flat: as people type them. Of a list place also the list, for the order counts."""
     flat: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in renamed.current(config).items():
         if key in PLACES and PLACES[key].many:
             flat[key] = list(value)
         flat |= dict(_flatten(key, value))

@@ -34,7 +34,7 @@ def write_short(table: MeasuredTable, folder: Path) -> Path:
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
-    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with a row a run. Imports no matplotlib."""
+    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib."""
     several = _several(tables)
     return _put(
         folder,

@@ -22,11 +22,11 @@ _RELATIONS = {"approx": "≈", "upper_bound": "≤"}
 
 def title(table: MeasuredTable) -> str:
     """Paper and year, as people name it."""
-    authors = table.paper.authors if table.paper else ()
+    authors = table.paper.about.authors if table.paper else ()
     if table.paper is None or not authors:
         return table.title
     others = " et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else ""
-    return f"{table.title} ({authors[0]}{others} {table.paper.year})"
+    return f"{table.title} ({authors[0]}{others} {table.paper.about.year})"
 
 
 def compared(table: MeasuredTable) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from runner import terminal
-from runner.papers.facts import Paper
+from runner.papers.facts import About
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import cells, drawing, plots, style
 from runner.report.columns import CLAIMS, OF_RUNS, Column, Kind, columns
@@ -82,13 +82,13 @@ def _header(tables: Sequence[MeasuredTable], title: str) -> Html:
         "header",
         el("p", "Theirs and ours" if any(map(cells.compared, tables)) else "Measured", class_="over"),
         el("h1", only.title if only else title),
-        _by(only.paper) if only and only.paper else Html(),
+        _by(only.paper.about) if only and only.paper else Html(),
         _tally(tally),
         el("nav", el("ul", *links), aria_label="Tables") if links else Html(),
     )
 
 
-def _by(paper: Paper) -> Html:
+def _by(paper: About) -> Html:
     """Authors, venue or year, and a link."""
     said = [", ".join(paper.authors), paper.venue or str(paper.year)]
     known = bool(paper.arxiv and re.fullmatch(r"[0-9]{4}\.[0-9]{4,5}", paper.arxiv))

@@ -1,4 +1,4 @@
-"""All runs under an output root as one table, a record a run, for pandas."""
+"""All runs under an output root as one table, one record per run, for pandas."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def write_collected(runs: Runs, folder: Path) -> list[Path]:
 
 
 def _parquet(records: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Columns that hold numbers in some runs and words in others are text in all: Parquet has one type a column."""
+    """Columns that hold numbers in some runs and words in others are text in all: Parquet has one type per column."""
     import importlib.util
 
     if importlib.util.find_spec("pyarrow") is None:

@@ -235,11 +235,11 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
         knob: make("schedule", option, f"schedule.{knob}", total_epochs=float(config.epochs))
         for knob, option in config.schedule.items()
     }
-    payers = tuple(Payer(*each) for each in parse_spend(config.noise.spend)) if "noise" in schedules else ()
+    payers = tuple(Payer(*each) for each in parse_spend(config.noise.spend)) if "noise_scale" in schedules else ()
     exponents = {"linear": 1.0, "sqrt": 0.5}
     scaling = (exponents[config.scale_with_batch], config.reference_batch) if config.scale_with_batch else None
     knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling)
-    for knob in schedules.keys() - {"noise"}:
+    for knob in schedules.keys() - {"noise_scale"}:
         if not base.get(knob):
             has = f"{knob} 0" if knob in base else f"no {knob}"
             raise BadInput(f"schedule.{knob}: the optimizer {config.optimizer.name} has {has}, so nothing would change")

@@ -1,8 +1,8 @@
 """The knobs over a run: base value times schedule, at a time in epochs. Pure arithmetic, so nothing of it is saved.
 
 The noise scale of SGD is a knob as well (Smith et al. 2018, arXiv:1711.00489): g = lr N / (B (1 - m)), with the batch
-size B, the momentum m (0 where there is none) and N training images. A schedule on `noise` says how it falls, and the
-payers say which knobs make it so.
+size B, the momentum m (0 where there is none) and N training images. A schedule of `noise_scale` says how it falls, and
+the payers say which knobs make it so.
 """
 
 import math
@@ -39,7 +39,7 @@ class Knobs:
     """`base` holds lr, batch_size and what else the optimizer has; `schedules` a factor for some of them.
 
     n: images of the training set (N); drop_last: whether an epoch's last batch is left out when it is smaller.
-    payers: in order, who pays for a schedule of `noise`. scaling: (exponent, batch size that the base lr is for).
+    payers: in order, who pays for a schedule of `noise_scale`. scaling: (exponent, batch size that the base lr is for).
     """
 
     base: Mapping[str, float]
@@ -53,8 +53,8 @@ class Knobs:
         """Return every knob's value at a time in epochs; the batch size is a whole number of images, at least 1."""
         values = {k: v * self.schedules[k](epoch) if k in self.schedules else v for k, v in self.base.items()}
         values["batch_size"] = max(1, round(values["batch_size"]))
-        if "noise" in self.schedules:
-            due = self.schedules["noise"](epoch)
+        if "noise_scale" in self.schedules:
+            due = self.schedules["noise_scale"](epoch)
             for payer in self.payers:
                 values[payer.knob], paid = payer.pay(self.base[payer.knob], due)
                 due = due / paid if paid else 1.0
@@ -78,9 +78,9 @@ class Knobs:
 
     def unpaid(self, epoch: float) -> float:
         """Return the factor by which g is off what its schedule says; 1 where the payers pay it all."""
-        if "noise" not in self.schedules:
+        if "noise_scale" not in self.schedules:
             return 1.0
-        scheduled = self.scales(self.base)["noise_scale"] * self.schedules["noise"](epoch)
+        scheduled = self.scales(self.base)["noise_scale"] * self.schedules["noise_scale"](epoch)
         return self.scales(self.at(epoch))["noise_scale"] / scheduled if scheduled else 1.0
 
     def batches(self, epoch: int, position: int = 0) -> Iterator[tuple[int, int]]:
@@ -111,7 +111,7 @@ class Knobs:
 
     @property
     def _batch_moves(self) -> bool:
-        pays = "noise" in self.schedules and any(payer.knob == "batch_size" for payer in self.payers)
+        pays = "noise_scale" in self.schedules and any(payer.knob == "batch_size" for payer in self.payers)
         return "batch_size" in self.schedules or pays
 
 

@@ -15,7 +15,7 @@ EVERY = 0.25  # seconds between two pictures of the progress bar
 
 
 class Reporter:
-    """What a person sees of a run: a progress bar on a terminal, elsewhere a line an epoch; log.txt has the lines.
+    """What a person sees of a run: a progress bar on a terminal, elsewhere one line per epoch; log.txt has the lines.
 
     `title` names the run; `stream` is stderr unless told. Nobody listening is no error; a full disk is (log.txt).
     """

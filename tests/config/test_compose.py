@@ -3,7 +3,7 @@
 import pytest
 
 from runner.config.compose import compose, expand, options
-from runner.config.places import KNOBS
+from runner.config.places import SCHEDULED
 from runner.errors import BadInput
 
 
@@ -68,24 +68,27 @@ def test_labels_say_what_differs():
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("optimzer.lr=1", "unknown key optimzer.lr; did you mean optimizer.lr?"),
-        ("lr=1", "unknown key lr; did you mean optimizer.lr?"),
-        ("weight_decay=0", "unknown key weight_decay; did you mean optimizer.weight_decay?"),
-        ("bs=4", "unknown key bs; did you mean batch_size?"),
-        ("batchsize=4", "unknown key batchsize; did you mean batch_size?"),
-        ("dataset=cifar10", "unknown key dataset; did you mean data?"),
-        ("precision=bf16", "unknown key precision; did you mean compute.precision?"),
-        ("depth=20", "unknown key depth; did you mean model.depth?"),
-        ("epoch=3", "unknown key epoch; did you mean epochs?"),
-        ("model=resnet200", "model: nothing is called resnet200; did you mean resnet20?"),
-        ("model.deph=20", "unknown key model.deph; did you mean model.depth?"),
-        ("augment=[cropp]", "augment: nothing is called cropp; did you mean crop?"),
-        ("augment.crop.pad=2", "unknown key augment.crop.pad: crop is not chosen; add augment=[crop]"),
+        ("optimzer.lr=1", "unknown key optimzer.lr; did you mean optimizer.lr=1?"),
+        ("lr=1", "unknown key lr; did you mean optimizer.lr=1?"),
+        ("weight_decay=0", "unknown key weight_decay; did you mean optimizer.weight_decay=0?"),
+        ("bs=4", "unknown key bs; did you mean batch_size=4?"),
+        ("batchsize=4", "unknown key batchsize; did you mean batch_size=4?"),
+        ("dataset=cifar10", "unknown key dataset; did you mean data=cifar10?"),
+        ("precision=bf16", "unknown key precision; did you mean compute.precision=bf16?"),
+        ("depth=20", "unknown key depth; did you mean model.depth=20?"),
+        ("epoch=3", "unknown key epoch; did you mean epochs=3?"),
+        ("model=resnet200", "model: nothing is called resnet200; did you mean model=resnet20?"),
+        ("model.deph=20", "unknown key model.deph; did you mean model.depth=20?"),
+        ("augment=[cropp]", "augment: nothing is called cropp; did you mean augment=[crop]?"),
+        (
+            "augment.crop.pad=2",
+            "unknown key augment.crop.pad: crop is not chosen; did you mean augment=[crop] augment.crop.pad=2?",
+        ),
         ("augment=[crop,crop]", "augment: crop is chosen twice"),
         ("norm=[batch]", "norm: takes one, such as norm=batch"),
         ("loss=null", "loss: cannot be null; there are: "),
-        ("schedule.lrr=step", "schedule.lrr: no knob is called lrr; did you mean lr?"),
-        ("schedule.lr=stepp", "schedule.lr: nothing is called stepp; did you mean step?"),
+        ("schedule.lrr=step", "schedule.lrr: no knob is called lrr; did you mean schedule.lr=step?"),
+        ("schedule.lr=stepp", "schedule.lr: nothing is called stepp; did you mean schedule.lr=step?"),
         ("checkpoint=5", "checkpoint: has keys of its own: checkpoint.every, checkpoint.keep"),
         ("hydra.run.dir=/tmp/x", "hydra's own keys"),
         ("hydra/launcher=basic", "hydra's own keys"),
@@ -98,6 +101,7 @@ def test_labels_say_what_differs():
         ("model={_target_: os.system}", "model: "),
         ("data.path=${oc.decode:x", "not in Hydra's override grammar"),
         ("schedule=step", "write schedule.<knob>"),
+        ("schedule@schedule.lr=step", "nothing is mounted with @ here"),
         ("schedule.lr.then=step", "schedule.lr.then: what stands at schedule.lr has no `then`"),
         (
             "schedule.lr=[step,warmup]",
@@ -156,7 +160,7 @@ def test_every_expanded_point_composes():
 
 
 def test_knobs_are_the_ones_in_train_yaml():
-    for knob in KNOBS:
+    for knob in SCHEDULED:
         compose([f"schedule.{knob}=constant"])
 
 

@@ -60,7 +60,7 @@ def encode(pixels, kind="PNG", **options):
 
 
 def images(classes=CLASSES, per_class=4, test="test", size=(6, 5), kind="PNG", seed=0):
-    """{relative name: bytes}: per_class training images a class, and half as many for testing. `size` is (W, H)."""
+    """{relative name: bytes}: per_class training images per class, and half as many for testing. `size` is (W, H)."""
     rng = np.random.default_rng(seed)
     suffix = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "PPM": "ppm"}[kind]
     return {

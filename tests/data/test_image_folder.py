@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from runner.data import decode, members, worker
-from runner.data.source import Arrays, Files
+from runner.data.source import Arrays, Files, Origin
+from runner.data.sources import image_folder
 from runner.errors import BadInput
 from tests.data import sets
 from tests.data.sets import load, problem
@@ -54,6 +55,23 @@ def test_test_is_preferred_to_val_and_this_is_said(tmp_path, tree, capsys):
     sets.write_tree(tree, {f"val/{c}/x.png": sets.encode(np.zeros((5, 6, 3), np.uint8)) for c in sets.CLASSES})
     assert len(load(tree).test_labels) == 6
     assert "val is not used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["imagenet", "cifar10", "ILSVRC2012"])
+def test_a_folder_s_name_does_not_make_its_images_a_known_set(tmp_path, name):
+    source = load(sets.write_tree(tmp_path / name, sets.images()))
+    assert source.title == name and source.origin == Origin()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_imagenet_is_known_by_its_classes_and_its_numbers(tmp_path, stream, monkeypatch):
+    monkeypatch.setattr(image_folder, "IMAGENET", (3, 12, 6))
+    ids = ("n01440764", "n01443537", "n01484850")
+    real = load(sets.write_tree(tmp_path / "any name", sets.images(ids, test="val")), stream=stream, size=4)
+    assert real.origin == Origin("imagenet", complete=True)
+    part = load(sets.write_tree(tmp_path / "part", sets.images(ids, per_class=2)), stream=stream, size=4)
+    other = load(sets.write_tree(tmp_path / "other", sets.images()), stream=stream, size=4)
+    assert part.origin == other.origin == Origin()
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -17,6 +17,7 @@ import torch
 from torchvision import datasets
 
 from runner import data
+from runner.data.source import Origin
 from runner.errors import DataProblem
 from tests.data import sets
 from tests.data.sets import config
@@ -75,6 +76,7 @@ def check_cifar(source, pixels, labels):
     assert np.array_equal(source.test_images.numpy(), pixels[5])
     assert torch.equal(source.train_labels, labels[:5].flatten()) and torch.equal(source.test_labels, labels[5])
     assert source.classes == sets.CIFAR and source.title == "cifar10"
+    assert source.origin == Origin("cifar10", complete=True)
 
 
 @pytest.mark.parametrize("download", [True, False])
@@ -211,20 +213,25 @@ def test_svhn(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "title"),
-    [("JPEG", "cifar10 (JPEG copy)"), ("WEBP", "cifar10 (lossy copy)"), ("PNG", "cifar10")],
+    ("kind", "title", "copy"),
+    [
+        ("JPEG", "cifar10 (JPEG copy)", "JPEG copy"),
+        ("WEBP", "cifar10 (lossy copy)", "lossy copy"),
+        ("PNG", "cifar10", None),
+    ],
 )
 @pytest.mark.parametrize("form", ["tree", "set.zip"])
-def test_images_of_cifar10_say_what_they_are(tmp_path, kind, title, form, monkeypatch):
+def test_images_of_cifar10_say_what_they_are(tmp_path, kind, title, copy, form, monkeypatch):
     from runner.data.sources import cifar10
 
     write = sets.write_tree if form == "tree" else sets.write_zip
     path = write(tmp_path / form, sets.images(sets.CIFAR, 2, size=(32, 32), kind=kind))
     source = data.load(config("cifar10", path=path))
-    assert source.title == f"{title} of 20 + 10 images"
+    assert source.title == f"{title} of 20 + 10 images" and source.origin == Origin("cifar10", copy, complete=False)
     assert source.classes == sets.CIFAR and source.mean == (0.4914, 0.4822, 0.4465)
     monkeypatch.setattr(cifar10, "FULL", (20, 10))
-    assert data.load(config("cifar10", path=path)).title == title
+    whole = data.load(config("cifar10", path=path))
+    assert whole.title == title and whole.origin == Origin("cifar10", copy, complete=True)
 
 
 def test_images_that_are_not_cifar10_s_are_refused(tmp_path):
@@ -242,7 +249,7 @@ def test_the_jpeg_copy_of_cifar10():
     from tests.conftest import SHARED
 
     source = data.load(config("cifar10", path=SHARED / "data" / "cifar10-jpeg.tar.xz"))
-    assert source.title == "cifar10 (JPEG copy)"
+    assert source.title == "cifar10 (JPEG copy)" and source.origin == Origin("cifar10", "JPEG copy", complete=True)
     assert source.train_images.shape == (50_000, 3, 32, 32) and source.test_images.shape == (10_000, 3, 32, 32)
     assert set(source.train_labels.bincount().tolist()) == {5000}
     assert set(source.test_labels.bincount().tolist()) == {1000}

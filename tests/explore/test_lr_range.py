@@ -185,7 +185,7 @@ def test_about_a_hundred_updates_where_nothing_says_how_many(tmp_path):
     "override",
     [
         "schedule.lr=step", "schedule.lr.end=0.1", "schedule@schedule.lr=step", "optimizer.lr=0.1",
-        "optimizer.inner.lr=0.1", "schedule.noise=multistep", "noise=hybrid", "scale_with_batch=linear",
+        "optimizer.inner.lr=0.1", "schedule.noise_scale=multistep", "noise=hybrid", "scale_with_batch=linear",
     ],
 )  # fmt: skip
 def test_what_says_the_rate_is_refused(tmp_path, override):

@@ -9,7 +9,8 @@ import torch
 import yaml
 from torch import nn
 
-from runner.config.compose import CONFIGS, compose, options
+from runner.config import CONFIGS
+from runner.config.compose import compose, options
 from runner.training import build
 from tests.conftest import ROOT
 

@@ -10,7 +10,8 @@ import torch
 import yaml
 from torch import nn
 
-from runner.config.compose import CONFIGS, compose, merge, options
+from runner.config import CONFIGS
+from runner.config.compose import compose, merge, options
 from runner.config.schema import Option
 from runner.errors import BadInput
 from runner.explore import networks

@@ -31,7 +31,7 @@ def row(
     label: str, figures: Sequence[float | None] = (), theirs: float | None = 1.0, best: Sequence[float] | None = None,
     confidence: Any = "seed", seeds: int | None = None, reason: str | None = None, **counts: int,
 ) -> MeasuredRow:  # fmt: skip
-    """A row of these figures, one a seed; None is a run that diverged."""
+    """A row of these figures, one per seed; None is a run that diverged."""
     paper = PaperRow(label, None, "cifar10", {}, theirs, None, None, None, *[counts.get(c) for c in claims.EXACT],
                 confidence, False, {})  # fmt: skip
     runs = tuple(

@@ -88,7 +88,7 @@ def test_parquet_has_the_same_records(tmp_path):
 
 
 def test_ten_thousand_runs_would_take_seconds(tmp_path):
-    """In proportion to reading the same files as JSON alone, and at most 2 ms a run here (10,000: 20 s)."""
+    """In proportion to reading the same files as JSON alone, and at most 2 ms per run here (10,000: 20 s)."""
     write_run(tmp_path / "a" / "r0", 0, 5.0, ["augment=[crop,flip,mixup]"])
     for i in range(1, 300):
         shutil.copytree(tmp_path / "a" / "r0", tmp_path / "a" / f"r{i}")

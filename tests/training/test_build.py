@@ -118,7 +118,7 @@ def test_a_configs_arguments_and_its_signature_agree():
 
     import yaml
 
-    from runner.config.compose import CONFIGS
+    from runner.config import CONFIGS
 
     given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "in_features", "num_classes",
              "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", *PLACES}  # fmt: skip

@@ -20,7 +20,7 @@ def test_the_last_batch_is_kept_or_dropped(drop, expected):
 
 @pytest.mark.parametrize(("drop", "updates"), [(False, 78_200), (True, 78_000)])
 def test_updates_of_a_cifar_run(drop, updates):
-    """200 epochs of 50,000 images at 128: 391 steps an epoch, 390 without the last 80 images."""
+    """200 epochs of 50,000 images at 128: 391 steps per epoch, 390 without the last 80 images."""
     assert Knobs({"lr": 1, "batch_size": 128}, {}, n=50_000, drop_last=drop).updates(200) == updates
 
 

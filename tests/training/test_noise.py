@@ -72,7 +72,7 @@ def test_declared_equal_is_equal(seed):
     )
     for last in (Payer("lr"), Payer("batch_size")):
         payers = (*tuple(p for p in first if p.knob != last.knob), last)
-        knobs = Knobs(base, {"noise": schedule}, n=100_000, payers=payers)
+        knobs = Knobs(base, {"noise_scale": schedule}, n=100_000, payers=payers)
         declared = base["lr"] * 100_000 / (base["batch_size"] * (1 - base["momentum"]))
         for epoch in [rng.uniform(0, 10) for _ in range(20)]:
             values = knobs.at(epoch)
@@ -94,7 +94,7 @@ def test_both_forms_of_the_noise_scale():
 
 def test_momentum_pays():
     """g falls by 2 where 1 - m doubles."""
-    knobs = Knobs(BASE, {"noise": lambda t: 0.5}, n=N, payers=(Payer("momentum"),))
+    knobs = Knobs(BASE, {"noise_scale": lambda t: 0.5}, n=N, payers=(Payer("momentum"),))
     assert knobs.at(0)["momentum"] == pytest.approx(0.8)
 
 
@@ -118,18 +118,18 @@ def test_the_rate_scales_with_the_batch(rule, factor):
     ("overrides", "said"),
     [
         (["noise.spend=[lr]"], "noise.spend: there is nothing to pay for"),
-        (["schedule.noise=step", "noise.spend=[lr,lr]"], "noise.spend: expected each of"),
-        (["schedule.noise=step", "noise.spend=[weight_decay]"], "noise.spend: expected each of"),
-        (["schedule.noise=step", "noise.spend=[]"], "noise.spend: expected at least one"),
-        (["schedule.noise=step", "noise.spend=[{batch_size: many}]"], "noise.spend: expected each of"),
-        (["schedule.noise=step", "schedule.lr=cosine"], "schedule.lr: lr pays for the noise scale"),
-        (["schedule.noise=step", "noise.spend=[momentum]", "optimizer.momentum=0"], "noise.spend: the optimizer has zero momentum"),
-        (["schedule.noise=step", "noise.spend=[momentum]", "optimizer=adagrad"], "noise.spend: the optimizer has no momentum"),
-        (["schedule.noise=step", "noise.spend=[{batch_size: 64}, lr]"], "noise.spend: the cap 64 of batch_size leaves it nothing"),
-        (["schedule.noise=step", "noise.spend=[{batch_size: 256}]"], "noise.spend: at epoch 10 all payers are at their caps"),
-        (["schedule.noise=cosine", "noise.spend=[batch_size]"], "noise.spend: the batch grows to "),
-        (["schedule.noise=step", "scale_with_batch=linear"], "scale_with_batch: schedule.noise already says"),
-        (["schedule.noise=nothing"], "schedule.noise: nothing is called nothing"),
+        (["schedule.noise_scale=step", "noise.spend=[lr,lr]"], "noise.spend: expected each of"),
+        (["schedule.noise_scale=step", "noise.spend=[weight_decay]"], "noise.spend: expected each of"),
+        (["schedule.noise_scale=step", "noise.spend=[]"], "noise.spend: expected at least one"),
+        (["schedule.noise_scale=step", "noise.spend=[{batch_size: many}]"], "noise.spend: expected each of"),
+        (["schedule.noise_scale=step", "schedule.lr=cosine"], "schedule.lr: lr pays for the noise scale"),
+        (["schedule.noise_scale=step", "noise.spend=[momentum]", "optimizer.momentum=0"], "noise.spend: the optimizer has zero momentum"),
+        (["schedule.noise_scale=step", "noise.spend=[momentum]", "optimizer=adagrad"], "noise.spend: the optimizer has no momentum"),
+        (["schedule.noise_scale=step", "noise.spend=[{batch_size: 64}, lr]"], "noise.spend: the cap 64 of batch_size leaves it nothing"),
+        (["schedule.noise_scale=step", "noise.spend=[{batch_size: 256}]"], "noise.spend: at epoch 10 all payers are at their caps"),
+        (["schedule.noise_scale=cosine", "noise.spend=[batch_size]"], "noise.spend: the batch grows to "),
+        (["schedule.noise_scale=step", "scale_with_batch=linear"], "scale_with_batch: schedule.noise_scale already says"),
+        (["schedule.noise_scale=nothing"], "schedule.noise_scale: nothing is called nothing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_paid_is_one_line(overrides, said):
@@ -139,16 +139,16 @@ def test_what_cannot_be_paid_is_one_line(overrides, said):
 
 
 def test_a_schedule_of_the_noise_scale_takes_the_place_of_the_rates():
-    assert set(compose(["schedule.noise=step"]).schedule) == {"noise"}
-    assert set(compose(["noise=hybrid"]).schedule) == {"noise"}
-    typed = compose(["noise=hybrid", "batch_size=64", "optimizer.lr=0.02", "schedule.noise.at=[3]"])
+    assert set(compose(["schedule.noise_scale=step"]).schedule) == {"noise_scale"}
+    assert set(compose(["noise=hybrid"]).schedule) == {"noise_scale"}
+    typed = compose(["noise=hybrid", "batch_size=64", "optimizer.lr=0.02", "schedule.noise_scale.at=[3]"])
     assert (typed.batch_size, typed.optimizer.arguments["lr"]) == (64, 0.02)
-    assert typed.schedule["noise"].arguments["at"] == [3] and "hybrid" in typed.label
+    assert typed.schedule["noise_scale"].arguments["at"] == [3] and "hybrid" in typed.label
 
 
 def test_a_run_that_is_resumed_anywhere_has_the_same_knobs(make_run):
     """Nothing of a schedule is saved: at any sample of an epoch, what follows is a function of the clock."""
-    overrides = ("schedule.noise=polynomial", "noise.spend=[{batch_size: 20}, lr]", "batch_size=6")
+    overrides = ("schedule.noise_scale=polynomial", "noise.spend=[{batch_size: 20}, lr]", "batch_size=6")
     whole = make_run(*overrides)
     for epoch in range(3):
         steps = [(start, whole.knobs.at(epoch + start / 60)) for start, _ in whole.knobs.batches(epoch)]

@@ -10,7 +10,7 @@ from tricks.hook.snapshots import Snapshots
 
 
 class Run:
-    """`steps` steps an epoch of equal length; with `dropped`, images after the last step that no step sees."""
+    """`steps` steps per epoch of equal length; with `dropped`, images after the last step that no step sees."""
 
     def __init__(self, epochs, steps, dropped=0):
         torch.manual_seed(0)

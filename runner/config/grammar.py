@@ -1,0 +1,94 @@
+"""Hydra's grammar of overrides: what each says, and what of it is refused here; the points of a multirun."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, QuotedString
+from hydra.errors import HydraException
+
+from runner.config.options import options
+from runner.config.overrides import Overrides
+from runner.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A key and its value as they were typed; `text` is the value's text."""
+
+    key: str
+    value: Any
+    text: str
+
+
+def typed(overrides: Sequence[str]) -> list[Typed]:
+    """What overrides set, each key once. BadInput for what cannot be read, or is several values."""
+    return [
+        Typed(override.key_or_group, _unquoted(override.value()), (override.input_line or "").partition("=")[2])
+        for override in _parsed(overrides)
+    ]
+
+
+def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
+    """Each override parsed; `sweep`: with several values, too."""
+    parser = OverridesParser.create()
+    parsed: dict[str, Override] = {}
+    for text in Overrides(overrides):
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
+        _check(override, text, sweep)
+        key = override.get_key_element()
+        if key in parsed:
+            raise BadInput(f"{key} is given twice: {parsed[key].input_line} and {text}")
+        parsed[key] = override
+    return list(parsed.values())
+
+
+def _check(override: Override, text: str, sweep: bool) -> None:
+    """BadInput for what Hydra would take, and we do not."""
+    key = override.get_key_element()
+    if key[0] in "+~":
+        raise BadInput(f"{text}: keys are neither added nor removed here; write {key.lstrip('+~')}=... (or =null)")
+    if override.key_or_group.split(".")[0].split("/")[0] == "hydra":
+        raise BadInput(f"{text}: hydra's own keys are not used here; see output.root for where runs are written")
+    if override.package is not None:
+        raise BadInput(f"{text}: nothing is mounted with @ here; write schedule.<knob>=...")
+    if "${" in text:
+        raise BadInput(f"{text}: nothing is interpolated here; write the value")
+    if override.is_sweep_override() and not sweep:
+        raise BadInput(f"{text}: several values: add -m to run each, or write a list as [..]")
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """A multirun's points, `seed=0,1,2` and `range()` and `glob()` multiplied out in the order that they were typed."""
+    lists = []
+    for override in _parsed(overrides, sweep=True):
+        if isinstance(override.value(), Glob):
+            names = override.value().filter(list(options(override.key_or_group)))
+            if not names:
+                raise BadInput(f"{override.input_line}: matches nothing in configs/{override.key_or_group}/")
+            lists.append([f"{override.get_key_element()}={name}" for name in names])
+        elif override.is_sweep_override():
+            lists.append([f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()])
+        else:
+            lists.append([override.input_line or ""])
+    return [list(point) for point in itertools.product(*lists)]
+
+
+def _unquoted(value: Any) -> Any:
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_unquoted(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _unquoted(v) for k, v in value.items()}
+    return value
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what Hydra says."""
+    return str(error).strip().splitlines()[0]

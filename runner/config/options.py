@@ -1,0 +1,76 @@
+"""What configs/ holds: the config groups, the options of each with their arguments, and train.yaml's defaults."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config import CONFIGS
+from runner.config.places import PLACES
+
+GROUPS = ("data", "model", "compute", "noise", *PLACES)
+
+
+@cache
+def options(group: str) -> tuple[str, ...]:
+    """The names that can be chosen in a config group."""
+    names = [path.stem for path in (CONFIGS / group).glob("*.yaml")]
+    return tuple(sorted(names, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]))
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """configs/train.yaml's own choices."""
+    entries = OmegaConf.to_container(OmegaConf.load(CONFIGS / "train.yaml"))["defaults"]
+    return {k: v for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
+
+
+@cache
+def default(key: str) -> Any:
+    """What configs/train.yaml says of one of its own keys."""
+    return OmegaConf.select(OmegaConf.load(CONFIGS / "train.yaml"), key)
+
+
+@cache
+def within(group: str, name: str) -> tuple[str, ...]:
+    """The keys under which an option of this group holds others of the same group, such as a schedule's `then`."""
+    entries = OmegaConf.load(CONFIGS / group / f"{name}.yaml").get("defaults", [])
+    mounts = [key for entry in entries if isinstance(entry, DictConfig) for key in entry]
+    return tuple(str(key).partition("@")[2] for key in mounts if str(key).startswith(f"/{group}@"))
+
+
+@cache
+def composite(group: str) -> frozenset[str]:
+    """Every such key of a group."""
+    return frozenset(key for name in options(group) for key in within(group, name)) if group in PLACES else frozenset()
+
+
+@cache
+def arguments(group: str, name: str) -> Mapping[str, Any]:
+    """An option's arguments with their defaults, those of the option that it builds on among them.
+
+    Whole schedules (`noise`) have none: they set keys of several groups.
+    """
+    if group == "noise":
+        return {}
+    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
+    inherited: dict[str, Any] = {}
+    for entry in values.pop("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            inherited |= arguments(group, entry)
+    return {k: v for k, v in {**inherited, **values}.items() if k not in ("name", "paper")}
+
+
+def mount(group: str) -> str:
+    """The key at which an option of a group is typed when nothing else is said: a schedule is the learning rate's."""
+    return "schedule.lr" if group == "schedule" else group
+
+
+def keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of a tree of mappings, in dots."""
+    for name in tree:
+        yield prefix + str(name)
+        if isinstance(tree, DictConfig) and isinstance(tree[name], DictConfig):
+            yield from keys(tree[name], f"{prefix}{name}.")
