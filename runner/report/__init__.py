@@ -12,9 +12,7 @@ from pathlib import Path
 
 from runner.disk import atomic
 from runner.papers.measured import MeasuredTable
-from runner.report import records
-from runner.report.latex import latex
-from runner.report.markdown import markdown
+from runner.report import latex, markdown, records
 from runner.report.runs import collect, write_collected
 
 __all__ = ["collect", "write", "write_collected", "write_page", "write_short", "write_tables"]
@@ -29,7 +27,7 @@ def write(tables: Tables, folder: Path) -> list[Path]:
 
 def write_short(table: MeasuredTable, folder: Path) -> Path:
     """Write the table alone, as table.csv and as table.md, whose path is returned."""
-    files = {"table.csv": records.as_csv(records.rows(table)), "table.md": markdown([table])}
+    files = {"table.csv": records.as_csv(records.rows(table)), "table.md": markdown.document([table])}
     return _put(folder, files)[-1]
 
 
@@ -39,10 +37,10 @@ def write_tables(tables: Tables, folder: Path) -> list[Path]:
     return _put(
         folder,
         {
-            "table.md": markdown(several),
+            "table.md": markdown.document(several),
             "table.csv": records.as_csv([record for each in several for record in records.rows(each)]),
             "claims.csv": records.as_csv([record for each in several for record in records.claims(each)]),
-            "table.tex": latex(several),
+            "table.tex": latex.document(several),
             "runs.csv": records.as_csv([record for each in several for record in records.runs(each)]),
         },
     )

@@ -26,7 +26,7 @@ _COLUMNS: Mapping[Kind, str] = {
 }  # fmt: skip
 
 
-def latex(tables: Sequence[MeasuredTable]) -> str:
+def document(tables: Sequence[MeasuredTable]) -> str:
     """Floats to \\input into a document that uses booktabs."""
     head = "% needs \\usepackage{booktabs} and UTF-8"
     return "\n".join([head, *(line for each in tables for line in _table(each))])

@@ -14,7 +14,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _RIGHT: tuple[Kind, ...] = ("figure", "ours", "counts", "verdict")
 
 
-def markdown(tables: Sequence[MeasuredTable]) -> str:
+def document(tables: Sequence[MeasuredTable]) -> str:
     """The tables one after the other, each with what it was measured on."""
     return "\n".join(line for each in tables for line in (_study(each) if each.paper is None else _paper(each)))
 

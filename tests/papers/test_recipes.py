@@ -8,7 +8,7 @@ from runner import data
 from runner.config.compose import compose
 from runner.errors import BadInput
 from runner.papers import facts, recipe, statics
-from runner.papers.matching import ERRORS, wanted
+from runner.papers.matching import ERRORS, plan
 from runner.training import build
 
 NAMES = recipe.names()
@@ -92,5 +92,5 @@ def test_a_metric_that_training_does_not_give_is_said():
     for name in NAMES:
         loaded = recipe.load(name)
         if loaded.table.metric.name not in ERRORS:
-            assert "is not measured by training here" in next(iter(wanted(loaded, "paper").reasons.values()))
+            assert "is not measured by training here" in next(iter(plan(loaded, "paper").reasons.values()))
             return
