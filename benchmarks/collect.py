@@ -15,6 +15,7 @@ from runner import report
 from runner.config import schema
 from runner.config.compose import compose
 from runner.disk import record
+from runner.disk.runs import under
 
 SUMMARY = {
     "id": "r", "study": "s", "state": "complete", "variant": "final", "inference": "plain",
@@ -78,7 +79,7 @@ def main() -> None:
         make(root, arguments.runs)
         bare(root)  # warms the file cache
         theirs = seconds(lambda: bare(root))
-        ours = seconds(lambda: report.write_collected(root, Path(folder) / "table"))
+        ours = seconds(lambda: report.write_collected(under(root), Path(folder) / "table"))
     figures = {
         "runs": arguments.runs,
         "ours_s": round(ours, 2),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import BadInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.launch.expect import Expectation
 
 
@@ -45,44 +47,62 @@ def train(arguments: argparse.Namespace) -> int:
 def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") -> int:
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
     from runner.launch import pool, sweep
-    from runner.papers import studies
 
     outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
     for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-        print(studies.write(study) or f"{study}: no run has finished")
+        _show_study(study)
     pool.raise_for(outcomes)
     if expectation:
         sweep.check(expectation, outcomes)
     return 0
 
 
+def _show_study(folder: "Path") -> None:
+    """Print a study's table, and write it into the study's folder."""
+    from runner import report
+    from runner.disk.runs import under
+    from runner.papers import studies
+    from runner.report import terminal
+
+    table = studies.tabulate(folder.name, under(folder.parent, folder.name))
+    if table is None:
+        print(f"{folder}: no run has finished")
+        return
+    path = report.write_short(table, folder)
+    terminal.show(table)
+    print(path)
+
+
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table: made where that is asked for, shown, and written."""
     _before_torch()
     from runner import report
+    from runner.disk.runs import under
     from runner.launch import pool
     from runner.papers import reproduce
     from runner.report import terminal
 
-    wanted, root = reproduce.asked(arguments.name, arguments.budget, arguments.overrides)
+    plan, runs = reproduce.requested(arguments.name, arguments.budget, arguments.overrides)
     if arguments.dry_run:
-        reproduce.dry_run(wanted, root)
+        reproduce.dry_run(plan, runs)
         return 0
-    outcomes = reproduce.make(wanted, root, **_pool(arguments)) if arguments.make else []
-    typed = " ".join([arguments.name, "--run", "--budget", wanted.budget, *arguments.overrides])
-    table = reproduce.measured(wanted, root, f"tricktable table {typed}")
-    terminal.measured(table)
+    outcomes = reproduce.make(plan, runs, **_pool(arguments)) if arguments.make else []
+    if outcomes:
+        runs = under(runs.root)
+    typed = " ".join([arguments.name, "--run", "--budget", plan.budget, *arguments.overrides])
+    table = reproduce.tabulate(plan, runs, f"tricktable table {typed}")
+    terminal.show(table)
     if any(row.runs for row in table.rows):
-        print(report.write(table, reproduce.folder(wanted, root))[-1])
+        print(report.write(table, reproduce.folder(plan, runs.root))[-1])
     pool.raise_for(outcomes)
     return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
     """The files of a table, of a study, or of all runs."""
-    from runner.report import pages
+    from runner.report import command
 
-    for path in pages.write(arguments.name, arguments.budget, arguments.overrides):
+    for path in command.produce(arguments.name, arguments.budget, arguments.overrides):
         print(path)
     return 0
 
@@ -134,7 +154,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
     from runner.explore import reevaluate
-    from runner.papers import studies
     from runner.report import terminal
 
     evaluated = reevaluate.evaluations(arguments.runs, arguments.overrides)
@@ -142,7 +161,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:
-            print(studies.write(study))
+            _show_study(study)
     return 0
 
 

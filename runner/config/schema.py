@@ -12,7 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -25,10 +25,14 @@ FRACTION = re.compile(r"-?[0-9]{1,15}/[1-9][0-9]{0,14}")
 
 @dataclass(frozen=True)
 class Option:
-    """What was chosen at a place: a file's name, and the arguments for what that file defines."""
+    """What was chosen at a place: a file's name, and the arguments for what that file defines.
+
+    `paper` are a model's facts, for what counts networks: no part of what is chosen, so neither compared nor written.
+    """
 
     name: str
     arguments: Mapping[str, Any]
+    paper: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def from_plain(where: str, value: Any) -> "Option":
@@ -131,7 +135,7 @@ def is_option(value: object) -> bool:
 
 
 def read_option(where: str, value: Any) -> Option:
-    """`{name: x, ...arguments}` as an Option; `paper` facts (of models) are for `count`, not for the network.
+    """`{name: x, ...arguments}` as an Option; `paper` is none of the arguments.
 
     A fraction of two whole numbers, typed as `81/186`, is that number from here on.
     """
@@ -142,7 +146,7 @@ def read_option(where: str, value: Any) -> Option:
         for k, v in value.items()
         if k not in ("name", "paper")
     }
-    return Option(value["name"], types.MappingProxyType(arguments))
+    return Option(value["name"], types.MappingProxyType(arguments), value.get("paper"))
 
 
 def _number(value: Any) -> Any:

@@ -1,32 +1,50 @@
-"""`tricktable count`: what networks cost, beside their papers' figures."""
+"""What networks cost: for `tricktable count`, beside their papers' figures, and for whoever needs a config's."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from runner.training.count import count
+from runner.config import schema
+from runner.config.compose import compose, options
+from runner.config.places import PLACES
+from runner.config.schema import Config
+from runner.errors import BadInput
+from runner.training.build import build_model
+from runner.training.count import Count, count
+
+Shape = tuple[int, int, int]  # C H W
+BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")
+_counted: dict[tuple[str, Shape, int], Count] = {}
+
+
+def cost(config: Config, shape: Shape | None = None, classes: int | None = None) -> Count:
+    """What a config's network costs, at its paper's input and number of classes unless others are given.
+
+    Each network is counted once, whatever else its configs have. BadInput where neither says an input.
+    """
+    paper = config.model.paper or {}
+    if (shape is None and "input" not in paper) or (classes is None and "classes" not in paper):
+        raise BadInput(f"model: configs/model/ says no `paper: {{input: [3, 32, 32], classes: 10}}` for {config.label}")
+    channels, height, width = shape or paper["input"]
+    classes = classes or paper["classes"]
+    network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
+    known = (network, (channels, height, width), classes)
+    if known not in _counted:
+        with torch.device("meta"):
+            model = build_model(config, channels, classes)
+        _counted[known] = count(model, (channels, height, width))
+    return _counted[known]
 
 
 def network(overrides: Sequence[str]) -> dict[str, Any]:
     """What a config's network costs at its paper's resolution and number of classes, beside the paper's figures."""
-    from runner.config import schema
-    from runner.config.compose import merge
-    from runner.errors import BadInput
-    from runner.training.build import build_model
-
-    merged = merge(overrides)
-    config = schema.read(merged)
-    paper = merged["model"].get("paper") or {}
-    if not {"input", "classes"} <= set(paper):
-        raise BadInput(f"model: configs/model/ says no `paper: {{input: [3, 32, 32], classes: 10}}` for {config.label}")
-    channels, height, width = paper["input"]
-    with torch.device("meta"):
-        model = build_model(config, channels, paper["classes"])
-    counted = count(model, (channels, height, width))
+    config = compose(overrides)
+    counted, paper = cost(config), config.model.paper or {}
     return {
         "model": config.label.split("-")[0],
-        "input": [channels, height, width],
+        "input": list(paper["input"]),
         "classes": paper["classes"],
         "params": counted.params,
         "madds": counted.madds,
@@ -38,8 +56,6 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
 
 def all_networks(overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every network of configs/model/, with the same overrides."""
-    from runner.config.compose import options
-
     return [network([f"model={name}", *overrides]) for name in options("model")]
 
 

@@ -1,29 +1,19 @@
-"""What becomes of a paper's claims: figures of several seeds, or exact counts, against what the paper says.
+"""What becomes of a paper's claims: a verdict by the figures of seeds (significance.py) or by counts, and its worth.
 
-A claim is one or two bounds, each a combination of the sides' means that is above 0 where it is kept: less_than
-R - L - margin; equal_within tolerance -+ (R - L); ratio L - (e - t) R and (e + t) R - L (Fieller's test; R is above 0).
-One bound is tested on both sides. Two are kept by the larger of their one-sided p (TOST: the 90% interval lies within),
-broken by the two-sided p of the one exceeded (the 95% interval lies outside). Each by Welch's t, with
-
-    df = max(k, k (sum v)^2 / sum v^2 - 1),  v = s^2 / n of each side,  k = the smaller n - 1
-
-Welch's own df errs for few seeds (one-sided up to 3.0% of 2.5% at n = 3 and 3, 3.6% at 3 and 10), this one at none; it
-is never below k, which is always enough (Mickey & Brown 1966).
+Only the paper's budget on the claim's own data gives a verdict; anything else is an indication.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, product
 from typing import Any
 
 import numpy as np
 
-from runner.papers.facts import Claim, PaperRow, Table
+from runner.papers.facts import Claim, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
+from runner.papers.significance import LEVEL, find, holm, mean
 
-LEVEL = 0.05
-CAP = 10_000
 EXACT = ("params", "madds", "updates")  # fields that no seed changes
 BEST_EPOCH = "best"
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "contradicted", "undecided")
@@ -35,109 +25,11 @@ Better = Callable[..., Any]  # min or max
 Sides = tuple[Sequence[MeasuredRow], Sequence[MeasuredRow]]
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A combination of means, above 0 where the bound is kept; the variances of its samples, and their sizes."""
-
-    value: Any
-    variances: tuple[Any, ...]
-    counts: tuple[Any, ...]
-
-    @property
-    def error(self) -> tuple[Any, Any]:
-        """The standard error of the value, and its degrees of freedom."""
-        v = [variance / n for variance, n in zip(self.variances, self.counts, strict=True)]
-        k = np.minimum.reduce(self.counts) - 1
-        return np.sqrt(sum(v)), np.maximum(k, k * sum(v) ** 2 / sum(x * x for x in v) - 1)
-
-    def p(self, sign: int) -> Any:
-        """One-sided, for sign * value > 0."""
-        from scipy.stats import t
-
-        error, freedom = self.error
-        return t.sf(sign * self.value / error, freedom)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What figures say of a claim: the effect observed, R - L (of a ratio L / R), and the claim's one or two bounds."""
-
-    effect: Any
-    bounds: tuple[Bound, ...]
-
-    @property
-    def excess(self) -> Any:
-        """By how much the claim holds as observed; below 0 where it does not."""
-        return np.minimum.reduce([bound.value for bound in self.bounds])
-
-    @property
-    def tested(self) -> bool:
-        """Whether there is an interval: two figures a side, and not all alike, which says nothing of the spread."""
-        return min(self.bounds[0].counts) > 1 and any(variance > 0 for variance in self.bounds[0].variances)
-
-    @property
-    def p(self) -> Any:
-        """Below LEVEL where the claim is decided: for it where `excess` is above 0, else against it."""
-        kept = np.maximum.reduce([bound.p(1) for bound in self.bounds]) * (2 if len(self.bounds) == 1 else 1)
-        broken = 2 * np.minimum.reduce([bound.p(-1) for bound in self.bounds])
-        return np.where(self.excess > 0, kept, broken)
-
-    @property
-    def half(self) -> float:
-        """Of the 95% interval of R - L."""
-        from scipy.stats import t
-
-        error, freedom = self.bounds[0].error
-        return float(t.ppf(1 - LEVEL / 2, freedom) * error)
-
-    def needed(self, level: float = LEVEL) -> int | None:
-        """The fewest seeds per row, at most CAP, that decide at this effect and spread; None where no number does."""
-        if not self.tested or abs(self.excess) < 1e-9:
-            return None
-        n = np.arange(2, CAP + 1)
-        grown = tuple(replace(bound, counts=(n,) * len(bound.counts)) for bound in self.bounds)
-        enough = n[replace(self, bounds=grown).p < level]
-        return int(enough[0]) if len(enough) else CAP
-
-
 def verdict(excess: float, p: float | None) -> Verdict:
     """What p and the side of the observed effect say."""
     if p is None or not p < LEVEL:
         return "undecided"
     return "reproduced" if excess > 0 else "contradicted"
-
-
-def bounds(claim: Claim) -> list[tuple[float, float, float]]:
-    """Each (a, b, c) of a L + b R + c > 0, which a claim comes to."""
-    if claim.kind == "less_than":
-        return [(-1, 1, -claim.margin)]
-    if claim.kind == "equal_within":
-        return [(-1, 1, claim.tolerance), (1, -1, claim.tolerance)]
-    return [(1, claim.tolerance - claim.expected, 0), (-1, claim.expected + claim.tolerance, 0)]
-
-
-def find(claim: Claim, left: Sequence[float], right: Sequence[float], *, paired: bool = False) -> Finding:
-    """A claim of these figures; paired: by position."""
-    x, y = np.asarray(left, float), np.asarray(right, float)
-    effect = _mean(x) / _mean(y) if claim.kind == "ratio" else _mean(y) - _mean(x)
-    return Finding(effect, tuple(_bound([a * x + b * y] if paired else [a * x, b * y], c) for a, b, c in bounds(claim)))
-
-
-def _mean(figures: np.ndarray) -> Any:
-    return figures.mean(0) if len(figures) else math.nan
-
-
-def _bound(samples: list[np.ndarray], constant: float) -> Bound:
-    variances = tuple(x.var(0, ddof=1) if len(x) > 1 else 0.0 for x in samples)
-    return Bound(sum(map(_mean, samples)) + constant, variances, tuple(map(len, samples)))
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Holm 1979: p_(i), the i-th smallest of m, becomes the largest of (m - j + 1) p_(j), j <= i, at most 1."""
-    adjusted, largest = [0.0] * len(ps), 0.0
-    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        largest = adjusted[i] = max(largest, min(1.0, (len(ps) - rank) * ps[i]))
-    return adjusted
 
 
 def within_paper(judged: Sequence[Judged]) -> list[Judged]:
@@ -157,14 +49,21 @@ def _adjusted(judged: Judged, p: float) -> Judged:
 
 
 def standing(
-    found: Verdict, budget: str, own_data: bool, jpeg_copy: bool, caveats: Sequence[str] = ()
+    found: Verdict, budget: str, own_data: bool, copy: str | None = None, caveats: Sequence[str] = ()
 ) -> tuple[Verdict, str]:
-    """What a verdict is worth, and why: itself at the paper's budget on the claim's data, else an indication."""
+    """What a verdict is worth, and why: itself at the paper's budget on the claim's data, else an indication.
+
+    A copy of the claim's data (`JPEG copy`) is said, and takes nothing from it.
+    """
     if found not in WEAKER:
         return found, ""
-    whys = [f"the {budget} budget"] * (budget != "paper") + ["other data"] * (not own_data and not jpeg_copy)
-    whys += caveats
-    return WEAKER[found] if whys else found, "; ".join(["JPEG copy"] * jpeg_copy + whys)
+    whys = list(caveats)
+    if not own_data:
+        whys.insert(0, "other data")
+    if budget != "paper":
+        whys.insert(0, f"the {budget} budget")
+    said = whys if copy is None else [copy, *whys]
+    return WEAKER[found] if whys else found, "; ".join(said)
 
 
 def selected(last: Verdict, best: Verdict) -> Verdict:
@@ -172,9 +71,9 @@ def selected(last: Verdict, best: Verdict) -> Verdict:
     return last if last == best else "undecided"
 
 
-def from_memory(claim: Claim, rows: Sequence[PaperRow]) -> bool:
+def from_memory(claim: Claim, rows: Iterable[MeasuredRow]) -> bool:
     """Whether the claim or a row of it rests on memory: the weaker counts."""
-    return "memory" in {claim.confidence, *(row.confidence for row in rows)}
+    return "memory" in {claim.confidence, *(row.theirs.confidence for row in rows if row.theirs)}
 
 
 def mostly_diverged(row: MeasuredRow) -> bool:
@@ -184,23 +83,30 @@ def mostly_diverged(row: MeasuredRow) -> bool:
 
 def judge(
     claim: Claim, table: Table | None, left: Sequence[MeasuredRow], right: Sequence[MeasuredRow], budget: str,
-    *, own_data: bool = True, jpeg_copy: bool = False, paired: bool = False,
+    *, own_data: bool = True, copy: str | None = None, paired: bool = False,
 ) -> Judged:  # fmt: skip
     """A claim of this table, before Holm; left and right are its sides' rows, several where the best of them counts.
 
-    own_data: the claim's dataset. jpeg_copy: the JPEG copy of it. paired: by seed, where the recipe declares it.
+    own_data: the claim's dataset. copy: which copy of it, where the pixels are not the original's. paired: by seed,
+    where the recipe declares it.
     """
     if table is None or claim.kind == "qualitative":
         return Judged(claim, "qualitative", claim.note or "no row decides it")
     sides = (left, right)
     better = max if claim.field == "value" and table.metric.better == "higher" else min
     judged = _lacking(claim, sides) or _decided(claim, table.selection, better, sides, paired)
-    a, b = (_pick(better, (row.theirs.field(claim.field or "") for row in side)) for side in sides)
-    theirs = None if a is None or b is None else float(find(claim, [a], [b]).effect)
+    theirs = _effect_in_paper(claim, better, sides)
     share = judged.ours / theirs if theirs and judged.ours is not None else None
-    found, why = standing(judged.verdict, budget, own_data, jpeg_copy, _caveats(claim, sides))
+    found, why = standing(judged.verdict, budget, own_data, copy, _caveats(claim, sides))
     reason = "; ".join(filter(None, (judged.reason, why)))
     return replace(judged, verdict=found, reason=reason, theirs=theirs, ratio=share)
+
+
+def _effect_in_paper(claim: Claim, better: Better, sides: Sides) -> float | None:
+    left, right = (
+        _pick(better, (row.theirs.field(claim.field or "") for row in side if row.theirs is not None)) for side in sides
+    )
+    return None if left is None or right is None else float(find(claim, [left], [right]).effect)
 
 
 def _pick(better: Better, values: Iterable[float | None]) -> Any:
@@ -214,7 +120,7 @@ def _has(claim: Claim, row: MeasuredRow) -> bool:
 
 
 def _labels(rows: Sequence[MeasuredRow]) -> str:
-    return ", ".join(row.theirs.label for row in rows)
+    return ", ".join(row.label for row in rows)
 
 
 def _lacking(claim: Claim, sides: Sides) -> Judged | None:
@@ -233,24 +139,23 @@ def _lacking(claim: Claim, sides: Sides) -> Judged | None:
 
 def _caveats(claim: Claim, sides: Sides) -> list[str]:
     """Why no more than an indication is found, besides the budget and the data."""
+    rows = list(chain(*sides))
     some = [side for side in sides if any(_has(claim, row) for row in side)]
     without = [row for row in chain(*some) if not _has(claim, row)]
-    found = ["from memory"] * from_memory(claim, [row.theirs for row in chain(*sides)])
-    found += [f"without {_labels(without)}"] * bool(without)
+    found = []
+    if from_memory(claim, rows):
+        found.append("from memory")
+    if without:
+        found.append(f"without {_labels(without)}")
     if claim.field in EXACT:
         return found
-    unended = [row for row in chain(*sides) if row.missing and row not in without]
-    found += [f"seeds have not ended of {_labels(unended)}"] * bool(unended)
+    unended = [row for row in rows if row.missing and row not in without]
+    if unended:
+        found.append(f"seeds have not ended of {_labels(unended)}")
     choices = sum(len(side) > 1 for side in sides)
-    chosen = choices > 1 or (choices == 1 and claim.kind != "less_than")  # what choosing costs is not known there
-    return found + ["the best row was chosen by the figures that are compared"] * chosen
-
-
-def _exact(claim: Claim, sides: Sides) -> Judged:
-    left, right = (_pick(min, (getattr(row, claim.field or "") for row in side)) for side in sides)
-    found = find(claim, [left], [right])
-    says = VERDICTS[0] if found.excess >= 0 else VERDICTS[1]
-    return Judged(claim, says, f"exact: {left:,} and {right:,}", ours=float(found.effect))
+    if choices > 1 or (choices == 1 and claim.kind != "less_than"):  # what choosing costs is not known there
+        found.append("the best row was chosen by the figures that are compared")
+    return found
 
 
 def _decided(claim: Claim, selection: str, better: Better, sides: Sides, paired: bool) -> Judged:
@@ -263,8 +168,15 @@ def _decided(claim: Claim, selection: str, better: Better, sides: Sides, paired:
         last, best = judged.verdict, _compared(claim, better, (left, right), paired, best=True).verdict
         why = judged.reason if last == best else f"selection: {last} by the last epoch, {best} by the best"
         judged = replace(judged, verdict=selected(last, best), reason=why)
-    lost = [f"{row.theirs.label}: {row.diverged} diverged" for row in (*left, *right) if row.diverged]
+    lost = [f"{row.label}: {row.diverged} diverged" for row in (*left, *right) if row.diverged]
     return replace(judged, reason="; ".join([judged.reason, *lost]))
+
+
+def _exact(claim: Claim, sides: Sides) -> Judged:
+    left, right = (_pick(min, (getattr(row, claim.field or "") for row in side)) for side in sides)
+    found = find(claim, [left], [right])
+    says = VERDICTS[0] if found.excess >= 0 else VERDICTS[1]
+    return Judged(claim, says, f"exact: {left:,} and {right:,}", ours=float(found.effect))
 
 
 def _compared(claim: Claim, better: Better, sides: Sides, paired: bool, best: bool) -> Judged:
@@ -274,7 +186,7 @@ def _compared(claim: Claim, better: Better, sides: Sides, paired: bool, best: bo
     that the best of several beats one row, the other way round.
     """
     left, right = ([_figures(row, best) for row in side] for side in sides)
-    means = [[_mean(np.array([*row.values()])) for row in side] for side in (left, right)]
+    means = [[mean(np.array([*row.values()])) for row in side] for side in (left, right)]
     i, j = (side.index(better(side)) for side in means)
     found = [find(claim, *_matched(a, b, paired), paired=paired) for a, b in product(left, right)]
     chosen = found[i * len(right) + j]

@@ -2,30 +2,30 @@
 
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from runner import data
-from runner.config.overrides import Overrides
-from runner.config.places import PLACES
-from runner.disk import record
-from runner.papers.matching import Found, Point
-from runner.papers.statics import counts
+from runner.disk.runs import Runs, StoredRun
+from runner.explore import networks
+from runner.papers.matching import Point
 
 START = 4.0  # seconds until a run's first step
 BACKWARD = 3  # forward and backward together, in forward passes
+NEWEST = 30  # runs that say how fast the machine is
 
 
-def seconds(points: Sequence[Point], known: Mapping[str, Sequence[Found]]) -> float | None:
-    """Of all points, one after another; None where the size of some data cannot be known before it is read."""
-    rate = _rate(known)
+def seconds(points: Sequence[Point], rate: float) -> float | None:
+    """Of all points, one after another, at so many multiply-adds a second.
+
+    None where the size of some data cannot be known before it is read.
+    """
     total = 0.0
     for point in points:
         size = data.known(point.config.data)
         if size is None:
             return None
         images, shape, classes = size
-        madds = counts(network(point.overrides), shape, classes)["madds"]
+        madds = networks.cost(point.config, shape, classes).madds
         total += START + point.config.epochs * images * BACKWARD * madds / rate
     return total
 
@@ -39,30 +39,23 @@ def duration(total: float | None) -> str:
     return f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
 
 
-def network(overrides: Overrides) -> Overrides:
-    """Those that the network depends on."""
-    return Overrides(overrides.of_groups("model", *(place.name for place in PLACES.values() if place.stage == "BUILD")))
-
-
-def _rate(known: Mapping[str, Sequence[Found]]) -> float:
+def rate(runs: Runs) -> float:
     """Multiply-adds a second: of the newest runs of this kind of device, else of a trial."""
     from runner.config.compose import compose
     from runner.training.compute import resolve
 
     device = str(resolve(compose([]).compute).device)
-    every = [run for runs in known.values() for run in runs]
-    newest = sorted(every, key=lambda run: str(run.info.get("started")))
-    rates = [rate for run in newest[-30:] if (rate := _achieved(run, device))]
+    ended = [run for alike in runs.by_choices.values() for run in alike]
+    newest = sorted(ended, key=lambda run: str(run.info.started))[-NEWEST:]
+    rates = [achieved for run in newest if (achieved := _achieved(run, device))]
     return statistics.median(rates) if rates else _trial(device)
 
 
-def _achieved(run: Found, device: str) -> float | None:
-    summary = record.read_summary(run.folder / "summary.json")
-    if summary["compute"]["device"] != device:
+def _achieved(run: StoredRun, device: str) -> float | None:
+    if run.summary.compute.device != device:
         return None
-    speeds: Iterable[Any] = (row.get("images_per_second") for row in record.read(run.folder / "metrics.csv"))
-    known = [float(speed) for speed in speeds if speed]
-    return statistics.median(known) * summary["madds"] * BACKWARD if known else None
+    known = [epoch.images_per_second for epoch in run.epochs if epoch.images_per_second]
+    return statistics.median(known) * run.summary.madds * BACKWARD if known else None
 
 
 def _trial(device: str) -> float:

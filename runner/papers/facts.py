@@ -180,12 +180,6 @@ class Paper:
     sources: tuple[str, ...]
 
 
-def unpublished(name: str, title: str) -> Paper:
-    """What stands for a paper where runs are shown that reproduce none."""
-    about = About(title, authors=(), year=0, venue=None, arxiv=None)
-    return Paper(schema=2, id=name, about=about, setup={}, tables={}, claims={}, statics={}, notes=(), sources=())
-
-
 @cache
 def papers() -> tuple[str, ...]:
     """The ids of all papers."""

@@ -1,12 +1,16 @@
-"""A paper's table as it was measured here: theirs beside ours, and what became of its claims. Plain data."""
+"""A table as it was measured here, a paper's or a study's: its rows, and what became of the paper's claims."""
 
-from collections.abc import Mapping
+import math
+import statistics
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from runner.config.overrides import Overrides
-from runner.papers.facts import Claim, PaperRow
+from runner.disk.info import State
+from runner.disk.runs import StoredRun
+from runner.disk.summary import Summary
+from runner.papers.facts import Claim, Metric, Paper, PaperRow
+from runner.papers.intervals import half_width
 from runner.papers.recipe import Recipe
 
 Verdict = Literal[
@@ -16,31 +20,41 @@ Verdict = Literal[
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One run of a row: its figure in the paper's metric at the last epoch, and at its best test epoch.
+class Measurement:
+    """What a row takes from a run that ended: its figure in the table's metric, and that of its best test epoch.
 
-    `figure` is None for a run that diverged (or failed: `state`). Curves are columns of its metrics.csv.
+    Both are None for a run that diverged.
     """
 
+    run: StoredRun
     seed: int
-    folder: Path
-    state: str
     figure: float | None
-    best: float | None
-    summary: Mapping[str, Any]
+    best: float | None = None
+
+    @property
+    def state(self) -> State:
+        """Of the run: complete or diverged."""
+        return self.run.state
+
+    @property
+    def summary(self) -> Summary:
+        """Of the run."""
+        return self.run.summary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredRow:
-    """A row: the paper's facts, its overrides or why it cannot be run, and its runs so far."""
+    """A row: what it changes or why it cannot be run, the seeds declared, its runs so far, and the paper's facts.
 
-    theirs: PaperRow
-    overrides: Overrides
-    reason: str | None
+    `theirs` is None in a study, which has no paper. Counts are of the network and the training of the row's runs.
+    """
+
+    label: str
     seeds: tuple[int, ...]
-    runs: tuple[Seen, ...]
-    mean: float | None
-    half: float | None
+    runs: tuple[Measurement, ...] = ()
+    theirs: PaperRow | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    reason: str | None = None
     params: int | None = None
     madds: int | None = None
     updates: int | None = None
@@ -51,6 +65,17 @@ class MeasuredRow:
         return tuple(run.figure for run in self.runs if run.figure is not None)
 
     @property
+    def mean(self) -> float | None:
+        """Of the figures; None where there is none."""
+        return statistics.fmean(self.figures) if self.figures else None
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the 95% interval of the mean; None for fewer than two figures."""
+        half = half_width(self.figures)
+        return None if math.isnan(half) else half
+
+    @property
     def diverged(self) -> int:
         """Runs that diverged: counted, never averaged."""
         return sum(run.state == "diverged" for run in self.runs)
@@ -58,7 +83,7 @@ class MeasuredRow:
     @property
     def missing(self) -> tuple[int, ...]:
         """Seeds without a run that ended."""
-        ended = {run.seed for run in self.runs if run.state in ("complete", "diverged")}
+        ended = {run.seed for run in self.runs}
         return tuple(seed for seed in self.seeds if seed not in ended)
 
 
@@ -82,14 +107,23 @@ class Judged:
     needed: int | None = None
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A table, whole. `caption` says data, fingerprint, budget, seeds, device; `command` makes it again."""
+@dataclass(frozen=True, kw_only=True)
+class MeasuredTable:
+    """A table, whole. `name` is <paper>/<table> or a study's; `caption` says what it shows.
 
-    recipe: Recipe
+    `provenance` says data with fingerprint, budget, seeds and device: without them a figure says nothing. `command`
+    makes the table again. A study has no paper, no recipe and no claims.
+    """
+
+    name: str
+    title: str
+    caption: str
+    metric: Metric
     budget: str
     rows: tuple[MeasuredRow, ...]
-    claims: tuple[Judged, ...]
-    caption: str
+    provenance: str
     command: str
-    warnings: tuple[str, ...] = field(default=())
+    claims: tuple[Judged, ...] = ()
+    warnings: tuple[str, ...] = ()
+    paper: Paper | None = None
+    recipe: Recipe | None = None

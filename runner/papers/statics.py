@@ -27,6 +27,7 @@ from runner.config.compose import compose
 from runner.config.overrides import Override
 from runner.config.reader import key
 from runner.errors import BadInput, suggest
+from runner.explore import networks
 from runner.papers import facts
 from runner.papers.recipe import TABLES
 from runner.training.knobs import Knobs
@@ -166,23 +167,11 @@ def _schedule(overrides: Sequence[str], images: int) -> str:
     return f"tricktable schedule --images {images} {' '.join(overrides)}"
 
 
-@cache
 def counts(
     overrides: tuple[str, ...], shape: tuple[int, int, int] | None = None, classes: int | None = None
 ) -> dict[str, float]:
     """params and madds of a config's network, at its paper's input and classes unless others are given."""
-    import torch
-
-    from runner.config import schema
-    from runner.config.compose import merge
-    from runner.training.build import build_model
-    from runner.training.count import count
-
-    merged = merge(overrides)
-    config, paper = schema.read(merged), merged["model"].get("paper") or {}
-    chosen = tuple(shape or paper["input"])
-    with torch.device("meta"):
-        counted = count(build_model(config, chosen[0], classes or paper["classes"]), (chosen[0], chosen[1], chosen[2]))
+    counted = networks.cost(compose(overrides), shape, classes)
     return {"params": counted.params, "madds": counted.madds}
 
 

@@ -1,109 +1,95 @@
 """Runs of a study -> its table: one row per config, mean ± 95% interval over the seeds."""
 
 import json
-import math
-import statistics
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from runner.config import renamed, schema
 from runner.config.places import PLACES
-from runner.disk import record, rundir
-from runner.papers.intervals import difference, half_width
-from runner.papers.measured import Seen
+from runner.disk.code import changed
+from runner.disk.runs import Runs, StoredRun
+from runner.papers.facts import Metric
+from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
+
+METRIC = Metric("top1_error", "percent", "lower", "test")
 
 
-@dataclass(frozen=True)
-class Row:
-    """Runs that differ by their seed alone, by seed; figures are final test errors in percent."""
-
-    label: str
-    runs: tuple[Seen, ...]
-
-    @property
-    def errors(self) -> tuple[float, ...]:
-        """Of the runs that finished."""
-        return tuple(run.figure for run in self.runs if run.figure is not None)
-
-    @property
-    def diverged(self) -> int:
-        """Runs that diverged."""
-        return sum(run.state == "diverged" for run in self.runs)
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Of all runs."""
-        return tuple(run.seed for run in self.runs)
-
-    @property
-    def summary(self) -> Mapping[str, Any]:
-        """Of one of its runs: what all of them share."""
-        return self.runs[0].summary
-
-    @property
-    def mean(self) -> float:
-        """Of the finished runs' errors; NaN where there is none."""
-        return statistics.fmean(self.errors) if self.errors else math.nan
-
-    @property
-    def interval(self) -> float:
-        """Half the width of the 95% interval of the mean."""
-        return half_width(self.errors)
+def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
+    """The table of a study; None where no run of it has ended."""
+    found = tuple(rows(runs.of_study(study)))
+    if not found:
+        return None
+    return MeasuredTable(
+        name=study,
+        title=f"Study {study}",
+        caption=f"The study {study}",
+        metric=METRIC,
+        budget="study",
+        rows=found,
+        provenance=_provenance(found),
+        command=f"tricktable report {study}",
+    )
 
 
-def rows(study: Path) -> list[Row]:
-    """A study's finished runs as rows, in the order in which their first runs were made."""
-    groups: dict[str, list[_Entry]] = {}
-    for folder, run in sorted(rundir.runs(study.parent, study.name), key=lambda found: str(found[1].get("started"))):
-        if run.get("state") not in ("complete", "diverged"):
-            continue
-        summary = record.read_summary(folder / "summary.json")
-        config = record.read_config(folder / "config.yaml")
-        shared = [summary["data"]["fingerprint"], summary["compute"], run.get("code"), _choices(config)]
-        entry = _Entry(folder, str(run["state"]), config, summary, record.results(folder, summary))
-        groups.setdefault(json.dumps(shared, sort_keys=True), []).append(entry)
-    labels = _labels([_choices(group[0].config) for group in groups.values()])
+def rows(runs: Runs) -> list[MeasuredRow]:
+    """A study's ended runs as rows, in the order in which their first runs were made."""
+    groups = _groups(sorted((run for run in runs if run.info.ended), key=lambda run: str(run.info.started)))
+    labels = _labels([_shared_choices(group[0]) for group in groups])
     if len(groups) == 1:  # nothing to be set apart from
-        only = next(iter(groups.values()))[0].config
+        only = groups[0][0].config
         labels = [only["label"].removesuffix(f"-s{only['seed']}")]
-    return [row for label, group in zip(labels, groups.values(), strict=True) for row in _rows(label, group)]
+    return [row for label, group in zip(labels, groups, strict=True) for row in _rows(label, group)]
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One run: its config, its summary, and a row for each variant x inference that it was evaluated by."""
-
-    folder: Path
-    state: str
-    config: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    results: list[dict[str, Any]]
-
-    def kinds(self) -> dict[str, float]:
-        """Test error by what was evaluated, and on which images where they are not the run's own."""
-        own = self.summary["data"]["fingerprint"]
-        return {
-            ", ".join([r["variant"], r["inference"], *([] if r["fingerprint"] == own else [f"on {r['data']}"])]): r[
-                "test_error"
-            ]
-            for r in self.results
-        }
+def _groups(runs: Iterable[StoredRun]) -> list[list[StoredRun]]:
+    """Runs that differ by their seed alone: of one config, on the same data, computed alike, by the same code."""
+    groups: list[list[StoredRun]] = []
+    alike: dict[str, list[list[StoredRun]]] = {}  # but for their code
+    for run in runs:
+        shared = [run.summary.data.fingerprint, asdict(run.summary.compute), _shared_choices(run)]
+        candidates = alike.setdefault(json.dumps(shared, sort_keys=True), [])
+        group = next((each for each in candidates if not changed(made_by(each[0]), made_by(run))), None)
+        if group is None:
+            group = []
+            candidates.append(group)
+            groups.append(group)
+        group.append(run)
+    return groups
 
 
-def _rows(label: str, group: list[_Entry]) -> Iterator[Row]:
+def made_by(run: StoredRun) -> dict[str, str]:
+    """The digests of all that a run was made by: the files of its code, and the weights of its teachers."""
+    return {**run.info.identity.code, **run.info.identity.teachers}
+
+
+def _rows(label: str, group: Sequence[StoredRun]) -> Iterator[MeasuredRow]:
     """A config's row for each variant x inference that its runs have; one where all of them diverged."""
-    group = sorted(group, key=lambda entry: entry.summary["seed"])
-    results = [entry.kinds() for entry in group]
-    kinds = list(dict.fromkeys(kind for each in results for kind in each)) or [""]
+    group = sorted(group, key=lambda run: run.summary.seed)
+    errors = [_errors(run) for run in group]
+    kinds = list(dict.fromkeys(kind for each in errors for kind in each)) or [""]
+    first = group[0].summary
     for kind in kinds:
-        runs = [
-            Seen(entry.summary["seed"], entry.folder, entry.state, figures.get(kind), None, entry.summary)
-            for entry, figures in zip(group, results, strict=True)
-        ]
-        yield Row(f"{label} ({kind})" if len(kinds) > 1 else label, tuple(runs))
+        yield MeasuredRow(
+            label=f"{label} ({kind})" if len(kinds) > 1 else label,
+            seeds=tuple(run.summary.seed for run in group),
+            runs=tuple(
+                Measurement(run, run.summary.seed, each.get(kind)) for run, each in zip(group, errors, strict=True)
+            ),
+            params=first.params,
+            madds=first.madds,
+            updates=first.updates,
+        )
+
+
+def _errors(run: StoredRun) -> dict[str, float | None]:
+    """Test error by what was evaluated, and on which images where they are not the run's own."""
+    own = run.summary.data.fingerprint
+    errors = {}
+    for each in run.evaluations:
+        kind = f"{each.variant}, {each.inference}"
+        errors[kind if each.fingerprint == own else f"{kind}, on {each.data}"] = each.test_error
+    return errors
 
 
 def choices(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,9 +102,9 @@ def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+def _shared_choices(run: StoredRun) -> dict[str, Any]:
     """The numeric ones but the seed: what a row's runs share."""
-    return {k: v for k, v in choices(config).items() if k != "seed" and k not in schema.cosmetic()}
+    return {k: v for k, v in choices(run.config).items() if k != "seed" and k not in schema.cosmetic()}
 
 
 def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
@@ -147,93 +133,22 @@ def _written(value: Any) -> str:
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def write(study: Path) -> Path | None:
-    """Write table.csv and table.md into the study's folder and print the table; None where no run has finished."""
-    table = rows(study)
-    if not table:
-        return None
-    import pandas
-
-    frame = pandas.DataFrame([_record(row, table[0]) for row in table])
-    record.write_text(study / "table.csv", frame.to_csv(index=False))
-    caption = _caption(table)
-    record.write_text(study / "table.md", _markdown(study.name, table, caption))
-    _print(table, caption)
-    return study / "table.md"
-
-
-def _record(row: Row, first: Row) -> dict[str, Any]:
-    summary = row.summary
-    shift, half = difference(row.errors, first.errors)
-    return {
-        "row": row.label,
-        "n": len(row.errors),
-        "test_error_mean": row.mean,
-        "test_error_ci95": row.interval,
-        "difference": shift,
-        "difference_ci95": half,
-        "test_errors": " ".join(f"{e:.4f}" for e in row.errors),
-        "diverged": row.diverged,
-        "seeds": " ".join(map(str, row.seeds)),
-        "params": summary["params"],
-        "madds": summary["madds"],
-        "updates": summary["updates"],
-        "epochs": summary["epochs"],
-        "data": summary["data"]["title"],
-        "fingerprint": summary["data"]["fingerprint"],
-        "device": summary["environment"]["gpu"] or summary["environment"]["cpu"],
-        "precision": summary["compute"]["precision"],
-    }
-
-
-COLUMNS = ("row", "n", "diverged", "test error %", "± 95%", "less the first row's", "± 95%", "params", "updates")
-
-
-def _cells(row: Row, first: Row) -> list[str]:
-    shift, half = (math.nan, math.nan) if row is first else difference(row.errors, first.errors)
-    costs = [f"{row.summary[k]:,}" for k in ("params", "updates")]
-    figures = [_number(row.mean), _number(row.interval), _number(shift, "+.2f"), _number(half)]
-    return [row.label, str(len(row.errors)), str(row.diverged), *figures, *costs]
-
-
-def _number(value: float, form: str = ".2f") -> str:
-    return "-" if math.isnan(value) else format(value, form)
-
-
-def _caption(table: list[Row]) -> str:
+def _provenance(table: Sequence[MeasuredRow]) -> str:
     """Data, budget, seeds and device: without them a figure says nothing."""
-    records = [_record(row, table[0]) for row in table]
+    firsts = [row.runs[0].summary for row in table]
 
-    def said(key: str) -> str:
-        return " / ".join(dict.fromkeys(str(r[key]) for r in records))
+    def said(values: Iterable[Any]) -> str:
+        return " / ".join(dict.fromkeys(map(str, values)))
 
-    images = " / ".join(dict.fromkeys(f"{row.summary['data']['train']:,}" for row in table))
-    prints = " / ".join(dict.fromkeys(r["fingerprint"].removeprefix("sha256:")[:12] for r in records))
+    titles = said(each.data.title for each in firsts)
+    images = said(f"{each.data.train:,}" for each in firsts)
+    prints = said(each.data.fingerprint.removeprefix("sha256:")[:12] for each in firsts)
+    epochs = said(each.epochs for each in firsts)
+    seeds = said(" ".join(map(str, row.seeds)) for row in table)
+    devices = said(each.environment.device for each in firsts)
+    precisions = said(each.compute.precision for each in firsts)
     return (
-        f"{said('data')}, {images} training images (fingerprint {prints}), {said('epochs')} epochs, "
-        f"seeds {said('seeds')}; last epoch; {said('device')}, {said('precision')}; Student's t "
+        f"{titles}, {images} training images (fingerprint {prints}), {epochs} epochs, "
+        f"seeds {seeds}; last epoch; {devices}, {precisions}; Student's t "
         "intervals over the seeds, Welch's of differences"
     )
-
-
-def _markdown(title: str, table: list[Row], caption: str) -> str:
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
-
-    body = [line(_cells(row, table[0])) for row in table]
-    return "\n".join([f"# {title}", "", line(COLUMNS), line(["---"] * len(COLUMNS)), *body, "", caption, ""])
-
-
-def _print(table: list[Row], caption: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table()
-    for i, column in enumerate(COLUMNS):
-        shown.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-    for row in table:
-        shown.add_row(*map(escape, _cells(row, table[0])))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(shown)
-    console.print(escape(caption), soft_wrap=True)

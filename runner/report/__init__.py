@@ -1,63 +1,71 @@
 """Reports of measured tables: text for papers and pandas, and one page for people.
 
-    write(measured, folder)         table.md, table.csv, claims.csv, table.tex, runs.csv; report.html and its pictures
-    write_collected(root, folder)   runs.csv of every run under an output root
+    write(table, folder)            table.md, table.csv, claims.csv, table.tex, runs.csv; report.html and its pictures
+    write_collected(runs, folder)   runs.csv of every run under an output root
     compare.compare(a, b, root)     two runs or rows side by side, as text
 
 Labels, reasons and captions come from anybody's files: each format escapes them. It imports papers and what lies below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.disk import atomic
-from runner.papers.measured import Measured
-from runner.report import text
-from runner.report.runs import collect, frame, of, write_collected
+from runner.papers.measured import MeasuredTable
+from runner.report import latex, markdown, records
+from runner.report.runs import collect, write_collected
 
-__all__ = ["collect", "write", "write_collected", "write_page", "write_tables"]
+__all__ = ["collect", "write", "write_collected", "write_page", "write_short", "write_tables"]
+
+Tables = MeasuredTable | Sequence[MeasuredTable]
 
 
-def write(measured: Measured | Sequence[Measured], folder: Path) -> list[Path]:
+def write(tables: Tables, folder: Path) -> list[Path]:
     """Write every file of a report; returns their paths, the page last. StorageProblem where it cannot be written."""
-    return [*write_tables(measured, folder), *write_page(measured, folder)]
+    return [*write_tables(tables, folder), *write_page(tables, folder)]
 
 
-def write_tables(measured: Measured | Sequence[Measured], folder: Path) -> list[Path]:
+def write_short(table: MeasuredTable, folder: Path) -> Path:
+    """Write the table alone, as table.csv and as table.md, whose path is returned."""
+    files = {"table.csv": records.as_csv(records.rows(table)), "table.md": markdown.document([table])}
+    return _put(folder, files)[-1]
+
+
+def write_tables(tables: Tables, folder: Path) -> list[Path]:
     """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib."""
-    tables = _several(measured)
+    several = _several(tables)
     return _put(
         folder,
         {
-            "table.md": text.markdown(tables),
-            "table.csv": frame([row for each in tables for row in text.row_records(each)]),
-            "claims.csv": frame([row for each in tables for row in text.claim_records(each)]),
-            "table.tex": text.latex(tables),
-            "runs.csv": frame([row for each in tables for row in of(each)]),
+            "table.md": markdown.document(several),
+            "table.csv": records.as_csv([record for each in several for record in records.rows(each)]),
+            "claims.csv": records.as_csv([record for each in several for record in records.claims(each)]),
+            "table.tex": latex.document(several),
+            "runs.csv": records.as_csv([record for each in several for record in records.runs(each)]),
         },
     )
 
 
-def write_page(measured: Measured | Sequence[Measured], folder: Path) -> list[Path]:
+def write_page(tables: Tables, folder: Path) -> list[Path]:
     """Write report.html, whole in one file, and its curves and seeds as pictures for elsewhere."""
     from runner.report.page import page
     from runner.report.plots import pictures as drawn
 
-    tables = _several(measured)
+    several = _several(tables)
     pictures: dict[str, str | bytes] = {}
-    for number, each in enumerate(tables, 1):
-        ending = f"-{number}" if len(tables) > 1 else ""
+    for number, each in enumerate(several, 1):
+        ending = f"-{number}" if len(several) > 1 else ""
         pictures |= {f"{kind}{ending}.png": data for kind, data in drawn(each).items()}
-    return _put(folder, {**pictures, "report.html": page(tables)})
+    return _put(folder, {**pictures, "report.html": page(several)})
 
 
-def _several(measured: Measured | Sequence[Measured]) -> list[Measured]:
-    tables = [measured] if isinstance(measured, Measured) else list(measured)
-    assert tables, "a report has a table"
-    return tables
+def _several(tables: Tables) -> list[MeasuredTable]:
+    several = [tables] if isinstance(tables, MeasuredTable) else list(tables)
+    assert several, "a report has a table"
+    return several
 
 
-def _put(folder: Path, files: dict[str, str] | dict[str, str | bytes]) -> list[Path]:
+def _put(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
     with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

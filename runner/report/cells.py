@@ -6,50 +6,40 @@ Nothing is escaped here; what is unknown is a dash.
 import math
 from collections import Counter
 
-from runner.papers.measured import Judged, Measured, MeasuredRow
+from runner.papers import intervals
+from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 
 NOTHING = "–"
+NO_FIGURE = "-"  # in a study's table
 MARKS = {
     "†": "from memory, not found in a source; no verdict rests on it alone",
     "‡": "read in a third party's summary, not in the paper",
 }
+COUNTS = ("updates", "params", "madds")
 _DECIMALS = {"percent": 2, "percentage_points": 2, "bleu_points": 2, "fraction": 4, "count": 0}
-_COUNTS = ("updates", "params", "madds")
 _RELATIONS = {"approx": "≈", "upper_bound": "≤"}
-ROW_COLUMNS = (
-    "row", "theirs", "ours ± 95%", "difference", "runs",
-    "updates, theirs / ours", "params, theirs / ours", "MAdds, theirs / ours", "verdicts",
-)  # fmt: skip
-CLAIM_COLUMNS = ("claim", "verdict", "effect, theirs", "effect, ours ± 95%", "p", "p by Holm", "ratio", "why")
 
 
-def title(measured: Measured) -> str:
+def title(table: MeasuredTable) -> str:
     """Paper and year, as people name it."""
-    paper = measured.recipe.paper.about
-    if not paper.authors:  # a study of one's own
-        return paper.title
-    first = paper.authors[0]
-    others = " et al." if len(paper.authors) > 2 else f" and {paper.authors[1]}" if len(paper.authors) == 2 else ""
-    return f"{paper.title} ({first}{others} {paper.year})"
+    authors = table.paper.about.authors if table.paper else ()
+    if table.paper is None or not authors:
+        return table.title
+    others = " et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else ""
+    return f"{table.title} ({authors[0]}{others} {table.paper.about.year})"
 
 
-def compared(measured: Measured) -> bool:
-    """Whether there is anything of theirs to stand beside ours: a study of one's own has no paper."""
-    figures = ("value", *_COUNTS)
-    return any(getattr(row.theirs, name) is not None for row in measured.rows for name in figures)
+def compared(table: MeasuredTable) -> bool:
+    """Whether there is anything of theirs to stand beside ours: some tables of papers are claims alone."""
+    figures = ("value", *COUNTS)
+    theirs = [row.theirs for row in table.rows if row.theirs is not None]
+    return any(getattr(each, name) is not None for each in theirs for name in figures)
 
 
-def columns(measured: Measured) -> tuple[str, ...]:
-    """ROW_COLUMNS, as this table needs them named."""
-    return ROW_COLUMNS if compared(measured) else tuple(name.removesuffix(", theirs / ours") for name in ROW_COLUMNS)
-
-
-def unit(measured: Measured) -> str:
+def unit(table: MeasuredTable) -> str:
     """What the values are, for a heading: `top-1 error, percent`."""
-    metric = measured.recipe.table.metric
-    return f"{metric.name.replace('_', ' ').replace('top1', 'top-1').replace('top5', 'top-5')}, {metric.unit}".replace(
-        "percentage_points", "percentage points"
-    )
+    name = table.metric.name.replace("_", " ").replace("top1", "top-1").replace("top5", "top-5")
+    return f"{name}, {table.metric.unit}".replace("percentage_points", "percentage points")
 
 
 def figure(value: float | None, unit: str, sign: bool = False) -> str:
@@ -67,93 +57,92 @@ def interval(value: float | None, half: float | None, unit: str, sign: bool = Fa
     return f"{shown} ± {figure(half, unit)}" if known else shown
 
 
-def difference(row: MeasuredRow) -> float | None:
-    """Ours less theirs: shown, never judged."""
-    return None if row.mean is None or row.theirs.value is None else row.mean - row.theirs.value
-
-
-def row_cells(measured: Measured, row: MeasuredRow) -> tuple[str, ...]:
-    """A row's cells, one a ROW_COLUMNS."""
-    units = measured.recipe.table.metric.unit
-    return (
-        row.theirs.label,
-        theirs(row, units),
-        interval(row.mean, row.half, units) if row.reason is None else f"not runnable here: {row.reason}",
-        figure(difference(row), units, sign=True),
-        runs(row),
-        *(_both(row, name) if compared(measured) else figure(getattr(row, name), "count") for name in _COUNTS),
-        verdicts(measured, row),
-    )
-
-
-def theirs(row: MeasuredRow, unit: str) -> str:
+def theirs(table: MeasuredTable, row: MeasuredRow) -> str:
     """The paper's value with its spread, what the spread is, and the marks of what is not read in it."""
-    value = figure(row.theirs.value, unit)
-    if value == NOTHING:
+    paper, units = row.theirs, table.metric.unit
+    value = figure(paper.value, units) if paper else NOTHING
+    if paper is None or value == NOTHING:
         return NOTHING
-    spread = f" ± {figure(row.theirs.spread, unit)}" if row.theirs.spread is not None else ""
-    kind = row.theirs.spread_kind.replace("_", " ") if spread and row.theirs.spread_kind else ""
-    said = ", ".join(part for part in (kind, f"n = {row.theirs.n}" if row.theirs.n else "") if part)
-    return f"{value}{spread}{f' ({said})' if said else ''}{f' {row.theirs.mark}' if row.theirs.mark else ''}"
+    said = []
+    if paper.spread is not None:
+        value += f" ± {figure(paper.spread, units)}"
+        if paper.spread_kind:
+            said.append(paper.spread_kind.replace("_", " "))
+    if paper.n:
+        said.append(f"n = {paper.n}")
+    if said:
+        value += f" ({', '.join(said)})"
+    return f"{value} {paper.mark}" if paper.mark else value
 
 
-def runs(row: MeasuredRow) -> str:
+def ours(table: MeasuredTable, row: MeasuredRow) -> str:
+    """The mean with its interval; or why the row cannot be run."""
+    if row.reason is not None:
+        return f"not runnable here: {row.reason}"
+    return interval(row.mean, row.half, table.metric.unit)
+
+
+def less_theirs(row: MeasuredRow) -> float | None:
+    """Ours less theirs: shown, never judged."""
+    paper = row.theirs.value if row.theirs else None
+    return None if row.mean is None or paper is None else row.mean - paper
+
+
+def difference(table: MeasuredTable, row: MeasuredRow) -> str:
+    """`less_theirs`, with its sign."""
+    return figure(less_theirs(row), table.metric.unit, sign=True)
+
+
+def runs(table: MeasuredTable, row: MeasuredRow) -> str:
     """How many of the declared runs there are a figure of, and what became of the others."""
     if row.reason is not None:
         return NOTHING
-    failed = sum(run.state == "failed" for run in row.runs)
-    others = {"diverged": row.diverged, "failed": failed, "to run": len(row.missing) - failed}
+    others = {"diverged": row.diverged, "to run": len(row.missing)}
     rest = [f"{count} {what}" for what, count in others.items() if count > 0]
     return ", ".join([f"{len(row.figures)} of {len(row.seeds)}", *rest])
 
 
-def _both(row: MeasuredRow, name: str) -> str:
-    """A count, theirs / ours; once where they agree."""
-    paper, ours = getattr(row.theirs, name), getattr(row, name)
-    if paper is None and ours is None:
-        return NOTHING
+def count(table: MeasuredTable, row: MeasuredRow, name: str) -> str:
+    """A count, theirs / ours; once where they agree, and ours alone where nothing of theirs is known."""
+    found = getattr(row, name)
+    if row.theirs is None or not compared(table):
+        return figure(found, "count")
+    paper = getattr(row.theirs, name)
+    if paper == found:
+        return figure(found, "count")
     relation = _RELATIONS.get(row.theirs.updates_relation or "", "") if name == "updates" and paper is not None else ""
-    if paper == ours:
-        return figure(ours, "count")
-    return f"{relation}{figure(paper, 'count')} / {figure(ours, 'count')}"
+    return f"{relation}{figure(paper, 'count')} / {figure(found, 'count')}"
 
 
-def about(measured: Measured, row: MeasuredRow) -> list[Judged]:
-    """The claims that speak of a row."""
-    label, table = row.theirs.label, measured.recipe.table.id
-    return [j for j in measured.claims if j.claim.table == table and label in (*j.claim.left, *j.claim.right)]
-
-
-def counted(measured: Measured, row: MeasuredRow) -> Counter[str]:
+def counted(table: MeasuredTable, row: MeasuredRow) -> Counter[Verdict]:
     """How many of the claims that speak of a row have each verdict."""
-    return Counter(judged.verdict for judged in about(measured, row))
+    return Counter(each.verdict for each in table.claims if row.label in (*each.claim.left, *each.claim.right))
 
 
-def verdicts(measured: Measured, row: MeasuredRow) -> str:
+def verdicts(table: MeasuredTable, row: MeasuredRow) -> str:
     """`counted` in words."""
-    return ", ".join(f"{count} {verdict}" for verdict, count in counted(measured, row).items()) or NOTHING
+    return ", ".join(f"{number} {verdict}" for verdict, number in counted(table, row).items()) or NOTHING
 
 
-def claim_cells(measured: Measured, judged: Judged) -> tuple[str, ...]:
-    """A claim's cells, one a CLAIM_COLUMNS."""
-    units = claim_unit(measured, judged)
-    return (
-        judged.claim.statement,
-        judged.verdict,
-        figure(judged.theirs, units, sign=True),
-        interval(judged.ours, judged.half, units, sign=True),
-        chance(judged.p),
-        chance(judged.adjusted),
-        NOTHING if judged.ratio is None else figure(judged.ratio, "percent"),
-        why(judged),
-    )
+def less_first(table: MeasuredTable, row: MeasuredRow) -> tuple[float, float]:
+    """Ours less the first row's, and half the width of its interval; NaN where there is none."""
+    return intervals.difference(row.figures, table.rows[0].figures)
 
 
-def claim_unit(measured: Measured, judged: Judged) -> str:
+def shown(value: float | None, sign: bool = False) -> str:
+    """A figure of a study's table."""
+    if value is None or math.isnan(value):
+        return NO_FIGURE
+    return format(value, "+.2f" if sign else ".2f")
+
+
+def claim_unit(table: MeasuredTable, judged: Judged) -> str:
     """The unit of a claim's effect, where it is known: the table's for its values, else counts; ratios have none."""
-    if judged.claim.field in _COUNTS:
-        return "count" if judged.claim.kind != "ratio" else ""
-    return measured.recipe.table.metric.unit if judged.claim.field == "value" and judged.claim.kind != "ratio" else ""
+    if judged.claim.kind == "ratio":
+        return ""
+    if judged.claim.field in COUNTS:
+        return "count"
+    return table.metric.unit if judged.claim.field == "value" else ""
 
 
 def why(judged: Judged) -> str:
@@ -169,17 +158,19 @@ def chance(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def tally(measured: Measured) -> dict[str, int]:
+def tally(table: MeasuredTable) -> Counter[Verdict]:
     """How many claims have each verdict."""
-    return dict(Counter(judged.verdict for judged in measured.claims))
+    return Counter(judged.verdict for judged in table.claims)
 
 
-def legend(measured: Measured) -> list[str]:
-    """What the marks mean that the table has, and what is counted how."""
-    used = "".join(row.theirs.mark for row in measured.rows)
+def legend(table: MeasuredTable) -> list[str]:
+    """What the marks mean that a paper's table has, and what is counted how; a study's headings say it all."""
+    if table.paper is None:
+        return []
+    used = "".join(row.theirs.mark for row in table.rows if row.theirs)
     lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
-    lines.append(f"Values: {unit(measured)}, {measured.recipe.table.metric.better} is better.")
+    lines.append(f"Values: {unit(table)}, {table.metric.better} is better.")
     lines.append("Ours: mean over the seeds that finished ± half the 95% interval; diverged runs are not averaged.")
-    if compared(measured) and any(row.params is not None or row.updates is not None for row in measured.rows):
+    if compared(table) and any(row.params is not None or row.updates is not None for row in table.rows):
         lines.append("Counts stand once where the paper's and ours agree.")
     return lines

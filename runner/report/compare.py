@@ -8,11 +8,12 @@ from typing import Any
 
 from runner import terminal
 from runner.config import schema
-from runner.disk import finished, record
-from runner.disk.finished import Finished
+from runner.disk import runs as disk
+from runner.disk.code import changed
+from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.papers import intervals
-from runner.papers.studies import choices
+from runner.papers.studies import choices, made_by
 
 ABSENT = "–"
 COUNTS = ("params", "madds", "epochs", "updates", "samples")
@@ -32,21 +33,21 @@ def compare(one: str | Sequence[str], other: str | Sequence[str], root: Path) ->
     return "\n".join(map(terminal.clean, lines)) + "\n"
 
 
-def _side(texts: str | Sequence[str], root: Path) -> list[Finished]:
-    found = [run for text in ([texts] if isinstance(texts, str) else texts) for run in finished.some(text, root)]
+def _side(texts: str | Sequence[str], root: Path) -> list[StoredRun]:
+    found = [run for text in ([texts] if isinstance(texts, str) else texts) for run in disk.some(text, root)]
     if not found:
         raise BadInput("a side of a comparison needs a run: its folder, its id, or a glob of folders")
-    return sorted({run.folder: run for run in found}.values(), key=lambda run: run.config.seed)
+    return sorted({run.folder: run for run in found}.values(), key=lambda run: run.settings.seed)
 
 
-def _who(name: str, runs: Sequence[Finished]) -> str:
-    seeds = " ".join(str(run.config.seed) for run in runs)
+def _who(name: str, runs: Sequence[StoredRun]) -> str:
+    seeds = " ".join(str(run.settings.seed) for run in runs)
     if len(runs) == 1:
         return f"{name}  {runs[0].folder}"
     return f"{name}  {len(runs)} runs, seeds {seeds}: {runs[0].folder} ..."
 
 
-def _keys(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
+def _keys(one: Sequence[StoredRun], other: Sequence[StoredRun]) -> list[str]:
     """The keys whose values differ; of a side whose runs differ among themselves every value."""
     a, b = _values(one), _values(other)
     differing = [key for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key)]
@@ -54,9 +55,9 @@ def _keys(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
     return _aligned(["key", "A", "B"], rows, left=3) if rows else ["no key differs but the seed"]
 
 
-def _values(runs: Sequence[Finished]) -> dict[str, list[Any]]:
+def _values(runs: Sequence[StoredRun]) -> dict[str, list[Any]]:
     """Each key's values over the runs, each once; without the seed and what cannot change a figure."""
-    flat = [choices(schema.plain(run.config)) for run in runs]
+    flat = [choices(schema.plain(run.settings)) for run in runs]
     told: dict[str, list[Any]] = {}
     for each in flat:
         for key, value in each.items():
@@ -78,7 +79,7 @@ def _value(value: Any) -> str:
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _figures(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
+def _figures(one: Sequence[StoredRun], other: Sequence[StoredRun]) -> list[str]:
     a, b = ([_told(run) for run in side] for side in (one, other))
     rows = []
     for name in dict.fromkeys(key for each in [*a, *b] for key in each):
@@ -88,20 +89,19 @@ def _figures(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
     return _aligned(["figure", "A ± 95%", "B ± 95%", "B less A ± 95%"], rows, left=1)
 
 
-def _told(run: Finished) -> dict[str, float]:
+def _told(run: StoredRun) -> dict[str, float]:
     """A run's figures by name: those of each variant and inference, of the last epoch's training, and its costs."""
-    own = run.summary["data"]["fingerprint"]
-    told: dict[str, float] = {}
-    for result in record.results(run.folder, run.summary):
-        kind = ", ".join([result["variant"], result["inference"]])
-        kind += "" if result["fingerprint"] == own else f" on {result['data']}"
-        for key, what in (("test_error", "test error %"), ("test_loss", "test loss")):
-            if result.get(key) is not None:
-                told[f"{kind}: {what}"] = result[key]
-    for key, what in (("train_error", "train error %"), ("train_loss", "train loss")):
-        if run.summary.get(key) is not None:
-            told[what] = run.summary[key]
-    return told | {key: run.summary[key] for key in COUNTS if run.summary.get(key) is not None}
+    summary = run.summary
+    told: dict[str, float | None] = {}
+    for result in run.evaluations:
+        kind = f"{result.variant}, {result.inference}"
+        if result.fingerprint != summary.data.fingerprint:
+            kind += f" on {result.data}"
+        told[f"{kind}: test error %"] = result.test_error
+        told[f"{kind}: test loss"] = result.test_loss
+    told |= {"train error %": summary.train_error, "train loss": summary.train_loss}
+    told |= {name: getattr(summary, name) for name in COUNTS}
+    return {name: figure for name, figure in told.items() if figure is not None}
 
 
 def _mean(values: Sequence[float], exact: bool) -> str:
@@ -124,17 +124,15 @@ def _half(half: float) -> str:
     return "" if math.isnan(half) else f" ± {half:.2g}"
 
 
-def _cautions(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
+def _cautions(one: Sequence[StoredRun], other: Sequence[StoredRun]) -> list[str]:
     """What makes a difference mean something else than it seems."""
     lines = []
-    data = [{run.info["fingerprint"] for run in side} for side in (one, other)]
+    data = [{run.info.identity.fingerprint for run in side} for side in (one, other)]
     if data[0] != data[1]:
         lines.append("A and B did not see the same images: their figures are not to be compared.")
-    code = [{(name, digest) for run in side for name, digest in run.info["code"].items()} for side in (one, other)]
-    both = {name for name, _ in code[0]} & {name for name, _ in code[1]}
-    changed = sorted(both & {name for name, _ in code[0] ^ code[1]})
-    if changed:
-        lines.append(f"Changed between A and B: {', '.join(changed)}")
+    files = _changed(one, other)
+    if files:
+        lines.append(f"Changed between A and B: {', '.join(files)}")
     devices = [{_device(run) for run in side} for side in (one, other)]
     if devices[0] != devices[1]:
         lines.append(f"A ran on {' and '.join(sorted(devices[0]))}, B on {' and '.join(sorted(devices[1]))}.")
@@ -143,9 +141,17 @@ def _cautions(one: Sequence[Finished], other: Sequence[Finished]) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _device(run: Finished) -> str:
-    environment = run.summary["environment"]
-    return f"{environment['gpu'] or environment['cpu']} ({run.summary['compute']['precision']})"
+def _changed(one: Sequence[StoredRun], other: Sequence[StoredRun]) -> list[str]:
+    """What both sides were made by, where a run of one side has it as no run of the other does."""
+    a, b = ([made_by(run) for run in side] for side in (one, other))
+    alone = [set.intersection(*(set(changed(each, its)) for its in b)) for each in a]
+    alone += [set.intersection(*(set(changed(its, each)) for each in a)) for its in b]
+    both = set().union(*a) & set().union(*b)
+    return sorted(both & set().union(*alone))
+
+
+def _device(run: StoredRun) -> str:
+    return f"{run.summary.environment.device} ({run.summary.compute.precision})"
 
 
 def _aligned(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> list[str]:

@@ -5,11 +5,14 @@ Every text goes through `el`, which escapes what is not already HTML.
 
 import html
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from runner import terminal
-from runner.papers.measured import Judged, Measured, MeasuredRow, Verdict
+from runner.papers.facts import About
+from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import cells, drawing, plots, style
+from runner.report.columns import CLAIMS, OF_RUNS, Column, Kind, columns
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.
@@ -24,9 +27,8 @@ TONES: dict[Verdict, tuple[str, str]] = {
     "not runnable here": ("quiet", "–"),
     "qualitative": ("quiet", "¶"),
 }
-
-
-_KINDS = {2: "ours", 5: "counts", 6: "counts", 7: "counts", 8: "verdicts"}  # a column's style
+# The kinds of column that the style sheet sets in a way of their own, by the same name.
+STYLED: tuple[Kind, ...] = ("ours", "counts", "verdicts")
 
 
 class Html(str):
@@ -52,7 +54,7 @@ def text(value: str) -> Html:
     return Html(html.escape("\n".join(lines)))
 
 
-def page(tables: Sequence[Measured]) -> str:
+def page(tables: Sequence[MeasuredTable]) -> str:
     """The whole page."""
     titles = list(dict.fromkeys(cells.title(each) for each in tables))
     title = titles[0] if len(titles) == 1 else f"{len(tables)} tables, measured"
@@ -71,59 +73,53 @@ def page(tables: Sequence[Measured]) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 
-def _header(tables: Sequence[Measured], title: str) -> Html:
-    papers = {each.recipe.paper.id: each.recipe.paper.about for each in tables}
-    counted: dict[str, int] = {}
-    for each in tables:
-        for verdict, count in cells.tally(each).items():
-            counted[verdict] = counted.get(verdict, 0) + count
-    only = next(iter(papers.values())) if len(papers) == 1 else None
-    links = [
-        el("li", el("a", each.recipe.name, href=f"#t{number}")) for number, each in enumerate(tables, 1) if tables[1:]
-    ]
+def _header(tables: Sequence[MeasuredTable], title: str) -> Html:
+    """What the page is about: the paper, where all tables are of one; how the claims came out; links to the tables."""
+    tally = sum(map(cells.tally, tables), Counter[Verdict]())
+    only = tables[0] if len({each.title for each in tables}) == 1 else None
+    links = [el("li", el("a", each.name, href=f"#t{number}")) for number, each in enumerate(tables, 1) if tables[1:]]
     return el(
         "header",
         el("p", "Theirs and ours" if any(map(cells.compared, tables)) else "Measured", class_="over"),
         el("h1", only.title if only else title),
-        _by(only.authors, only.year, only.venue, only.arxiv) if only else Html(),
-        _tally(counted),
+        _by(only.paper.about) if only and only.paper else Html(),
+        _tally(tally),
         el("nav", el("ul", *links), aria_label="Tables") if links else Html(),
     )
 
 
-def _by(authors: Sequence[str], year: int, venue: str | None, arxiv: str | None) -> Html:
-    if not authors:
-        return Html()
-    said = [", ".join(authors), venue or str(year)]
-    known = bool(arxiv and re.fullmatch(r"[0-9]{4}\.[0-9]{4,5}", arxiv))
-    link = el("a", f"arXiv:{arxiv}", href=f"https://arxiv.org/abs/{arxiv}", rel="noreferrer") if known else Html()
+def _by(paper: About) -> Html:
+    """Authors, venue or year, and a link."""
+    said = [", ".join(paper.authors), paper.venue or str(paper.year)]
+    known = bool(paper.arxiv and re.fullmatch(r"[0-9]{4}\.[0-9]{4,5}", paper.arxiv))
+    address = f"https://arxiv.org/abs/{paper.arxiv}"
+    link = el("a", f"arXiv:{paper.arxiv}", href=address, rel="noreferrer") if known else Html()
     return el("p", " · ".join(filter(None, said)), " · " if link else "", link, class_="by")
 
 
-def _tally(counted: dict[str, int]) -> Html:
+def _tally(tally: Counter[Verdict]) -> Html:
     """How many claims came out how, the decided ones first."""
-    shown = [el("li", _badge(verdict, f"{counted[verdict]} {verdict}")) for verdict in TONES if verdict in counted]
+    shown = [el("li", _badge(verdict, f"{tally[verdict]} {verdict}")) for verdict in TONES if verdict in tally]
     return el("ul", *shown, class_="tally", aria_label="Claims by verdict") if shown else Html()
 
 
-def _badge(verdict: str, said: str) -> Html:
-    tone, sign = TONES.get(verdict, ("quiet", "–"))  # type: ignore[call-overload]
+def _badge(verdict: Verdict, said: str) -> Html:
+    tone, sign = TONES[verdict]
     return el("span", el("span", sign, aria_hidden="true"), " ", said, class_=f"badge {tone}")
 
 
-def _section(measured: Measured, name: str) -> Html:
-    recipe = measured.recipe
-    drawn = [_figure(plot, f"{name}f{i}", measured.command) for i, plot in enumerate(plots.plots(measured), 1)]
+def _section(table: MeasuredTable, name: str) -> Html:
+    drawn = [_figure(plot, f"{name}f{i}", table.command) for i, plot in enumerate(plots.plots(table), 1)]
     return el(
         "section",
-        el("p", f"{recipe.name} · budget {measured.budget}", class_="over"),
-        el("h2", recipe.table.caption, id=f"{name}-title"),
-        el("p", measured.caption, class_="note"),
-        *(el("p", el("strong", "Note: "), warning, class_="warning") for warning in measured.warnings),
-        _table(measured),
-        *(el("p", line, class_="fine") for line in cells.legend(measured)),
-        _command("The command that makes this table again", measured.command),
-        *([el("h3", "What the paper claims"), _claims(measured)] if measured.claims else []),
+        el("p", f"{table.name} · budget {table.budget}" if table.paper else table.name, class_="over"),
+        el("h2", table.caption, id=f"{name}-title"),
+        el("p", table.provenance, class_="note"),
+        *(el("p", el("strong", "Note: "), warning, class_="warning") for warning in table.warnings),
+        _table(table),
+        *(el("p", line, class_="fine") for line in cells.legend(table)),
+        _command("The command that makes this table again", table.command),
+        *([el("h3", "What the paper claims"), _claims(table)] if table.claims else []),
         *([el("h3", "Seeds, curves and knobs"), el("div", *drawn, class_="figures")] if drawn else []),
         id=name,
         aria_labelledby=f"{name}-title",
@@ -134,35 +130,44 @@ def _command(said: str, command: str) -> Html:
     return el("details", el("summary", said, class_="fine"), el("pre", el("code", command), tabindex="0"))
 
 
-def _table(measured: Measured) -> Html:
+def _table(table: MeasuredTable) -> Html:
     """Roles are said, because cards on a phone would lose them. A column that nothing is known for is left out."""
-    cell_rows = [cells.row_cells(measured, row) for row in measured.rows]
-    shown = [i for i in range(len(cells.ROW_COLUMNS)) if any(each[i] != cells.NOTHING for each in cell_rows)]
-    columns = cells.columns(measured)
-    names = [el("th", columns[i], scope="col", role="columnheader", class_=_KINDS.get(i)) for i in shown]
-    rows = [_row(measured, row, each, shown) for row, each in zip(measured.rows, cell_rows, strict=True)]
-    table = el(
+    said = {column: [column.cell(table, row) for row in table.rows] for column in columns(table)}
+    shown = [column for column, values in said.items() if not all(map(_is_nothing, values))]
+    headings = [el("th", each.heading, scope="col", role="columnheader", class_=_style(each)) for each in shown]
+    rows = [_row(table, row, {each: said[each][i] for each in shown}) for i, row in enumerate(table.rows)]
+    what = "theirs and ours" if table.paper else "measured"
+    grid = el(
         "table",
-        el("caption", f"{measured.recipe.table.caption}: theirs and ours", class_="unseen"),
-        el("thead", el("tr", *names, role="row"), role="rowgroup"),
+        el("caption", f"{table.caption}: {what}", class_="unseen"),
+        el("thead", el("tr", *headings, role="row"), role="rowgroup"),
         el("tbody", *rows, role="rowgroup"),
         role="table",
     )
-    return el("div", table, class_="wide", role="region", aria_label="Theirs and ours", tabindex="0")
+    return el("div", grid, class_="wide", role="region", aria_label=what.capitalize(), tabindex="0")
 
 
-def _row(measured: Measured, row: MeasuredRow, values: Sequence[str], shown: Sequence[int]) -> Html:
+def _is_nothing(value: str) -> bool:
+    return value in (cells.NOTHING, cells.NO_FIGURE)
+
+
+def _style(column: Column[MeasuredRow]) -> str | None:
+    return column.kind if column.kind in STYLED else None
+
+
+def _row(table: MeasuredTable, row: MeasuredRow, values: Mapping[Column[MeasuredRow], str]) -> Html:
     """A row's cells; of one that cannot be run the reason takes those of its figures."""
-    found = [el("th", _label(values[0]), scope="row", role="rowheader")]
-    figures = [i for i in shown if i in (2, 3, 4)]
-    for i in shown[1:]:
-        name, value = cells.columns(measured)[i], values[i]
-        if i == 2 and row.reason is not None:
-            found.append(el("td", value, class_="why", role="cell", colspan=str(len(figures))))
-        elif row.reason is None or i not in figures:
-            inside = _badges(measured, row) if i == len(values) - 1 else _value(value)
-            kind = "none" if value == cells.NOTHING else _KINDS.get(i)
-            found.append(el("td", inside, data_name=name, role="cell", class_=kind))
+    found = []
+    spanned = str(sum(column.name in OF_RUNS for column in values))
+    for column, value in values.items():
+        if column.name == "row":
+            found.append(el("th", _label(value), scope="row", role="rowheader"))
+        elif row.reason is None or column.name not in OF_RUNS:
+            inside = _badges(table, row) if column.kind == "verdicts" else _value(value)
+            kind = "none" if _is_nothing(value) else _style(column)
+            found.append(el("td", inside, data_name=column.heading, role="cell", class_=kind))
+        elif column.kind == "ours":
+            found.append(el("td", value, class_="why", role="cell", colspan=spanned))
     return el("tr", *found, role="row")
 
 
@@ -185,29 +190,27 @@ def _counts(value: str) -> Html:
     return Html(text(value).replace(" / ", "&nbsp;/ "))
 
 
-def _badges(measured: Measured, row: MeasuredRow) -> Html:
-    counted = cells.counted(measured, row)
+def _badges(table: MeasuredTable, row: MeasuredRow) -> Html:
+    counted = cells.counted(table, row)
     found = [_badge(v, f"{counted[v]} {v}" if counted[v] > 1 else v) for v in TONES if v in counted]
     return el("span", *found, class_="badges") if found else Html(cells.NOTHING)
 
 
-def _claims(measured: Measured) -> Html:
-    return el("div", *(_claim(measured, judged) for judged in measured.claims), class_="claims")
+def _claims(table: MeasuredTable) -> Html:
+    return el("div", *(_claim(table, judged) for judged in table.claims), class_="claims")
 
 
-def _claim(measured: Measured, judged: Judged) -> Html:
-    statement, verdict, *figures, why = cells.claim_cells(measured, judged)
-    shown = [
-        el("div", el("dt", name), el("dd", value))
-        for name, value in zip(cells.CLAIM_COLUMNS[2:-1], figures, strict=True)
-        if value != cells.NOTHING
-    ]
+def _claim(table: MeasuredTable, judged: Judged) -> Html:
+    """A card: the verdict, the claim, its figures, and why."""
+    figures = [(column.heading, column.cell(table, judged)) for column in CLAIMS if column.kind == "figure"]
+    shown = [el("div", el("dt", name), el("dd", value)) for name, value in figures if not _is_nothing(value)]
+    why = cells.why(judged)
     return el(
         "article",
-        _badge(verdict, verdict),
-        el("p", statement),
+        _badge(judged.verdict, judged.verdict),
+        el("p", judged.claim.statement),
         el("dl", *shown) if shown else Html(),
-        el("p", why, class_="fine") if why != cells.NOTHING else Html(),
+        el("p", why, class_="fine") if not _is_nothing(why) else Html(),
         class_="card",
     )
 

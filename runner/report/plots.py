@@ -3,12 +3,10 @@
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from runner.disk import record
 from runner.errors import StorageProblem
-from runner.papers.measured import Measured, MeasuredRow
+from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
 from runner.report import cells
 from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale, short
 
@@ -16,21 +14,21 @@ KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "nois
 Series = list[tuple[float, float]]
 
 
-def plots(measured: Measured) -> list[Plot]:
+def plots(table: MeasuredTable) -> list[Plot]:
     """A table's plots, those that its runs so far can fill; of many rows a few at a time."""
-    return [*seeds(measured), *curves(measured), *knobs(measured)]
+    return [*seeds(table), *curves(table), *knobs(table)]
 
 
-def pictures(measured: Measured) -> dict[str, bytes]:
+def pictures(table: MeasuredTable) -> dict[str, bytes]:
     """The plots as PNG, by kind and number."""
     return {f"{kind}{f'-{i}' if i > 1 else ''}": plot.png()
-            for kind, found in (("seeds", seeds(measured)), ("curves", curves(measured)), ("knobs", knobs(measured)))
+            for kind, found in (("seeds", seeds(table)), ("curves", curves(table)), ("knobs", knobs(table)))
             for i, plot in enumerate(found, 1)}  # fmt: skip
 
 
-def curves(measured: Measured) -> list[Plot]:
+def curves(table: MeasuredTable) -> list[Plot]:
     """Test error by epoch: mean over the finished seeds, and the band from the best to the worst of them."""
-    found = [(row, _courses(row, "test_error")) for row in measured.rows]
+    found = [(row, _courses(row, "test_error")) for row in table.rows]
     found = [(row, courses) for row, courses in found if courses]
     return [_curves(part, number) for number, part in _parts(found)]
 
@@ -46,21 +44,20 @@ def _curves(part: Sequence[tuple[MeasuredRow, list[Series]]], number: str) -> Pl
         scale(panel, values)
 
     ends = "; ".join(
-        f"{row.theirs.label} ends at {_band(courses)[1][-1]:.2f}% (mean of {len(courses)})" for row, courses in part
+        f"{row.label} ends at {_band(courses)[1][-1]:.2f}% (mean of {len(courses)})" for row, courses in part
     )
-    labels = tuple(row.theirs.label for row, _ in part)
+    labels = tuple(row.label for row, _ in part)
     return Plot(f"Test error by epoch{number}", f"Mean and range over seeds. {ends}.", labels, draw, 2.9)
 
 
-def knobs(measured: Measured) -> list[Plot]:
+def knobs(table: MeasuredTable) -> list[Plot]:
     """The knobs over the epochs. They do not depend on the seed; rows with the same course are one line."""
     alike: dict[str, tuple[dict[str, Series], list[str]]] = {}
-    for row in measured.rows:
+    for row in table.rows:
         for run in (run for run in row.runs if run.state == "complete"):
-            table = _metrics(run.folder)
-            found = {name: course for name in KNOBS if (course := _course(table, name))}
+            found = {name: course for name in KNOBS if (course := _course(run, name))}
             if found:
-                alike.setdefault(repr(found), (found, []))[1].append(row.theirs.label)
+                alike.setdefault(repr(found), (found, []))[1].append(row.label)
                 break
     return [_knobs(part, number) for number, part in _parts(list(alike.values()))]
 
@@ -92,17 +89,17 @@ def _alike(labels: Sequence[str]) -> str:
     return ", ".join(labels[:4]) + more
 
 
-def seeds(measured: Measured) -> list[Plot]:
+def seeds(table: MeasuredTable) -> list[Plot]:
     """Every seed of every row as a dot, their mean with its interval, and the paper's value."""
-    rows = [row for row in measured.rows if row.figures]
-    return [_seeds(measured, part, number) for number, part in _parts(rows, 2 * PER_FIGURE)]
+    rows = [row for row in table.rows if row.figures]
+    return [_seeds(table, part, number) for number, part in _parts(rows, 2 * PER_FIGURE)]
 
 
-def _seeds(measured: Measured, rows: Sequence[MeasuredRow], number: str) -> Plot:
-    unit = measured.recipe.table.metric.unit
+def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Plot:
+    unit = table.metric.unit
 
     def draw(figure: Any, colours: Colours) -> None:
-        panel = prepare(figure.subplots(), colours, cells.unit(measured), "")
+        panel = prepare(figure.subplots(), colours, cells.unit(table), "")
         for y, row in enumerate(rows):
             panel.axhline(y, color=colours.grid, linewidth=0.8, zorder=0)
             if row.mean is not None:
@@ -110,13 +107,13 @@ def _seeds(measured: Measured, rows: Sequence[MeasuredRow], number: str) -> Plot
                 panel.plot([row.mean - half, row.mean + half], [y, y], color=colours.rows[0], linewidth=2.4, alpha=0.55)
                 panel.plot([row.mean], [y], "|", color=colours.rows[0], markersize=13, markeredgewidth=2)
             panel.plot(row.figures, [y] * len(row.figures), "o", color=colours.rows[0], markersize=4, alpha=0.65)
-            if row.theirs.value is not None:
-                panel.plot([row.theirs.value], [y], "D", color=colours.theirs, markersize=5.5, markerfacecolor="none")
+            if (theirs := _theirs(row)) is not None:
+                panel.plot([theirs], [y], "D", color=colours.theirs, markersize=5.5, markerfacecolor="none")
             across = panel.get_yaxis_transform()
             panel.text(
                 0,
                 y - 0.24,
-                short(row.theirs.label),
+                short(row.label),
                 transform=across,
                 color=colours.ink,
                 fontsize=8.5,
@@ -128,10 +125,10 @@ def _seeds(measured: Measured, rows: Sequence[MeasuredRow], number: str) -> Plot
 
     parts = []
     for row in rows:
-        theirs = cells.figure(row.theirs.value, unit)
+        theirs = cells.figure(_theirs(row), unit)
         beside = "" if theirs == cells.NOTHING else f", theirs {theirs}"
-        parts.append(f"{row.theirs.label}: ours {cells.interval(row.mean, row.half, unit)}{beside}")
-    compared = any(row.theirs.value is not None for row in rows)
+        parts.append(f"{row.label}: ours {cells.interval(row.mean, row.half, unit)}{beside}")
+    compared = any(_theirs(row) is not None for row in rows)
     title = f"Every seed{' beside the paper' if compared else ''}{number}"
     return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), compared)
 
@@ -143,24 +140,24 @@ def _parts(found: list[Any], size: int = PER_FIGURE) -> Iterator[tuple[str, list
         yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
 
 
+def _theirs(row: MeasuredRow) -> float | None:
+    """The paper's value."""
+    return row.theirs.value if row.theirs else None
+
+
 def _courses(row: MeasuredRow, column: str) -> list[Series]:
     """A column by epoch, of each finished run that has it."""
-    found = [_course(_metrics(run.folder), column) for run in row.runs if run.state == "complete"]
+    found = [_course(run, column) for run in row.runs if run.state == "complete"]
     return [course for course in found if course]
 
 
-def _metrics(folder: Path) -> list[dict[str, record.Value]]:
-    """A run's table; none where it is damaged: the figures of the row stand all the same."""
+def _course(measurement: Measurement, column: str) -> Series:
+    """A column of a run's metrics.csv; nothing where that is damaged: the figures of the row stand all the same."""
     try:
-        return record.read(folder / "metrics.csv")
+        found = [(float(row.epoch), getattr(row, column)) for row in measurement.run.epochs]
     except StorageProblem:
         return []
-
-
-def _course(table: list[dict[str, record.Value]], column: str) -> Series:
-    pairs = [(row.get("epoch"), row.get(column)) for row in table]
-    return [(float(x), float(y)) for x, y in pairs
-            if isinstance(x, int | float) and isinstance(y, int | float) and math.isfinite(y)]  # fmt: skip
+    return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
 
 
 def _band(courses: Sequence[Series]) -> tuple[list[float], list[float], list[float], list[float]]:

@@ -4,36 +4,49 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner import terminal
-from runner.disk.finished import Finished
+from runner.disk.runs import Evaluation, StoredRun
 from runner.errors import ExpectationFailed
 from runner.papers import statics as facts
-from runner.papers.measured import Measured
+from runner.papers.measured import MeasuredTable
 from runner.papers.statics import Decided
 from runner.report import cells
+from runner.report.columns import CLAIMS, Column, Kind, Line, columns, grid
+
+# Where a kind of column is set otherwise than rich would: long overrides and counts are broken, not cut.
+_SET: dict[Kind, dict[str, Any]] = {
+    "overrides": {"justify": "left", "overflow": "fold"},
+    "number": {"justify": "right", "overflow": "fold"},
+}
 
 
-def measured(table: Measured) -> None:
-    """Print the table, its claims and what is missing."""
+def show(table: MeasuredTable) -> None:
+    """Print a table and what it was measured on; a paper's with its claims and what is missing."""
+    from rich.markup import escape
+
+    console = terminal.console()
+    if table.paper is not None:
+        console.print(escape(cells.title(table)), escape(cells.unit(table)), sep="\n", soft_wrap=True)
+    console.print(_grid(table, columns(table), table.rows))
+    if table.claims:
+        console.print(_grid(table, CLAIMS, table.claims))
+    absent = {row.label: len(row.missing) for row in table.rows if row.missing}
+    if absent:
+        runs = f"{sum(absent.values())} runs are missing, in {len(absent)} rows"
+        print(f"{runs}: tricktable table {table.name} --run --budget {table.budget} makes them")
+    for line in (*cells.legend(table), *table.warnings, table.provenance):
+        console.print(escape(line), soft_wrap=True)
+
+
+def _grid(table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    console = terminal.console()
-    console.print(escape(cells.title(table)), escape(cells.unit(table)), sep="\n", soft_wrap=True)
-    grid = Table(*cells.columns(table))
-    for row in table.rows:
-        grid.add_row(*map(escape, cells.row_cells(table, row)))
-    console.print(grid)
-    if table.claims:
-        judged = Table(*cells.CLAIM_COLUMNS)
-        for claim in table.claims:
-            judged.add_row(*map(escape, cells.claim_cells(table, claim)))
-        console.print(judged)
-    absent = {row.theirs.label: len(row.missing) for row in table.rows if row.missing}
-    if absent:
-        runs = f"{sum(absent.values())} runs are missing, in {len(absent)} rows"
-        print(f"{runs}: tricktable table {table.recipe.name} --run --budget {table.budget} makes them")
-    for line in (*cells.legend(table), *table.warnings, table.caption):
-        console.print(escape(line), soft_wrap=True)
+    shown = Table()
+    for column in columns:
+        shown.add_column(column.heading, **_SET.get(column.kind, {}))
+    for values in grid(table, columns, lines):
+        shown.add_row(*map(escape, values))
+    return shown
 
 
 def statics(decided: Sequence[Decided]) -> int:
@@ -49,15 +62,19 @@ def statics(decided: Sequence[Decided]) -> int:
     return ExpectationFailed.exit_code if any(each.verdict == "contradicted" for each in decided) else 0
 
 
-def evaluations(evaluated: Sequence[tuple[Finished, list[dict[str, Any]]]]) -> None:
+def evaluations(evaluated: Sequence[tuple[StoredRun, Sequence[Evaluation]]]) -> None:
     """Print what finished runs came to when they were evaluated again."""
     from rich.markup import escape
     from rich.table import Table
 
     shown = Table("run", "variant", "inference", "picked", "data", "val error %", "test error %", "test loss")
-    for run, rows in evaluated:
-        for row in rows:
-            cells = [run.folder.name, row["variant"], row["inference"], *(row.get(k) for k in ("picked", "data"))]
-            cells += [None if row.get(k) is None else f"{row[k]:.2f}" for k in ("val_error", "test_error")]
-            shown.add_row(*("-" if c is None else escape(str(c)) for c in cells), f"{row['test_loss']:.4f}")
+    for run, found in evaluated:
+        for each in found:
+            figures = [_figure(each.val_error, 2), _figure(each.test_error, 2), _figure(each.test_loss, 4)]
+            picked = "-" if each.picked is None else str(each.picked)
+            shown.add_row(*map(escape, [run.id, each.variant, each.inference, picked, each.data, *figures]))
     terminal.console().print(shown)
+
+
+def _figure(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"

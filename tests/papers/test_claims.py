@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.papers import claims
-from runner.papers.claims import find, holm, judge, selected, standing, verdict, within_paper
+from runner.disk.info import Identity, RunInfo
+from runner.disk.runs import StoredRun
+from runner.papers import claims, significance
+from runner.papers.claims import judge, selected, standing, verdict, within_paper
 from runner.papers.facts import Claim, Metric, PaperRow, Side, Table
-from runner.papers.measured import Judged, MeasuredRow, Seen
+from runner.papers.measured import Judged, MeasuredRow, Measurement
+from runner.papers.significance import find, holm
 
 LESS = Claim("c", "left is lower", "less_than", "t", Side(["a"]), Side(["b"]), "value", "summary")
 EQUAL = replace(LESS, kind="equal_within", tolerance=0.5)
@@ -35,11 +38,17 @@ def row(
     paper = PaperRow(label, None, "cifar10", {}, theirs, None, None, None, *[counts.get(c) for c in claims.EXACT],
                 confidence, False, {})  # fmt: skip
     runs = tuple(
-        Seen(seed, Path(), "diverged" if f is None else "complete", f, None if best is None else best[seed], {})
+        Measurement(ended(f is not None), seed, f, None if best is None else best[seed])
         for seed, f in enumerate(figures)
     )
     declared = tuple(range(len(figures) if seeds is None else seeds))
-    return MeasuredRow(paper, (), reason, declared, runs, None, None, **counts)
+    return MeasuredRow(label=label, seeds=declared, runs=runs, theirs=paper, reason=reason, **counts)
+
+
+def ended(well: bool) -> StoredRun:
+    """A run of which no file is read."""
+    info = RunInfo(identity=Identity("", "", {}), state="complete" if well else "diverged")
+    return StoredRun(Path(), info)
 
 
 def around(mean: float, sd: float = 0.1) -> list[float]:
@@ -208,7 +217,7 @@ def test_the_seeds_needed_are_the_fewest_that_decide(claim, shift):
 
 def test_seeds_needed_have_an_end():
     assert find(LESS, [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).needed() is None
-    assert find(LESS, [1.0, 2.0, 3.0], [1.001, 2.0, 3.0]).needed() == claims.CAP
+    assert find(LESS, [1.0, 2.0, 3.0], [1.001, 2.0, 3.0]).needed() == significance.CAP
 
 
 # Holm.
@@ -246,25 +255,26 @@ def test_the_adjusted_p_decides():
 
 
 @pytest.mark.parametrize(
-    ("budget", "own", "jpeg", "expected"),
+    ("budget", "own", "copy", "expected"),
     [
-        ("paper", True, False, ("reproduced", "")),
-        ("paper", True, True, ("reproduced", "JPEG copy")),
-        ("paper", False, True, ("reproduced", "JPEG copy")),
-        ("paper", False, False, ("indication for", "other data")),
-        ("short", True, False, ("indication for", "the short budget")),
-        ("smoke", False, True, ("indication for", "JPEG copy; the smoke budget")),
+        ("paper", True, None, ("reproduced", "")),
+        ("paper", True, "JPEG copy", ("reproduced", "JPEG copy")),
+        ("paper", False, "JPEG copy", ("indication for", "JPEG copy; other data")),
+        ("paper", False, None, ("indication for", "other data")),
+        ("short", True, None, ("indication for", "the short budget")),
+        ("smoke", True, "lossy copy", ("indication for", "lossy copy; the smoke budget")),
+        ("smoke", False, "JPEG copy", ("indication for", "JPEG copy; the smoke budget; other data")),
     ],
 )
-def test_only_the_papers_budget_and_data_give_a_verdict(budget, own, jpeg, expected):
-    assert standing("reproduced", budget, own, jpeg) == expected
+def test_only_the_papers_budget_and_data_give_a_verdict(budget, own, copy, expected):
+    assert standing("reproduced", budget, own, copy) == expected
 
 
 def test_every_verdict_has_its_indication_and_what_was_not_run_has_none():
-    assert standing("contradicted", "short", True, False)[0] == "indication against"
-    assert standing("undecided", "short", True, False)[0] == "indication of nothing"
-    assert standing("not run", "short", True, False) == ("not run", "")
-    assert standing("reproduced", "paper", True, False, ["from memory"]) == ("indication for", "from memory")
+    assert standing("contradicted", "short", True)[0] == "indication against"
+    assert standing("undecided", "short", True)[0] == "indication of nothing"
+    assert standing("not run", "short", True) == ("not run", "")
+    assert standing("reproduced", "paper", True, None, ["from memory"]) == ("indication for", "from memory")
 
 
 def test_nothing_rests_on_memory():
@@ -434,10 +444,10 @@ def decided(rows: Sequence[tuple[float, float]], trials: int = 400) -> Mapping[s
 
 def test_choosing_a_row_shows_nothing_too_often(monkeypatch):
     """The first row is as good as the one; another, somewhat worse, is often picked in its place."""
-    monkeypatch.setattr(claims, "CAP", 2)
+    monkeypatch.setattr(significance, "CAP", 2)
     assert decided([(1.0, 3.0), (1.8, 0.05)])["reproduced"] <= 400 * 0.025 + 4 * math.sqrt(400 * 0.025)
 
 
 def test_choosing_a_row_refutes_nothing_too_often(monkeypatch):
-    monkeypatch.setattr(claims, "CAP", 2)
+    monkeypatch.setattr(significance, "CAP", 2)
     assert decided([(1.0, 0.2)] * 9)["contradicted"] <= 400 * 0.025 + 4 * math.sqrt(400 * 0.025)

@@ -12,7 +12,7 @@ from runner.config import reader
 from runner.config.compose import compose
 from runner.errors import BadInput
 from runner.papers import facts, recipe, statics
-from runner.papers.matching import ERRORS, wanted
+from runner.papers.matching import ERRORS, plan
 from runner.training import build
 from tests.papers.spelling import misspelt
 
@@ -88,7 +88,9 @@ def table() -> facts.Table:
 
 
 def made(values) -> recipe.Recipe:
-    given = {"name": "p/t", "paper": facts.unpublished("p", "A paper"), "table": table()}
+    about = facts.About("A paper", authors=(), year=0, venue=None, arxiv=None)
+    paper = facts.Paper(schema=2, id="p", about=about, setup={}, tables={}, claims={}, statics={}, notes=(), sources=())
+    given = {"name": "p/t", "paper": paper, "table": table()}
     return recipe.fitting(reader.read(recipe.Recipe, values, **given))
 
 
@@ -269,5 +271,5 @@ def test_a_metric_that_training_does_not_give_is_said():
     for name in NAMES:
         loaded = recipe.load(name)
         if loaded.table.metric.name not in ERRORS:
-            assert "is not measured by training here" in next(iter(wanted(loaded, "paper").reasons.values()))
+            assert "is not measured by training here" in next(iter(plan(loaded, "paper").reasons.values()))
             return

@@ -9,9 +9,10 @@ from runner import data
 from runner.config import reader
 from runner.config.compose import compose
 from runner.config.schema import choices_key
+from runner.disk.runs import under
 from runner.errors import BadInput
-from runner.papers import estimate, matching, recipe, reproduce, statics
-from runner.report import pages
+from runner.papers import estimate, recipe, reproduce, statics
+from runner.report import command
 from runner.training import job
 
 RECIPE = """# two rates
@@ -41,9 +42,9 @@ def made(tmp_path, monkeypatch):
         each.cache_clear()
 
 
-def asked(root, budget="smoke"):
+def planned(root, budget="smoke"):
     overrides = [f"output.root={root}", "compute=cpu", "compute.threads=1"]
-    return reproduce.asked(NAME, budget, overrides)[0]
+    return reproduce.requested(NAME, budget, overrides)[0]
 
 
 def run(point, *more):
@@ -51,41 +52,41 @@ def run(point, *more):
 
 
 def test_what_a_table_wants(made):
-    wanted = asked(made)
-    assert [(p.label, p.seed, p.config.epochs) for p in wanted.points["original"]] == [
+    plan = planned(made)
+    assert [(p.label, p.seed, p.config.epochs) for p in plan.points["original"]] == [
         ("original", 0, 2),
         ("original", 1, 2),
     ]
-    assert wanted.reasons == {"increased_initial_lr": "it needs a larger batch than there are images"}
-    assert {p.config.epochs for p in asked(made, "short").all()} == {5}
-    for point in wanted.all():  # a seed is replaced in the composed config: as if it had been typed
+    assert plan.reasons == {"increased_initial_lr": "it needs a larger batch than there are images"}
+    assert {p.config.epochs for p in planned(made, "short").all()} == {5}
+    for point in plan.all():  # a seed is replaced in the composed config: as if it had been typed
         assert (
             point.key == choices_key(compose(point.overrides)) and point.config.label == compose(point.overrides).label
         )
 
 
 def test_runs_are_found_in_any_study_and_stale_ones_are_not(made, monkeypatch):
-    wanted = asked(made)
-    first, second, *_ = wanted.points["original"]
+    plan = planned(made)
+    first, second, *_ = plan.points["original"]
     run(first)
     run(second, "study=elsewhere")
-    left = reproduce.missing(wanted, matching.index(made))
+    left = reproduce.missing(plan, under(made))
     assert [(p.label, p.seed) for p in left] == [
         ("increasing_batch", 0), ("increasing_batch", 1), ("increased_momentum", 0), ("increased_momentum", 1)
     ]  # fmt: skip
     info = made / "elsewhere" / next(p.name for p in (made / "elsewhere").iterdir()) / "run.json"
     values = json.loads(info.read_text())
     info.write_text(json.dumps({**values, "code": {**values["code"], "models/resnet.py": "0" * 64}}))
-    assert second in reproduce.missing(wanted, matching.index(made))
+    assert second in reproduce.missing(plan, under(made))
 
 
 def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_budget(made):
-    wanted = asked(made)
+    plan = planned(made)
     errors = {}
-    for point in wanted.all():
-        errors[point.label, point.seed] = run(point)["test_error"]
-    table = reproduce.measured(wanted, made, "tricktable table ...")
-    rows = {row.theirs.label: row for row in table.rows}
+    for point in plan.all():
+        errors[point.label, point.seed] = run(point).figure("test_error")
+    table = reproduce.tabulate(plan, under(made), "tricktable table ...")
+    rows = {row.label: row for row in table.rows}
     assert rows["original"].figures == tuple(100 - errors["original", seed] for seed in (0, 1))
     assert rows["original"].mean == pytest.approx(sum(rows["original"].figures) / 2)
     assert rows["increased_initial_lr"].reason and not rows["increased_initial_lr"].runs
@@ -95,28 +96,28 @@ def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_bu
     for each in judged.values():
         if each.claim.field == "value":
             assert each.verdict not in ("reproduced", "contradicted", "undecided")
-    assert "Budget smoke: digits, 60 training images" in table.caption
+    assert "Budget smoke: digits, 60 training images" in table.provenance
 
 
 def test_claims_on_updates_are_decided_without_a_run():
     """The real recipe at the paper's budget: 78,000, 29,040, 6,300 and 2,160 updates."""
-    wanted, root = reproduce.asked(NAME, "paper", ["output.root=nowhere"])
-    judged = [each for each in reproduce.measured(wanted, root, "").claims if each.claim.field == "updates"]
+    plan, runs = reproduce.requested(NAME, "paper", ["output.root=nowhere"])
+    judged = [each for each in reproduce.tabulate(plan, runs, "").claims if each.claim.field == "updates"]
     assert judged and all(each.verdict == "reproduced" for each in judged)
 
 
 def test_what_is_missing_is_made_and_nothing_twice(made, capsys):
-    wanted = asked(made)
-    outcomes = reproduce.make(wanted, made, jobs=2)
+    plan = planned(made)
+    outcomes = reproduce.make(plan, under(made), jobs=2)
     assert [o.state for o in outcomes] == ["complete"] * 6
     assert "6 runs of 3 rows are missing: about " in capsys.readouterr().err
-    assert reproduce.make(wanted, made, jobs=2) == []
+    assert reproduce.make(plan, under(made), jobs=2) == []
 
 
 def test_a_dry_run_says_all_of_it(made, capsys):
-    wanted = asked(made)
-    run(wanted.points["original"][0])
-    reproduce.dry_run(wanted, made)
+    plan = planned(made)
+    run(plan.points["original"][0])
+    reproduce.dry_run(plan, under(made))
     said = capsys.readouterr().out
     assert "5 of 6 runs are missing" in said and "1 of 2 seeds exist" in said
     assert "increased_initial_lr: not runnable here: it needs a larger batch" in said
@@ -125,24 +126,24 @@ def test_a_dry_run_says_all_of_it(made, capsys):
 
 def test_only_the_machine_is_typed_with_a_table(made):
     with pytest.raises(BadInput, match="epochs: the recipe says it"):
-        reproduce.asked(NAME, "smoke", ["epochs=3"])
+        reproduce.requested(NAME, "smoke", ["epochs=3"])
     with pytest.raises(BadInput, match="no table is called"):
-        reproduce.asked("smith2018_batch_size/fig6", "smoke", [])
+        reproduce.requested("smith2018_batch_size/fig6", "smoke", [])
 
 
 def test_without_a_budget_the_fullest_with_runs_is_shown(made):
     overrides = [f"output.root={made}", "compute=cpu", "compute.threads=1"]
-    assert reproduce.asked(NAME, None, overrides)[0].budget == "paper"
-    run(asked(made).points["original"][0])
-    assert reproduce.asked(NAME, None, overrides)[0].budget == "smoke"
+    assert reproduce.requested(NAME, None, overrides)[0].budget == "paper"
+    run(planned(made).points["original"][0])
+    assert reproduce.requested(NAME, None, overrides)[0].budget == "smoke"
 
 
 def test_the_time_is_estimated_from_what_this_machine_achieved(made):
-    wanted = asked(made)
-    run(wanted.points["original"][0])
-    known = matching.index(made)
-    one = estimate.seconds(wanted.all()[:1], known)
-    assert estimate.START < one < 60 and estimate.seconds(wanted.all()[:2], known) == pytest.approx(2 * one)
+    plan = planned(made)
+    run(plan.points["original"][0])
+    rate = estimate.rate(under(made))
+    one = estimate.seconds(plan.all()[:1], rate)
+    assert estimate.START < one < 60 and estimate.seconds(plan.all()[:2], rate) == pytest.approx(2 * one)
     assert (estimate.duration(30), estimate.duration(600), estimate.duration(36_000)) == ("30 s", "10 min", "10.0 h")
     assert estimate.duration(None) == "an unknown time"
 
@@ -155,14 +156,14 @@ def test_known_sizes_are_those_of_the_data():
 
 
 def test_a_study_has_a_report_of_its_own(made):
-    for point in asked(made).points["original"]:
+    for point in planned(made).points["original"]:
         run(point, "study=mine")
-    paths = pages.write("mine", None, [f"output.root={made}"])
+    paths = command.produce("mine", None, [f"output.root={made}"])
     assert paths[-1].name == "report.html" and (made / "mine" / "report" / "table.csv").is_file()
-    collected = pages.write(None, None, [f"output.root={made}"])
+    collected = command.produce(None, None, [f"output.root={made}"])
     assert any(path.name == "runs.csv" for path in collected)
     with pytest.raises(BadInput, match="neither a table"):
-        pages.write("nothing", None, [f"output.root={made}"])
+        command.produce("nothing", None, [f"output.root={made}"])
 
 
 @pytest.mark.parametrize(

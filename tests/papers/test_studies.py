@@ -7,7 +7,9 @@ import yaml
 
 from runner.config import schema
 from runner.config.compose import compose
+from runner.disk.runs import under
 from runner.papers import studies
+from runner.report import terminal, write_short
 
 
 def fake_run(study, number, overrides, error, state="complete", fingerprint="sha256:" + "0" * 64, variants=("final",)):
@@ -28,6 +30,15 @@ def fake_run(study, number, overrides, error, state="complete", fingerprint="sha
     folder.joinpath("summary.json").write_text(json.dumps(summary))
 
 
+def rows(study):
+    return studies.rows(under(study.parent, study.name))
+
+
+def written(study):
+    """A study's table as it is written into its folder."""
+    return write_short(studies.tabulate(study.name, under(study.parent)), study).read_text()
+
+
 def test_seeds_are_one_row_and_what_differs_is_its_label(tmp_path):
     study = tmp_path / "study"
     for i, (overrides, error) in enumerate(
@@ -39,11 +50,11 @@ def test_seeds_are_one_row_and_what_differs_is_its_label(tmp_path):
         ]
     ):
         fake_run(study, i, overrides, error)
-    rows = studies.rows(study)
-    assert [(row.label, row.errors, row.seeds) for row in rows] == [
+    found = rows(study)
+    assert [(row.label, row.figures, row.seeds) for row in found] == [
         ("augment=[crop]", (3.0, 5.0), (0, 1)), ("augment=[]", (6.0, 8.0), (0, 1))
     ]  # fmt: skip
-    assert rows[0].mean == 4.0
+    assert found[0].mean == 4.0
 
 
 @pytest.mark.parametrize(
@@ -60,13 +71,13 @@ def test_seeds_are_one_row_and_what_differs_is_its_label(tmp_path):
 def test_labels_are_the_overrides_that_made_the_rows(tmp_path, one, other, labels):
     for i, overrides in enumerate((one, other)):
         fake_run(tmp_path / "study", i, [*overrides, f"seed={i}"], 1.0)
-    assert [row.label for row in studies.rows(tmp_path / "study")] == labels
+    assert [row.label for row in rows(tmp_path / "study")] == labels
 
 
 def test_every_variant_by_inference_is_a_row(tmp_path):
     for i, (overrides, variants) in enumerate(((["hook=[]"], ("final",)), (["hook=[ema]"], ("final", "ema")))):
         fake_run(tmp_path / "study", i, overrides, 2.0, variants=variants)
-    assert [(row.label, row.errors) for row in studies.rows(tmp_path / "study")] == [
+    assert [(row.label, row.figures) for row in rows(tmp_path / "study")] == [
         ("hook=[]", (2.0,)), ("hook=[ema] (final, plain)", (2.0,)), ("hook=[ema] (ema, plain)", (3.0,))
     ]  # fmt: skip
 
@@ -74,23 +85,22 @@ def test_every_variant_by_inference_is_a_row(tmp_path):
 def test_other_data_is_another_row(tmp_path):
     for i, fingerprint in enumerate(("sha256:" + "a" * 64, "sha256:" + "b" * 64)):
         fake_run(tmp_path / "study", i, [f"seed={i}"], 1.0, fingerprint=fingerprint)
-    assert len(studies.rows(tmp_path / "study")) == 2
+    assert len(rows(tmp_path / "study")) == 2
 
 
 def test_diverged_runs_are_counted_and_never_averaged(tmp_path, capsys):
     for i, (state, error) in enumerate((("complete", 2.0), ("diverged", None), ("complete", 4.0), ("failed", None))):
         fake_run(tmp_path / "study", i, [f"seed={i}"], error, state)
-    (row,) = studies.rows(tmp_path / "study")
-    assert (row.errors, row.diverged) == ((2.0, 4.0), 1)
-    path = studies.write(tmp_path / "study")
-    text = path.read_text()
-    assert "| 2 | 1 | 3.00 |" in text
+    (row,) = rows(tmp_path / "study")
+    assert (row.figures, row.diverged) == ((2.0, 4.0), 1)
+    assert "| 2 | 1 | 3.00 |" in written(tmp_path / "study")
+    terminal.show(studies.tabulate("study", under(tmp_path)))
     assert "3.00" in capsys.readouterr().out
 
 
 def test_a_table_says_data_budget_seeds_and_device(tmp_path):
     fake_run(tmp_path / "study", 0, ["epochs=7"], 2.0)
-    text = studies.write(tmp_path / "study").read_text()
+    text = written(tmp_path / "study")
     for word in (
         "digits",
         "fingerprint 000000000000",
@@ -105,4 +115,4 @@ def test_a_table_says_data_budget_seeds_and_device(tmp_path):
 
 def test_nothing_finished_is_no_table(tmp_path):
     (tmp_path / "study").mkdir()
-    assert studies.write(tmp_path / "study") is None
+    assert studies.tabulate("study", under(tmp_path)) is None

@@ -1,18 +1,20 @@
 """A table made by hand, with labels that would act if they were not escaped, rows that lack runs, and diverged runs."""
 
 import csv
-import dataclasses
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from runner.config import schema
 from runner.config.compose import compose
-from runner.papers import facts, intervals
-from runner.papers.measured import Judged, Measured, MeasuredRow, Seen
-from runner.papers.recipe import Recipe
+from runner.config.overrides import Overrides
+from runner.disk.info import Identity, RunInfo
+from runner.disk.runs import StoredRun
+from runner.papers import facts
+from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Measurement
 
 HOSTILE = (
     "<script>document.title='ran'</script>",
@@ -64,6 +66,11 @@ def claim(number, left, right, **more):
     return facts.Claim(**given)
 
 
+def stored(folder, state):
+    """A run of which what is needed lies in its folder."""
+    return StoredRun(folder, RunInfo(identity=Identity("0" * 64, "sha256:0123456789ab", {}), state=state))
+
+
 def make(folder):
     """Four rows of three declared seeds: finished; one diverged, one missing; not runnable; not run."""
     theirs = [
@@ -79,25 +86,55 @@ def make(folder):
         for seed, error in enumerate(found):
             where = folder / "study" / f"row{i}-s{seed}"
             write_metrics(where, 1.0 if error is None else error, 0.1 * (i + 1))
-            state = "complete" if error is not None else "diverged"
-            runs.append(Seen(seed, where, state, error, error, summary(seed, error, None if error else 7)))
-        figures = [error for error in found if error is not None]
-        mean = sum(figures) / len(figures) if figures else None
-        half = intervals.half_width(figures) if figures else None
+            (where / "summary.json").write_text(json.dumps(summary(seed, error, None if error else 7)))
+            runs.append(Measurement(stored(where, "diverged" if error is None else "complete"), seed, error, error))
         reason = f"no data source: {HOSTILE[0]}" if i == 2 else None
         counted = {"params": 1000, "madds": 5000, "updates": 30} if i < 2 else {}
-        rows.append(MeasuredRow(row, ("model=resnet20",), reason, (0, 1, 2), tuple(runs), mean, half, **counted))
+        rows.append(
+            MeasuredRow(
+                label=row.label,
+                seeds=(0, 1, 2),
+                runs=tuple(runs),
+                theirs=row,
+                overrides=Overrides(["model=resnet20"]),
+                reason=reason,
+                **counted,
+            )
+        )
     judged = (
         Judged(claim(0, HOSTILE[0], HOSTILE[1]), "reproduced", f"because {HOSTILE[0]}", 0.75, 1.4583, 0.5, 0.0001, 0.0002, 1.94),
         Judged(claim(1, HOSTILE[0], HOSTILE[3]), "undecided", "too few seeds", None, None, math.nan, None, None, None, 12),
         Judged(claim(2, HOSTILE[1], HOSTILE[2], field="updates"), "not runnable here", "a row cannot be run"),
     )  # fmt: skip
     metric = facts.Metric("top1_error", "percent", "lower", "test")
-    table = facts.Table("t", f"A table & its {HOSTILE[0]}", metric, "last", {row.label: row for row in theirs})
-    about = facts.About(f"Title {HOSTILE[0]}", ("A. <i>B</i>",), 2020, "V & W", "2001.00001")
-    paper = dataclasses.replace(facts.unpublished("p", ""), about=about, tables={"t": table})
-    recipe = Recipe(name="p/t", paper=paper, table=table, n=3, budgets={})
-    return Measured(recipe, "smoke", tuple(rows), judged, CAPTION, COMMAND, (f"careful: {HOSTILE[1]}",))
+    caption = f"A table & its {HOSTILE[0]}"
+    table = facts.Table("t", caption, metric, "last", {row.label: row for row in theirs})
+    about = facts.About(f"Title {HOSTILE[0]}", authors=("A. <i>B</i>",), year=2020, venue="V & W", arxiv="2001.00001")
+    paper = facts.Paper(
+        schema=2, id="p", about=about, setup={}, tables={"t": table}, claims={}, statics={}, notes=(), sources=()
+    )
+    return MeasuredTable(
+        name="p/t",
+        title=about.title,
+        caption=caption,
+        metric=metric,
+        budget="smoke",
+        rows=tuple(rows),
+        claims=judged,
+        provenance=CAPTION,
+        command=COMMAND,
+        warnings=(f"careful: {HOSTILE[1]}",),
+        paper=paper,
+    )
+
+
+def make_study(folder):
+    """The same runs as a study: rows that differ from each other, and from nothing of a paper's."""
+    table = make(folder)
+    rows = tuple(replace(row, theirs=None, reason=None, seeds=(0, 1, 2)[: len(row.runs)]) for row in table.rows[:2])
+    return replace(
+        table, name="s", title="Study s", caption="The study s", rows=rows, claims=(), warnings=(), paper=None
+    )
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import subprocess
 import pytest
 
 from runner import report
-from runner.papers import facts
-from runner.papers.measured import Verdict
+from runner.papers.measured import MeasuredRow, Verdict
 from runner.report import cells, drawing, page, plots, style
-from tests.report.conftest import HOSTILE, make
+from tests.report.conftest import HOSTILE, make, make_study
 
 BROWSER = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -170,37 +169,42 @@ def test_the_mean_and_the_band_of_curves_are_of_the_finished_seeds(written):
 
 def test_rows_with_the_same_knobs_are_one_line(tmp_path):
     table = make(tmp_path)
-    metrics = table.rows[0].runs[0].folder / "metrics.csv"
-    shutil.copy(metrics, table.rows[1].runs[0].folder / "metrics.csv")
+    metrics = table.rows[0].runs[0].run.folder / "metrics.csv"
+    shutil.copy(metrics, table.rows[1].runs[0].run.folder / "metrics.csv")
     assert plots.knobs(table)[0].labels == (f"{HOSTILE[0]}, {HOSTILE[1]}",)
 
 
 def test_a_damaged_or_missing_metrics_table_leaves_its_curve_out(tmp_path):
     table = make(tmp_path)
     for row in table.rows[:2]:
-        (row.runs[0].folder / "metrics.csv").write_bytes(b"epoch,test_error\n1\n")
-    (table.rows[0].runs[1].folder / "metrics.csv").unlink()
+        (row.runs[0].run.folder / "metrics.csv").write_bytes(b"epoch,test_error\n1\n")
+    (table.rows[0].runs[1].run.folder / "metrics.csv").unlink()
     (curves,) = plots.curves(table)
     assert curves.labels == (HOSTILE[0],) and "(mean of 1)" in curves.words
 
 
 def test_a_table_without_a_run_is_a_page_without_figures(tmp_path):
     table = make(tmp_path)
-    bare = [type(row)(row.theirs, (), None, (0, 1), (), None, None) for row in table.rows]
-    said = page.page([type(table)(**{**vars(table), "rows": tuple(bare), "claims": ()})])
+    bare = [MeasuredRow(label=row.label, seeds=(0, 1), theirs=row.theirs) for row in table.rows]
+    said = page.page([dataclasses.replace(table, rows=tuple(bare), claims=())])
     assert "<figure>" not in said and "0 of 2, 2 to run" in said
 
 
 def test_a_study_without_a_paper_has_no_theirs(tmp_path):
+    said = page.page([make_study(tmp_path)])
+    assert "theirs" not in said[said.index("<body>") :].replace("var(--theirs)", "") and "the paper</li>" not in said
+    assert "<h1>Study s</h1>" in said and 'data-name="updates"' in said and "less the first row&#x27;s" in said
+
+
+def test_a_papers_table_without_a_figure_has_no_theirs(tmp_path):
+    """Of claims alone; its headings do not promise what stands nowhere."""
     table = make(tmp_path)
     nothing = {"value": None, "params": None, "updates": None}
     rows = [
         dataclasses.replace(row, theirs=dataclasses.replace(row.theirs, **nothing), reason=None) for row in table.rows
     ]
-    recipe = dataclasses.replace(table.recipe, paper=facts.unpublished("s", "Study s"))
-    said = page.page([dataclasses.replace(table, rows=tuple(rows), claims=(), recipe=recipe)])
-    assert "theirs / ours" not in said and "the paper</li>" not in said
-    assert "<h1>Study s</h1>" in said and 'data-name="updates"' in said
+    said = page.page([dataclasses.replace(table, rows=tuple(rows), claims=())])
+    assert "theirs / ours" not in said and "the paper</li>" not in said and 'data-name="updates"' in said
 
 
 def test_pictures_are_written_beside_the_page(written):

@@ -1,6 +1,7 @@
 """A table as text: what is said, exactly, and that no label acts in any format."""
 
 import csv
+import dataclasses
 import io
 import re
 
@@ -8,45 +9,59 @@ import pytest
 
 from runner import report
 from runner.errors import StorageProblem
-from runner.report import cells, text
-from tests.report.conftest import HOSTILE
+from runner.report import cells, columns, latex, markdown
+from tests.report.conftest import HOSTILE, make_study
 
 
 def read(path):
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
 
 
+def rows_of(table):
+    """What each row says, by the names of the columns."""
+    shown = columns.columns(table)
+    names = [column.name for column in shown]
+    return [dict(zip(names, values, strict=True)) for values in columns.grid(table, shown, table.rows)]
+
+
+def test_columns_have_names_of_their_own_and_headings():
+    for each in (columns.OF_PAPER, columns.OF_STUDY, columns.CLAIMS):
+        assert len({column.name for column in each}) == len(each) and all(column.heading for column in each)
+    assert set(columns.OF_RUNS) < {column.name for column in columns.OF_PAPER}
+
+
 def test_rows_say_theirs_ours_the_difference_and_what_became_of_the_seeds(measured):
-    said = [cells.row_cells(measured, row) for row in measured.rows]
-    assert said[0][1:6] == ("5.25 ± 0.10 (sd, n = 5)", "5.54 ± 1.40", "+0.29", "3 of 3", "40 / 30")
-    assert said[1][1:6] == ("6.00 †‡", "7.00", "+1.00", "1 of 3, 1 diverged, 1 to run", "≈40 / 30")
-    assert said[2][2].startswith("not runnable here: no data source") and said[2][4] == cells.NOTHING
-    assert said[3][1:5] == (cells.NOTHING, cells.NOTHING, cells.NOTHING, "0 of 3, 3 to run")
-    assert said[0][6] == "1,000", "a count that agrees stands once"
-    assert said[0][7] == "– / 5,000"
+    said = rows_of(measured)
+    names = ("theirs", "ours", "difference", "runs", "updates")
+    assert [said[0][name] for name in names] == ["5.25 ± 0.10 (sd, n = 5)", "5.54 ± 1.40", "+0.29", "3 of 3", "40 / 30"]
+    assert [said[1][name] for name in names] == ["6.00 †‡", "7.00", "+1.00", "1 of 3, 1 diverged, 1 to run", "≈40 / 30"]
+    assert said[2]["ours"].startswith("not runnable here: no data source") and said[2]["runs"] == cells.NOTHING
+    assert [said[3][name] for name in names[:4]] == [*[cells.NOTHING] * 3, "0 of 3, 3 to run"]
+    assert said[0]["params"] == "1,000", "a count that agrees stands once"
+    assert said[0]["madds"] == "– / 5,000"
 
 
 def test_claims_say_effect_interval_both_p_ratio_and_seeds_needed(measured):
-    said = [cells.claim_cells(measured, judged) for judged in measured.claims]
-    assert said[0][1:7] == ("reproduced", "+0.75", "+1.46 ± 0.50", "< 0.001", "< 0.001", "1.94")
-    assert said[1][1:] == ("undecided", *["–"] * 5, "too few seeds; 12 seeds a row would have decided it")
+    said = columns.grid(measured, columns.CLAIMS, measured.claims)
+    assert said[0][1:7] == ["reproduced", "+0.75", "+1.46 ± 0.50", "< 0.001", "< 0.001", "1.94"]
+    assert said[1][1:] == ["undecided", *["–"] * 5, "too few seeds; 12 seeds a row would have decided it"]
 
 
 def test_the_legend_has_the_marks_that_are_used_and_no_others(measured):
     assert [line[0] for line in cells.legend(measured)[:2]] == ["†", "‡"]
     plain = [row for row in measured.rows if not row.theirs.mark]
-    only = type(measured)(**{**vars(measured), "rows": tuple(plain)})
+    only = dataclasses.replace(measured, rows=tuple(plain))
     assert not any(line[0] in cells.MARKS for line in cells.legend(only))
 
 
 def test_markdown_tables_have_as_many_cells_in_every_line(measured):
-    lines = [line for line in text.markdown([measured]).splitlines() if line.startswith("|")]
+    lines = [line for line in markdown.document([measured]).splitlines() if line.startswith("|")]
     counts = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
     assert counts == [10] * 6 + [9] * 5, "four rows and three claims below a head and a rule"
 
 
 def test_markdown_has_no_html_no_mathematics_and_no_invisible_characters(measured):
-    said = text.markdown([measured])
+    said = markdown.document([measured])
     body = said[: said.index("Made by:")]  # below stands code
     assert "<" not in body and ">" not in body.replace("&gt;", "")
     assert not re.search(r"(?<!\\)\$", body)
@@ -55,8 +70,34 @@ def test_markdown_has_no_html_no_mathematics_and_no_invisible_characters(measure
     assert "tricktable table a/b --budget smoke" in said
 
 
+def test_a_study_is_a_table_of_its_own_columns_alone(tmp_path):
+    """Its first row is what the others are compared with; there is no paper, so no claims and no legend."""
+    table = make_study(tmp_path)
+    first, other = rows_of(table)
+    assert (first["error"], first["half"], first["difference"], first["n"]) == ("5.54", "1.40", "-", "3")
+    assert (other["error"], other["half"], other["difference"], other["diverged"]) == ("7.00", "-", "+1.46", "1")
+    lines = markdown.document([table]).splitlines()
+    assert lines[0] == "# s" and not {"## Claims", "Made by:"} & set(lines)
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")] == [10] * 4
+    assert latex.document([table]).count(r"\toprule") == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("augment=[crop,flip], optimizer.weight_decay=0.1", "augment=[crop,flip], optimizer.weight_decay=0.1"),
+        ("model=[a](http://b)", r"model=\[a\](http://b)"),
+        ("a=<b>|*c*", r"a=&lt;b&gt;\|\*c\*"),
+    ],
+)
+def test_brackets_of_overrides_stand_for_themselves_unless_they_were_a_link(label, shown, tmp_path):
+    table = make_study(tmp_path)
+    labelled = dataclasses.replace(table, rows=(dataclasses.replace(table.rows[0], label=label),))
+    assert f"\n| {shown} | 3 | 0 |" in markdown.document([labelled])
+
+
 def test_latex_balances_its_braces_and_escapes_what_is_special(measured):
-    said = text.latex([measured])
+    said = latex.document([measured])
     plain = re.sub(r"\\[&%$#_{}]", "", said)  # escaped ones
     plain = "\n".join(line for line in plain.splitlines() if not line.startswith("%"))
     assert plain.count("{") == plain.count("}")
@@ -69,7 +110,7 @@ def test_latex_balances_its_braces_and_escapes_what_is_special(measured):
 
 
 @pytest.mark.parametrize(
-    ("given", "latex"),
+    ("given", "written"),
     [
         ("50%_a&b", r"50\%\_a\&b"),
         ("\\x{1}", r"\textbackslash{}x\{1\}"),
@@ -79,8 +120,8 @@ def test_latex_balances_its_braces_and_escapes_what_is_special(measured):
         ("[1] x^2", r"{[}1{]} x\textasciicircum{}2"),
     ],
 )
-def test_latex_of(given, latex):
-    assert text._tex(given) == latex
+def test_latex_of(given, written):
+    assert latex.escaped(given) == written
 
 
 def test_csv_keeps_every_digit_and_every_label(measured, tmp_path):

@@ -1,0 +1,27 @@
+"""`tricktable report`: the files of a paper's table, of a study, or of all runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner import report
+from runner.config.compose import compose
+from runner.disk.runs import under
+from runner.errors import BadInput
+from runner.papers import recipe, reproduce, studies
+
+
+def produce(name: str | None, budget: str | None, overrides: Sequence[str]) -> list[Path]:
+    """Write a report; its files, the page last. Without a name: runs.csv of every run."""
+    if name in recipe.names():
+        plan, runs = reproduce.requested(name, budget, overrides)
+        typed = f"tricktable table {name} --run --budget {plan.budget}"
+        return report.write(reproduce.tabulate(plan, runs, typed), reproduce.folder(plan, runs.root))
+    root = Path(compose(overrides).output.root)
+    if name is None:
+        return report.write_collected(under(root), root)
+    if not (root / name).is_dir():
+        raise BadInput(f"{name}: neither a table (tricktable list tables) nor a study in {root}")
+    table = studies.tabulate(name, under(root, name))
+    if table is None:
+        raise BadInput(f"{root / name}: no run has finished")
+    return report.write(table, root / name / "report")

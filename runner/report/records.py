@@ -1,0 +1,184 @@
+"""Tables as records with exact figures, and records as CSV, for pandas."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runner import terminal
+from runner.disk.summary import Summary
+from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
+from runner.report import cells
+
+Record = dict[str, Any]
+_TOLD = ("epochs", "updates", "samples", "params", "madds", "diverged_at", "weights_sha256")
+
+
+def rows(table: MeasuredTable) -> list[Record]:
+    """A table's rows."""
+    return [_study_row(table, row) if row.theirs is None else _paper_row(table, row) for row in table.rows]
+
+
+def _paper_row(table: MeasuredTable, row: MeasuredRow) -> Record:
+    theirs = row.theirs
+    assert theirs is not None, "a paper's row"
+    return {
+        **_of(table),
+        "row": row.label,
+        "budget": table.budget,
+        "metric": table.metric.name,
+        "unit": table.metric.unit,
+        "theirs": theirs.value,
+        "theirs_spread": theirs.spread,
+        "theirs_spread_kind": theirs.spread_kind,
+        "theirs_n": theirs.n,
+        "confidence": theirs.confidence,
+        "secondary": int(theirs.secondary),
+        "ours": row.mean,
+        "ours_ci95": row.half,
+        "difference": cells.less_theirs(row),
+        "n": len(row.figures),
+        "declared": len(row.seeds),
+        "diverged": row.diverged,
+        "seeds": " ".join(map(str, row.seeds)),
+        **{f"{name}_{who}": getattr(of, name) for name in cells.COUNTS
+           for who, of in (("theirs", theirs), ("ours", row))},
+        "verdicts": cells.verdicts(table, row).replace(cells.NOTHING, ""),
+        "not_runnable": row.reason,
+        "overrides": " ".join(row.overrides),
+        **_shared(row.runs),
+    }  # fmt: skip
+
+
+def _study_row(table: MeasuredTable, row: MeasuredRow) -> Record:
+    shift, half = cells.less_first(table, row)
+    first = row.runs[0].summary
+    return {
+        "row": row.label,
+        "n": len(row.figures),
+        "test_error_mean": row.mean,
+        "test_error_ci95": row.half,
+        "difference": shift,
+        "difference_ci95": half,
+        "test_errors": " ".join(f"{figure:.4f}" for figure in row.figures),
+        "diverged": row.diverged,
+        "seeds": " ".join(map(str, row.seeds)),
+        "params": row.params,
+        "madds": row.madds,
+        "updates": row.updates,
+        "epochs": first.epochs,
+        "data": first.data.title,
+        "fingerprint": first.data.fingerprint,
+        "device": first.environment.device,
+        "precision": first.compute.precision,
+    }
+
+
+def _of(table: MeasuredTable) -> Record:
+    """Which table it is: a study is its own paper."""
+    paper, _, name = table.name.rpartition("/")
+    return {"paper": paper or name, "table": name}
+
+
+def _shared(runs: Iterable[Measurement]) -> Record:
+    """Of a row's runs: their data, its fingerprint, their devices and precisions; several are all named."""
+    told = [figures(run.summary) for run in runs]
+    return {
+        key: " / ".join(dict.fromkeys(str(each[key]) for each in told if each[key] is not None))
+        for key in ("data", "fingerprint", "device", "precision")
+    }
+
+
+def claims(table: MeasuredTable) -> list[Record]:
+    """A table's claims."""
+    return [
+        {
+            **_of(table),
+            "claim": judged.claim.id,
+            "statement": judged.claim.statement,
+            "kind": judged.claim.kind,
+            "field": judged.claim.field,
+            "left": " | ".join(judged.claim.left),
+            "right": " | ".join(judged.claim.right),
+            "budget": table.budget,
+            "verdict": judged.verdict,
+            "reason": judged.reason,
+            "theirs": judged.theirs,
+            "ours": judged.ours,
+            "ours_ci95": judged.half,
+            "p": judged.p,
+            "p_holm": judged.adjusted,
+            "ratio": judged.ratio,
+            "seeds_needed": judged.needed,
+            "confidence": judged.claim.confidence,
+        }
+        for judged in table.claims
+    ]
+
+
+def runs(table: MeasuredTable) -> list[Record]:
+    """A table's runs, in the order of its rows and seeds. `figure` and `best` are in the table's metric."""
+    return [
+        {
+            **_of(table),
+            "row": row.label,
+            "seed": each.seed,
+            "budget": table.budget,
+            "state": each.state,
+            "metric": table.metric.name,
+            "figure": each.figure,
+            "best": each.best,
+            **figures(each.summary),
+            "study": each.run.study,
+            "run": each.run.id,
+        }
+        for row in table.rows
+        for each in row.runs
+    ]
+
+
+def figures(summary: Summary) -> Record:
+    """A summary's figures, flat: those of each result are named `<variant>.<inference>.<figure>`."""
+    flat = {key: value for key, value in summary.plain().items() if key.startswith(("train_", "val_", "test_"))}
+    for result in summary.results:
+        name = f"{result.variant}.{result.inference}"
+        flat |= {f"{name}.{key}": value for key, value in result.plain().items() if not isinstance(value, str)}
+    return {
+        **flat,
+        **{key: getattr(summary, key) for key in _TOLD},
+        "data": summary.data.title,
+        "fingerprint": summary.data.fingerprint,
+        "train_images": summary.data.train,
+        "device": summary.environment.device,
+        "precision": summary.compute.precision,
+        "threads": summary.compute.threads,
+        "torch": summary.environment.torch,
+        "commit": summary.environment.commit,
+    }
+
+
+def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """Records as CSV: every key a column, what one lacks is empty, numbers come back bit for bit."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(terminal.clean, columns))
+    writer.writerows([cell(record.get(name)) for name in columns] for record in records)
+    return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """A value as CSV has it."""
+    if isinstance(value, str):
+        return terminal.clean(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(str(cell(v)) for v in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{k}: {cell(v)}' for k, v in value.items())}}}"
+    return int(value) if isinstance(value, bool) else "" if missing(value) else value
+
+
+def missing(value: Any) -> bool:
+    """Whether it is None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
