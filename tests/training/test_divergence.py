@@ -1,13 +1,15 @@
 """Divergence: what is looked at, and the update that is named."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from runner.disk.epoch import EpochRow
 from runner.training.divergence import Divergence, divergence_of
 
-ROW = {"train_loss": 1.0, "val_loss": None, "test_loss": 2.0}
+ROW = EpochRow(epoch=1, train_loss=1.0, test_loss=2.0)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_the_first_bad_loss_of_the_epoch_is_named_by_its_update(run, losses, upd
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 def test_a_bad_figure_of_the_epoch_stands_for_its_last_update(run, part):
     add(run, 1.0, 1.0, 1.0)
-    assert divergence_of(run, {**ROW, f"{part}_loss": math.nan}) == Divergence(6, "the loss")
+    assert divergence_of(run, replace(ROW, **{f"{part}_loss": math.nan})) == Divergence(6, "the loss")
 
 
 def test_a_bad_weight_counts_where_it_is_asked_for(run):
@@ -56,7 +58,7 @@ def test_a_bad_weight_counts_where_it_is_asked_for(run):
 def test_a_bad_loss_comes_before_what_follows_from_it(run):
     add(run, 1.0, math.nan, 1.0)
     spoil(run)
-    assert divergence_of(run, {**ROW, "test_loss": math.nan}, weights=True) == Divergence(5, "the loss")
+    assert divergence_of(run, replace(ROW, test_loss=math.nan), weights=True) == Divergence(5, "the loss")
 
 
 def test_it_is_said_in_one_line():
