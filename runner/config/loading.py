@@ -10,7 +10,7 @@ from runner.errors import BadInput
 __all__ = ["SafeLoader", "load"]
 
 try:
-    from yaml import CSafeLoader as SafeLoader  # ten times as fast, where PyYAML was built with libyaml
+    from yaml import CSafeLoader as SafeLoader  # several times as fast, where PyYAML has libyaml
 except ImportError:
     from yaml import SafeLoader  # type: ignore[assignment]
 

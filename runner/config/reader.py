@@ -161,10 +161,14 @@ def _by_first_key(where: str, classes: Sequence[Any], value: Mapping[Any, Any], 
     """
     first = {next(name for name, field in _fields(each).items() if _required(field)): each for each in classes}
     found = [each for name, each in first.items() if name in value]
-    for name, inner in value.items() if not found else ():
-        if strict or (difflib.get_close_matches(str(name), first, cutoff=0.75) and not isinstance(inner, Mapping)):
+    if found:
+        return found
+    for name, inner in value.items():
+        if difflib.get_close_matches(str(name), first, cutoff=0.75) and not isinstance(inner, Mapping):
             raise UnknownKey(where, str(name), list(first))
-    return found
+    if strict:
+        raise BadInput(f"{where}: expected one of the keys {', '.join(first)}; there are: {', '.join(map(str, value))}")
+    return []
 
 
 def _sequence(where: str, hint: Any, value: Any) -> Any:

@@ -5,7 +5,7 @@ dataset and each of its changes, as the paper's facts have them; its own under `
 A text in place of a list of overrides says why such rows cannot be run here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -109,23 +109,32 @@ def load(name: str) -> Recipe:
 
 
 def fitting(recipe: Recipe) -> Recipe:
-    """The recipe; BadInput where it says something of rows that its table does not have, or lacks a budget."""
+    """The recipe; BadInput where it says something of rows that its table lacks, or nothing of a budget or a row."""
     _known("budgets", recipe.budgets, BUDGETS)
     for name in BUDGETS:
         if name not in recipe.budgets:
             raise BadInput(f"budgets.{name}: missing")
-    _known("rows", recipe.rows, recipe.table.rows)
-    _known("results", recipe.results, (*recipe.table.rows, "all"))
-    columns = {"model", "dataset"}.union(*(row.changes for row in recipe.table.rows.values()))
-    _known("by", recipe.by, columns)
+    rows = recipe.table.rows
+    _known("results", recipe.results, (*rows, "all"))
+    _known("rows", recipe.rows, rows)
+    _complete("by", recipe.by, rows.values())
     for name, budget in recipe.budgets.items():
-        _known(f"budgets.{name}.rows", budget.rows, recipe.table.rows)
-        _known(f"budgets.{name}.by", budget.by, columns)
+        _known(f"budgets.{name}.rows", budget.rows, rows)
+        _complete(f"budgets.{name}.by", budget.by, rows.values())
     return recipe
 
 
+def _complete(where: str, by: By, rows: Collection[facts.PaperRow]) -> None:
+    """`by` tells rows apart by something that they have, and has all of their values of it."""
+    _known(where, by, {"model", "dataset"}.union(*(row.changes for row in rows)))
+    for name, choices in by.items():
+        for row in rows:
+            value = _value(row, name)
+            if value is not None and value not in choices:
+                raise BadInput(f"{where}.{name}: lacks {value}, of the row {row.label}{suggest(value, choices)}")
+
+
 def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Labels of rows, and what `by` tells them apart by, are those of the paper's table."""
     for name in names:
         if name not in known:
             raise reader.UnknownKey(where, name, sorted(known))
@@ -140,12 +149,15 @@ def _shortened(overrides: Overrides, epochs: float) -> Overrides:
     return Overrides(typed if each.key == "epochs" else each for each in overrides)
 
 
+def _value(row: facts.PaperRow, name: str) -> str | None:
+    """A row's model, its dataset or one of its changes, as `by` has them."""
+    value = {"model": row.model, "dataset": row.dataset, **row.changes}.get(name)
+    return None if value is None else str(value)
+
+
 def _chosen(by: By, row: facts.PaperRow) -> Iterator[Layer]:
-    """What `by` says for a row's model, dataset and changes; BadInput where it names a kind but not this row's."""
+    """What `by` says for a row's model, dataset and changes."""
     for name, choices in by.items():
-        value = {"model": row.model, "dataset": row.dataset, **row.changes}.get(name)
-        if value is None:
-            continue
-        if str(value) not in choices:
-            raise BadInput(f"{row.label}: `by` has no {name} {value}; there are: {', '.join(choices)}")
-        yield choices[str(value)]
+        value = _value(row, name)
+        if value is not None:
+            yield choices[value]

@@ -8,6 +8,7 @@ import pytest
 from runner.config import schema
 from runner.config.compose import compose, merge
 from runner.errors import BadInput
+from runner.training import build
 
 
 def bounded():
@@ -92,6 +93,38 @@ def test_a_missing_key_is_named():
 def test_an_unknown_key_is_named():
     with pytest.raises(BadInput, match=r"unknown key checkpoint\.often"):
         schema.read(merge() | {"checkpoint": {"every": 1, "keep": 2, "often": 3}})
+
+
+def test_a_number_of_an_option_may_be_a_fraction():
+    """It is the number wherever the config goes: in config.yaml, in what identifies a run, and in what is built."""
+    typed = ["epochs=186", "schedule.lr=multistep", "schedule.lr.at=[81/186,122/186]", "schedule.lr.factor=1/10"]
+    config = compose(typed)
+    own = config.schedule["lr"].arguments
+    assert own["at"] == [81 / 186, 122 / 186] and own["factor"] == 0.1
+    assert [share * config.epochs for share in own["at"]] == [81, 122]
+    assert schema.numeric(config) == schema.numeric(
+        compose([*typed[:2], f"schedule.lr.at=[{81 / 186!r},{122 / 186!r}]", "schedule.lr.factor=0.1"])
+    )
+    assert schema.plain(config)["schedule"]["lr"]["at"] == [81 / 186, 122 / 186]
+
+
+def test_fractions_stand_in_lists_of_lists_and_in_options_of_options():
+    config = compose(
+        ["schedule.lr=[warmup,piecewise]", "schedule.lr.epochs=5/90", "schedule.lr.then.points=[[0,1],[1/3,-1/4]]"]
+    )
+    own = config.schedule["lr"].arguments
+    assert own["epochs"] == 5 / 90 and own["then"].arguments["points"] == [[0, 1], [1 / 3, -1 / 4]]
+
+
+@pytest.mark.parametrize("text", ["1/0", "1/2/3", "a/2", "1.5/2", "/2", "1/02", "1/"])
+def test_what_is_no_fraction_stays_text_and_is_refused_as_such(text):
+    with pytest.raises(BadInput, match=rf"factor: expected a number, got '{text}'"):
+        build.plan(compose(["schedule.lr=multistep", f"schedule.lr.factor={text}"]), 1000)
+
+
+def test_text_keys_are_left_alone():
+    config = compose(["study=1/2", "output.root=3/4", "data.path=5/6", "data=image_folder"])
+    assert (config.study, config.output.root, config.data.path) == ("1/2", "3/4", "5/6")
 
 
 @pytest.mark.parametrize(

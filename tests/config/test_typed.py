@@ -1,7 +1,10 @@
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
 
+from runner.config.overrides import Override
 from runner.config.typed import checked, describe
 from runner.errors import BadInput
 
@@ -33,4 +36,24 @@ def test_a_value_is_converted_where_that_loses_nothing(hint, value, expected):
 def test_types_in_words():
     assert describe(int | None) == "a whole number or null"
     assert describe(Literal["keep", "drop"]) == "keep or drop"
-    assert describe(list[float]) == "a list, each a number"
+    assert describe(list[float]) == describe(tuple[float, ...]) == "a list, each a number"
+    assert describe(tuple[str, int]) == "a list of text, a whole number"
+    assert describe(Mapping[str, Any]) == "a mapping"
+    assert describe(Override) == "text"
+    assert describe(Point | None) == "a mapping of x, y or null"
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize(
+    "hint", [Literal["keep", "drop"], Literal["keep", "drop"] | None, int | Literal["keep", "drop"]]
+)
+def test_a_misspelt_word_is_told_with_the_nearest(hint):
+    with pytest.raises(BadInput, match=r"^key: expected .*, got 'kep'; did you mean keep\?$"):
+        checked("key", hint, "kep")
+    with pytest.raises(BadInput, match=r"^key: expected .*, got 'other'$"):
+        checked("key", hint, "other")

@@ -15,11 +15,11 @@ from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import StoredRun
 from runner.papers import claims, significance
 from runner.papers.claims import judge, selected, standing, verdict, within_paper
-from runner.papers.facts import Claim, Metric, PaperRow, Table
+from runner.papers.facts import Claim, Metric, PaperRow, Side, Table
 from runner.papers.measured import Judged, MeasuredRow, Measurement
 from runner.papers.significance import find, holm
 
-LESS = Claim("c", "left is lower", "less_than", "t", ("a",), ("b",), "value", 0.0, 0.0, 1.0, "seed", None)
+LESS = Claim("c", "left is lower", "less_than", "t", Side(["a"]), Side(["b"]), "value", "summary")
 EQUAL = replace(LESS, kind="equal_within", tolerance=0.5)
 RATIO = replace(LESS, kind="ratio", expected=2.0, tolerance=0.2)
 LOWER, HIGHER = Metric("top1_error", "percent", "lower", "test"), Metric("top1_accuracy", "percent", "higher", "test")
@@ -32,7 +32,7 @@ def table(metric: Metric = LOWER, selection: str = "last") -> Table:
 
 def row(
     label: str, figures: Sequence[float | None] = (), theirs: float | None = 1.0, best: Sequence[float] | None = None,
-    confidence: Any = "seed", seeds: int | None = None, reason: str | None = None, **counts: int,
+    confidence: Any = "summary", seeds: int | None = None, reason: str | None = None, **counts: int,
 ) -> MeasuredRow:  # fmt: skip
     """A row of these figures, one per seed; None is a run that diverged."""
     paper = PaperRow(label, None, "cifar10", {}, theirs, None, None, None, *[counts.get(c) for c in claims.EXACT],

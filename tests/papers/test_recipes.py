@@ -1,15 +1,20 @@
 """Every recipe composes for every budget, and every static fact of every paper has a verdict."""
 
-from dataclasses import replace
+import copy
+import re
+from dataclasses import fields, replace
 
 import pytest
+import yaml
 
 from runner import data
+from runner.config import reader
 from runner.config.compose import compose
 from runner.errors import BadInput
 from runner.papers import facts, recipe, statics
 from runner.papers.matching import ERRORS, plan
 from runner.training import build
+from tests.papers.spelling import misspelt
 
 NAMES = recipe.names()
 IMAGENET, IMAGENETTE = (1_281_167,), (9_469,)  # images of what data=image_folder stands for
@@ -58,29 +63,203 @@ def test_every_static_fact_has_a_verdict_and_none_is_contradicted(name):
     assert not [d for d in decided if d.reason == "nobody has said how"]
 
 
-def test_a_row_is_shared_then_by_then_its_own_then_the_budgets(tmp_path, monkeypatch):
-    text = """
+TEXT = """
 n: 3
 shared: [model=resnet8, epochs=100, optimizer.lr=0.1]
 by: {optimizer: {a: [optimizer.lr=0.2], b: "b is nowhere"}}
 rows: {two: [optimizer.lr=0.3]}
-budgets: {smoke: {epochs: 2, overrides: [data=digits], n: 2}, short: {epochs: 0.1}, paper: {}}
+results: {all: [final, plain], two: [ema, flip]}
+budgets:
+  smoke: {epochs: 2, overrides: [data=digits], by: {optimizer: {a: [batch_size=8], b: []}}, n: 2, rows: {one: [batch_size=4]}}
+  short: {epochs: 0.1, rows: {two: "too long"}}
+  paper: {}
+note: a note
 """
+
+
+def table() -> facts.Table:
     rows = {
         label: facts.PaperRow(
-            label, None, "cifar10", changes, 1.0, None, None, None, None, None, None, "seed", False, {}
+            label, None, "cifar10", changes, 1.0, None, None, None, None, None, None, "summary", False, {}
         )
         for label, changes in (("one", {"optimizer": "a"}), ("two", {}), ("three", {"optimizer": "b"}))
     }
-    table = facts.Table("t", "", facts.Metric("top1_error", "percent", "lower", "test"), "last", rows)
-    import yaml
+    return facts.Table("t", "", facts.Metric("top1_error", "percent", "lower", "test"), "last", rows)
 
-    made = recipe._recipe("p/t", None, table, yaml.safe_load(text))
-    assert made.overrides("one", "paper") == ("model=resnet8", "epochs=100", "optimizer.lr=0.2")
-    assert made.overrides("two", "short") == ("model=resnet8", "epochs=10", "optimizer.lr=0.3")
-    assert made.overrides("one", "smoke") == ("model=resnet8", "epochs=2", "optimizer.lr=0.2", "data=digits")
-    assert made.overrides("three", "smoke") == "b is nowhere"
-    assert (list(made.seeds("smoke")), list(made.seeds("paper"))) == ([0, 1], [0, 1, 2])
+
+def made(values) -> recipe.Recipe:
+    about = facts.About("A paper", authors=(), year=0, venue=None, arxiv=None)
+    paper = facts.Paper(schema=2, id="p", about=about, setup={}, tables={}, claims={}, statics={}, notes=(), sources=())
+    given = {"name": "p/t", "paper": paper, "table": table()}
+    return recipe.fitting(reader.read(recipe.Recipe, values, **given))
+
+
+def test_a_row_is_shared_then_by_then_its_own_then_the_budgets():
+    loaded = made(yaml.safe_load(TEXT))
+    assert loaded.overrides("one", "paper") == ("model=resnet8", "epochs=100", "optimizer.lr=0.2")
+    assert loaded.overrides("two", "paper") == ("model=resnet8", "epochs=100", "optimizer.lr=0.3")
+    assert loaded.overrides("one", "short") == ("model=resnet8", "epochs=10", "optimizer.lr=0.2")
+    assert loaded.overrides("two", "smoke") == ("model=resnet8", "epochs=2", "optimizer.lr=0.3", "data=digits")
+    assert loaded.overrides("three", "smoke") == "b is nowhere"
+    assert (list(loaded.seeds("smoke")), list(loaded.seeds("paper"))) == ([0, 1], [0, 1, 2])
+    assert (loaded.result("one"), loaded.result("two")) == (("final", "plain"), ("ema", "flip"))
+
+
+def test_a_budgets_rows_come_after_its_by_and_may_be_a_text():
+    loaded = made(yaml.safe_load(TEXT))
+    assert loaded.overrides("one", "smoke") == (
+        "model=resnet8",
+        "epochs=2",
+        "optimizer.lr=0.2",
+        "data=digits",
+        "batch_size=4",
+    )
+    assert loaded.overrides("two", "short") == "too long"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda v: v.update(n=0), "n: expected a whole number at least 1, got 0"),
+        (lambda v: v.pop("n"), "n: missing"),
+        (lambda v: v.update(shared=["model"]), "shared[0]: model: expected key=value, such as optimizer.lr=0.1"),
+        (lambda v: v["rows"].update(tow=[]), "rows: unknown key tow; did you mean two?"),
+        (lambda v: v["results"].update(al=["final", "plain"]), "results: unknown key al; did you mean all?"),
+        (lambda v: v["results"].update(all=["final"]), "results.all: expected a list of text, text, got ['final']"),
+        (lambda v: v["by"].update(optimiser={}), "by: unknown key optimiser; did you mean optimizer?"),
+        (lambda v: v["by"]["optimizer"].pop("a"), "by.optimizer: lacks a, of the row one; there are: b"),
+        (lambda v: v["by"].update(dataset={"cifar": []}),
+         "by.dataset: lacks cifar10, of the row one; did you mean cifar?"),
+        (lambda v: v["budgets"].update(smok={}), "budgets: unknown key smok; did you mean smoke?"),
+        (lambda v: v["budgets"].pop("paper"), "budgets.paper: missing"),
+        (lambda v: v["budgets"]["smoke"].update(epochs=0), "budgets.smoke.epochs: expected a number above 0, got 0.0"),
+        (lambda v: v["budgets"]["smoke"]["rows"].update(on=[]), "budgets.smoke.rows: unknown key on; did you mean one?"),
+        (lambda v: v["budgets"]["smoke"]["by"]["optimizer"].pop("b"),
+         "budgets.smoke.by.optimizer: lacks b, of the row three; there are: a"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_recipe_is_one_line(change, line):
+    values = yaml.safe_load(TEXT)
+    change(values)
+    with pytest.raises(BadInput) as error:
+        made(values)
+    assert str(error.value) == line
+
+
+def refused(folder, monkeypatch, room, name, values, of) -> str:
+    """The line that a file of configs/table with such values comes to, without the file's name, which it begins with."""
+    (folder / "smith2018_batch_size").mkdir(exist_ok=True)
+    (folder / "smith2018_batch_size" / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.setattr(room, "TABLES", folder)
+    with pytest.raises(BadInput) as error:
+        of()
+    head = f"configs/table/smith2018_batch_size/{name}.yaml: "
+    assert str(error.value).startswith(head) and "\n" not in str(error.value)
+    return str(error.value).removeprefix(head)
+
+
+def assert_misspelt(line, wrong, key):
+    assert re.search(rf"unknown key {wrong}; (did you mean {key}\?|there are: .*\b{key}\b)", line), line
+
+
+NAME = "smith2018_batch_size/fig5_section52"
+RECIPE = yaml.safe_load((recipe.TABLES / f"{NAME}.yaml").read_text(encoding="utf-8"))
+LEVELS = {  # where the keys stand, which, and what a key may have that the recipe does not
+    "recipe": (lambda v: v, ["n", "shared", "by", "rows", "budgets", "results", "note"], None),
+    "budgets": (lambda v: v["budgets"], list(recipe.BUDGETS), None),
+    "budget": (lambda v: v["budgets"]["smoke"], [field.name for field in fields(recipe.Budget)], None),
+    "by": (lambda v: v.setdefault("by", {}), ["model", "dataset", "batch_size", "at_step"], {}),
+    "rows": (lambda v: v["rows"], ["original", "increased_momentum"], []),
+    "rows of a budget": (lambda v: v["budgets"]["smoke"]["rows"], ["original", "increased_momentum"], []),
+    "results": (lambda v: v.setdefault("results", {}), ["original", "all"], ["final", "plain"]),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_key_of_a_recipe_misspelt_by_a_letter_is_refused_with_the_right_one(tmp_path, monkeypatch, level):
+    within, keys, else_ = LEVELS[level]
+    monkeypatch.setattr(recipe, "names", lambda: (NAME,))
+    for key in keys:
+        for wrong in misspelt(key):
+            values = copy.deepcopy(RECIPE)
+            within(values)[wrong] = within(values).pop(key, else_)
+            line = refused(
+                tmp_path, monkeypatch, recipe, "fig5_section52", values, lambda: recipe.load.__wrapped__(NAME)
+            )
+            assert_misspelt(line, wrong, key)
+    given = {"name", "paper", "table"}
+    assert set(LEVELS["recipe"][1]) == {field.name for field in fields(recipe.Recipe)} - given, "every key is tried"
+
+
+CHECKS = {
+    statics.Count: {"count": "params", "of": ["model=resnet20"], "input": [3, 32, 32], "classes": 10},
+    statics.Updates: {"updates": ["epochs=2"], "images": 100},
+    statics.Knob: {"knob": "lr", "at": 0, "of": ["epochs=2"], "images": 100},
+    statics.Asserted: {"test": "tests/papers/test_recipes.py::test_an_unknown_table_is_one_line"},
+}
+
+
+FACT = "schedule_updates"
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["of a fact", "of a part of one"])
+@pytest.mark.parametrize("kind", CHECKS, ids=lambda kind: kind.__name__)
+def test_every_key_of_a_static_check_misspelt_by_a_letter_is_refused(tmp_path, monkeypatch, kind, inside):
+    for key in (field.name for field in fields(kind)):
+        for wrong in misspelt(key):
+            check = dict(CHECKS[kind])
+            check[wrong] = check.pop(key, 1)
+            values = {FACT: {"original": check} if inside else check}
+            line = refused(
+                tmp_path, monkeypatch, statics, "_static", values, lambda: statics.decide("smith2018_batch_size")
+            )
+            assert line.startswith(f"{FACT}.original: unknown" if inside else f"{FACT}: unknown"), line
+            assert_misspelt(line, wrong, key)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"schedule_updatse": "no"}, "smith2018_batch_size has no static fact schedule_updatse; did you mean schedule_updates?"),
+        ({FACT: {"count": "parms", "of": []}}, f"{FACT}.count: expected params or madds, got 'parms'; did you mean params?"),
+        ({FACT: {"count": "params"}}, f"{FACT}.of: missing"),
+        ({FACT: {"knob": "lr", "at": -1, "of": []}}, f"{FACT}.at: expected a number at least 0, got -1.0"),
+        ({FACT: {"count": "params", "of": [], "test": "x"}}, f"{FACT}: unknown key test; there are: "),
+        ({FACT: {"test": "tests/papers/test_recipes.py::test_nothing"}},
+         f"{FACT}: there is no test tests/papers/test_recipes.py::test_nothing"),
+        ({FACT: [1]}, f"{FACT}: expected "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_static_check_is_one_line(tmp_path, monkeypatch, values, line):
+    said = refused(tmp_path, monkeypatch, statics, "_static", values, lambda: statics.decide("smith2018_batch_size"))
+    assert said.startswith(line), said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_told_apart_by_labels_and_not_by_sentences(name):
+    """A `by` has values of the facts, such as 128 or ghost_bn; only networks have names of several words."""
+    loaded = recipe.load(name)
+    for by in (loaded.by, *(budget.by for budget in loaded.budgets.values())):
+        choices = [choice for key, kinds in by.items() if key != "model" for choice in kinds]
+        assert not [choice for choice in choices if not re.fullmatch(r"[\w.+/-]+", choice)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lists_of_a_recipes_rows_are_written_in_one_style(name):
+    tree = yaml.compose((recipe.TABLES / f"{name}.yaml").read_text(encoding="utf-8"))
+    styles = set()
+
+    def walk(node):
+        if isinstance(node, yaml.SequenceNode):
+            styles.add(node.flow_style)
+        elif isinstance(node, yaml.MappingNode):
+            for _, inner in node.value:
+                walk(inner)
+
+    for key, node in tree.value:
+        if key.value in ("by", "rows", "budgets"):
+            walk(node)
+    assert len(styles) <= 1
 
 
 def test_an_unknown_table_is_one_line():

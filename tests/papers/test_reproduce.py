@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from runner import data
+from runner.config import reader
 from runner.config.compose import compose
 from runner.config.schema import choices_key
 from runner.disk.runs import under
@@ -175,19 +176,23 @@ def test_a_study_has_a_report_of_its_own(made):
         ({"updates": ["noise=hybrid", "epochs=200"], "images": 50_000}, 34_520, "equal"),
         ({"knob": "batch_size", "at": 100, "of": ["noise=hybrid", "epochs=200"]}, 640, "equal"),
         ({"knob": "noise_scale", "at": 0, "of": ["noise=hybrid"], "expect": 390.625}, "g at first", "equal"),
-        ({"test": "tests/test_tables.py::test_what_a_table_wants"}, "a formula", "asserted by a test"),
+        ({"test": "tests/papers/test_reproduce.py::test_what_a_table_wants"}, "a formula", "asserted by a test"),
         ("words only", "a formula", "not decided"),
     ],
 )
 def test_static_facts(check, theirs, verdict):
-    assert statics._one("paper", "fact", "what", theirs, check).verdict == verdict
+    assert decided(theirs, check).verdict == verdict
+
+
+def decided(theirs, check):
+    return statics._one("paper", "fact", "what", theirs, reader.value_of("fact", statics.Check | str, check))
 
 
 def test_static_facts_that_make_no_sense_are_one_line():
     with pytest.raises(BadInput, match="there is no test"):
-        statics._one("paper", "fact", "what", 1, {"test": "tests/test_tables.py::test_nothing"})
+        decided(1, {"test": "tests/papers/test_reproduce.py::test_nothing"})
     with pytest.raises(BadInput, match="give `expect`"):
-        statics._one("paper", "fact", "what", "text", {"count": "params", "of": ["model=resnet20"]})
+        decided("text", {"count": "params", "of": ["model=resnet20"]})
 
 
 def test_the_commands(tricktable, tmp_path):
