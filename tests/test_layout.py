@@ -58,7 +58,7 @@ def drawing() -> list[list[str]]:
     """The rooms as docs/design.md draws them: a list of floors, the highest first, each with its rooms."""
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     lines = text.partition("<!-- rooms -->\n```\n")[2].partition("```")[0].splitlines()
-    return [rooms for line in lines if (rooms := re.findall(r"(\w+)/(?= )", line))]
+    return [re.findall(r"(?<!\S)(\w+)/(?= )", line) for line in lines]
 
 
 FLOORS = drawing()
