@@ -1,19 +1,26 @@
 """A paper's table from its recipe to its page: what belongs to a row, what is missing, what is run, what is said."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
-from runner import data
+from runner import cli, data
 from runner.config import reader
 from runner.config.compose import compose
 from runner.config.schema import choices_key
+from runner.disk import runs
+from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import under
+from runner.disk.summary import DataSummary, Result, Summary
 from runner.errors import BadInput
-from runner.papers import estimate, recipe, reproduce, statics
+from runner.papers import estimate, matching, recipe, reproduce, statics
 from runner.report import command
 from runner.training import job
+from runner.training.build import files
+from tests.data import sets
 
 RECIPE = """# two rates
 n: 3
@@ -97,6 +104,88 @@ def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_bu
         if each.claim.field == "value":
             assert each.verdict not in ("reproduced", "contradicted", "undecided")
     assert "Budget smoke: digits, 60 training images" in table.provenance
+
+
+def finish(point, error, seen):
+    """A run of a point as it stands on disk, on this data."""
+    folder = Path(point.config.output.root) / point.config.study / f"{point.config.label}-{point.key[:8]}"
+    folder.mkdir(parents=True)
+    identity = Identity(point.key, seen.fingerprint, files(point.config))
+    RunInfo(identity=identity, id=folder.name, state="complete", choices_key=point.key).write(folder)
+    result = Result(variant="final", inference="plain", test_error=error)
+    Summary(state="complete", results=(result,), seed=point.seed, data=seen).write(folder / "summary.json")
+
+
+def images_of(folder):
+    """What a summary says of the images in a folder."""
+    source = sets.load(sets.write_tree(folder, sets.images()))
+    return DataSummary(title=source.title, fingerprint=source.fingerprint, **vars(source.origin))
+
+
+CIFAR10 = DataSummary(title="cifar10", dataset="cifar10", complete=True)
+COPY = "JPEG copy"
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "why"),
+    [
+        (CIFAR10, "reproduced", ""),
+        (replace(CIFAR10, title="my pictures"), "reproduced", ""),
+        (replace(CIFAR10, copy=COPY), "reproduced", COPY),
+        (replace(CIFAR10, complete=False), "indication for", "other data"),
+        (replace(CIFAR10, copy=COPY, complete=False), "indication for", f"{COPY}; other data"),
+        (replace(CIFAR10, dataset="cifar100"), "indication for", "other data"),
+        (DataSummary(title="cifar10 (JPEG copy)"), "indication for", "other data"),  # as summaries were before
+        ("cifar10", "indication for", "other data"),
+        ("imagenet", "indication for", "other data"),
+    ],
+)
+def test_a_verdict_needs_the_rows_dataset_whole_and_no_title_stands_for_it(made, tmp_path, seen, verdict, why):
+    """A text is the name of a folder of images: `data=image_folder` vouches for no dataset."""
+    data_seen = images_of(tmp_path / seen) if isinstance(seen, str) else seen
+    plan = planned(made, "paper")
+    for label, error in (("original", 10.0), ("increased_momentum", 12.0)):
+        for point in plan.points[label]:
+            finish(point, error + point.seed / 10, data_seen)
+    table = reproduce.tabulate(plan, under(made), "")
+    judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
+    assert judged.verdict == verdict
+    assert judged.reason.removeprefix("the interval lies on the claimed side").lstrip("; ") == why
+
+
+def test_one_run_on_other_data_is_enough_for_an_indication(made):
+    plan = planned(made, "paper")
+    points = [*plan.points["original"], *plan.points["increased_momentum"]]
+    for i, point in enumerate(points):
+        error = 10.0 + point.seed / 10 + 2 * (point.label == "increased_momentum")
+        finish(point, error, DataSummary(title="cifar10") if i == 4 else CIFAR10)
+    table = reproduce.tabulate(plan, under(made), "")
+    judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
+    assert judged.verdict == "indication for" and judged.reason.endswith("other data")
+
+
+def test_a_table_composes_each_row_once(made, monkeypatch):
+    """At its own budget and, for what it counts, at the paper's; not once per point."""
+    composed = []
+    monkeypatch.setattr(matching, "compose", lambda overrides: composed.append(overrides) or compose(overrides))
+    matching.composed.cache_clear()
+    plan = planned(made)
+    reproduce.dry_run(plan, under(made))
+    assert len(composed) == 3
+    reproduce.tabulate(plan, under(made), "")
+    assert len(composed) == 6 and len(set(composed)) == 6
+
+
+def test_the_output_root_is_read_once_per_command(made, monkeypatch, capsys):
+    reads = []
+    monkeypatch.setattr(runs, "under", lambda root, study=None: reads.append(root) or under(root, study))
+    given = [f"output.root={made}", "compute=cpu", "compute.threads=1"]
+    for options in (["--dry-run"], []):
+        reads.clear()
+        with pytest.raises(SystemExit):
+            cli.main(["table", NAME, "--budget", "smoke", *options, *given])
+        assert len(reads) == 1
+    assert "6 of 6 runs are missing" in capsys.readouterr().out
 
 
 def test_claims_on_updates_are_decided_without_a_run():

@@ -7,6 +7,7 @@ import yaml
 
 from runner.config import schema
 from runner.config.compose import compose
+from runner.disk import code
 from runner.disk.runs import under
 from runner.papers import studies
 from runner.report import terminal, write_short
@@ -86,6 +87,17 @@ def test_other_data_is_another_row(tmp_path):
     for i, fingerprint in enumerate(("sha256:" + "a" * 64, "sha256:" + "b" * 64)):
         fake_run(tmp_path / "study", i, [f"seed={i}"], 1.0, fingerprint=fingerprint)
     assert len(rows(tmp_path / "study")) == 2
+
+
+def test_other_code_is_another_row_unless_only_words_differ(tmp_path, monkeypatch):
+    study = tmp_path / "study"
+    for i, digest in enumerate(("then", "now", "other")):
+        fake_run(study, i, [f"seed={i}"], 1.0 + i)
+        path = study / f"run-{i:08x}" / "run.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "code": {"models/m.py": digest}}))
+    assert [row.seeds for row in rows(study)] == [(0,), (1,), (2,)]
+    monkeypatch.setattr(code, "_same", lambda: {"models/m.py": {"is": "now", "was": ["then"]}})
+    assert [row.seeds for row in rows(study)] == [(0, 1), (2,)]
 
 
 def test_diverged_runs_are_counted_and_never_averaged(tmp_path, capsys):

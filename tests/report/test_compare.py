@@ -1,5 +1,7 @@
 """Two runs or rows side by side."""
 
+import json
+
 import pytest
 
 from runner.errors import BadInput
@@ -56,6 +58,22 @@ def test_arguments_that_only_one_side_has_are_shown(root):
 def test_other_images_are_said_first_of_all(root):
     write_run(root / "study" / "c-s0", 0, 1.0, fingerprint="sha256:ff")
     assert "not to be compared" in compare("a-s0", "c-s0", root)
+
+
+def code_of(folder, digest):
+    path = folder / "run.json"
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "code": {"models/resnet.py": digest, "tricks/x.py": "0"}})
+    )
+
+
+def test_files_that_changed_between_the_sides_are_named(root):
+    assert "Changed" not in compare(f"{root}/study/a-*", f"{root}/study/b-*", root)
+    code_of(root / "study" / "b-s1", "1")
+    text = compare(f"{root}/study/a-*", f"{root}/study/b-*", root)
+    assert line(text, "Changed") == "Changed between A and B: models/resnet.py", "files of one side alone are not"
+    code_of(root / "study" / "a-s2", "1")
+    assert "Changed" not in compare(f"{root}/study/a-*", f"{root}/study/b-*", root), "each has a run of either"
 
 
 @pytest.mark.parametrize(

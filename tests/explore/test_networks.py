@@ -1,0 +1,42 @@
+"""What a network costs: counted once per network, at its paper's input or at another."""
+
+import pytest
+
+from runner.config import schema
+from runner.config.compose import compose
+from runner.errors import BadInput
+from runner.explore import networks
+from runner.training.count import count
+
+
+def test_a_network_is_counted_once_whatever_else_its_configs_have(monkeypatch):
+    counted = []
+    monkeypatch.setattr(networks, "count", lambda model, shape: counted.append(shape) or count(model, shape))
+    monkeypatch.setattr(networks, "_counted", {})
+    same = [["seed=3"], ["optimizer.lr=0.05", "augment=[crop]"], ["epochs=7"]]
+    costs = {networks.cost(compose(["model=resnet8", *each])) for each in same}
+    assert len(costs) == len(counted) == 1
+    others = [["model=resnet20"], ["model=resnet8", "norm=group"], ["model=resnet8", "model.width=8"]]
+    for each in others:
+        networks.cost(compose(each))
+    networks.cost(compose(["model=resnet8"]), (1, 8, 8), 10)
+    networks.cost(compose(["model=resnet8"]), None, 100)
+    assert len(counted) == 6
+
+
+def test_the_input_is_the_papers_unless_another_is_given():
+    config = compose(["model=resnet20"])
+    paper = config.model.paper
+    assert paper["input"] == [3, 32, 32] and networks.cost(config).params == paper["params"] == 269_722
+    assert networks.cost(config, (1, 8, 8)).madds < networks.cost(config).madds
+    read = schema.read(schema.plain(config))  # as a run's config.yaml, which has no facts
+    with pytest.raises(BadInput, match="says no `paper"):
+        networks.cost(read)
+    assert networks.cost(read, (3, 32, 32), 10) == networks.cost(config)
+
+
+def test_a_papers_facts_are_no_part_of_what_is_chosen():
+    config = compose(["model=resnet20"])
+    read = schema.read(schema.plain(config))
+    assert read.model == config.model and read.model.paper is None
+    assert "paper" not in schema.plain(config)["model"] and schema.choices_key(read) == schema.choices_key(config)
