@@ -1,8 +1,8 @@
 """The places where a trick can act, each with its interface. A newcomer reads this page first.
 
-One word per place: it is the config group, the folder under tricks/, the argument's name and the field of Run. A trick is
-one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
-a native type (Module, Optimizer), that type is the interface.
+One word per place: it is the config group, the folder under tricks/, the argument's name and the field of Run. A trick
+is one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch
+has a native type (Module, Optimizer), that type is the interface.
 
 Shapes: B images of a batch, N of the training set, K classes, C channels, H W pixels.
 """

@@ -14,8 +14,8 @@ from runner.machine import memory
 class Arrays:
     """A decoded set, on the CPU: images uint8 N C H W, labels int64 N in [0, K).
 
-    `title` is what tables print («cifar10 (JPEG copy)»). `mean` and `std` are the paper's constants, one per channel, in
-    the [0, 1] pixel scale. `fingerprint` is that of the four arrays, computed where it is not given.
+    `title` is what tables print («cifar10 (JPEG copy)»). `mean` and `std` are the paper's constants, one per channel,
+    in the [0, 1] pixel scale. `fingerprint` is that of the four arrays, computed where it is not given.
     """
 
     train_images: Tensor

@@ -13,7 +13,7 @@ from runner.training.run import Run
 
 
 def summarise(run: Run, results: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A run's summary from its results (one row per variant x inference; the first is the run's own) and its epochs' rows.
+    """A run's summary from its results (one per variant x inference; the first is the run's own) and its epochs' rows.
 
     Both are empty for a run that diverged: it has no final figures.
     """
