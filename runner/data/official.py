@@ -11,11 +11,12 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from runner.data.cache import cache_folder
 from runner.data.source import Arrays, Origin
@@ -50,17 +51,7 @@ def cifar(
     train, test = source(root, train=True), source(root, train=False)
     images = [torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))) for part in (train, test)]
     labels = [torch.tensor(part.targets, dtype=torch.int64) for part in (train, test)]
-    return Arrays(
-        images[0],
-        labels[0],
-        images[1],
-        labels[1],
-        tuple(train.classes),
-        title,
-        mean,
-        std,
-        origin=Origin(title, complete=True),
-    )
+    return _whole(images, labels, train.classes, title, mean, std)
 
 
 def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
@@ -81,15 +72,7 @@ def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
     train, test = datasets.SVHN(root, "train"), datasets.SVHN(root, "test")
     images = [torch.from_numpy(np.ascontiguousarray(part.data)) for part in (train, test)]
     labels = [torch.from_numpy(part.labels) for part in (train, test)]
-    return Arrays(
-        images[0],
-        labels[0],
-        images[1],
-        labels[1],
-        tuple(str(digit) for digit in range(10)),
-        title,
-        origin=Origin(title, complete=True),
-    )
+    return _whole(images, labels, map(str, range(10)), title)
 
 
 def mnist(
@@ -116,17 +99,20 @@ def mnist(
         train, test = source(temporary, train=True), source(temporary, train=False)
     images = [part.data.unsqueeze(1) for part in (train, test)]
     labels = [part.targets.long() for part in (train, test)]
-    return Arrays(
-        images[0],
-        labels[0],
-        images[1],
-        labels[1],
-        tuple(train.classes),
-        title,
-        mean,
-        std,
-        origin=Origin(title, complete=True),
-    )
+    return _whole(images, labels, train.classes, title, mean, std)
+
+
+def _whole(
+    images: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    classes: Iterable[str],
+    title: str,
+    mean: Constants = None,
+    std: Constants = None,
+) -> Arrays:
+    """The training and the test images of an original set, which is vouched for: every file of it has been checked."""
+    origin = Origin(title, complete=True)
+    return Arrays(images[0], labels[0], images[1], labels[1], tuple(classes), title, mean, std, origin=origin)
 
 
 def folder(path: str | None, *inner: str) -> Path:
