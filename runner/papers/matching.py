@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 from runner.config import schema
 from runner.config.compose import compose
@@ -18,7 +17,7 @@ from runner.disk.code import changed
 from runner.disk.runs import Runs, StoredRun
 from runner.errors import BadInput
 from runner.papers.facts import PaperRow, Table
-from runner.papers.measured import MeasuredRow, Measurement
+from runner.papers.measured import MeasuredRow, Measurement, each_once
 from runner.papers.recipe import Recipe
 
 ERRORS = {  # a table's metric from an error in percent
@@ -169,8 +168,8 @@ def provenance(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
     """Data with fingerprint, budget, seeds, device: without them a figure says nothing."""
     summaries = [run.summary for row in rows for run in row.runs]
 
-    def said(values: Iterable[Any]) -> str:
-        return " / ".join(dict.fromkeys(map(str, values))) or "nothing run"
+    def said(values: Iterable[object]) -> str:
+        return each_once(values) or "nothing run"
 
     data = said(
         f"{each.title}, {each.train:,} training images ({each.fingerprint.removeprefix('sha256:')[:12]})"

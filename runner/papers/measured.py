@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -127,3 +128,8 @@ class MeasuredTable:
     warnings: tuple[str, ...] = ()
     paper: Paper | None = None
     recipe: Recipe | None = None
+
+
+def each_once(values: Iterable[object]) -> str:
+    """What a table's runs share, or the several things that they have: each named once, in their order."""
+    return " / ".join(dict.fromkeys(map(str, values)))

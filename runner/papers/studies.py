@@ -10,7 +10,7 @@ from runner.config.places import PLACES
 from runner.disk.code import changed
 from runner.disk.runs import Runs, StoredRun
 from runner.papers.facts import Metric
-from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
+from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
 
 METRIC = Metric("top1_error", "percent", "lower", "test")
 
@@ -137,16 +137,13 @@ def _provenance(table: Sequence[MeasuredRow]) -> str:
     """Data, budget, seeds and device: without them a figure says nothing."""
     firsts = [row.runs[0].summary for row in table]
 
-    def said(values: Iterable[Any]) -> str:
-        return " / ".join(dict.fromkeys(map(str, values)))
-
-    titles = said(each.data.title for each in firsts)
-    images = said(f"{each.data.train:,}" for each in firsts)
-    prints = said(each.data.fingerprint.removeprefix("sha256:")[:12] for each in firsts)
-    epochs = said(each.epochs for each in firsts)
-    seeds = said(" ".join(map(str, row.seeds)) for row in table)
-    devices = said(each.environment.device for each in firsts)
-    precisions = said(each.compute.precision for each in firsts)
+    titles = each_once(each.data.title for each in firsts)
+    images = each_once(f"{each.data.train:,}" for each in firsts)
+    prints = each_once(each.data.fingerprint.removeprefix("sha256:")[:12] for each in firsts)
+    epochs = each_once(each.epochs for each in firsts)
+    seeds = each_once(" ".join(map(str, row.seeds)) for row in table)
+    devices = each_once(each.environment.device for each in firsts)
+    precisions = each_once(each.compute.precision for each in firsts)
     return (
         f"{titles}, {images} training images (fingerprint {prints}), {epochs} epochs, "
         f"seeds {seeds}; last epoch; {devices}, {precisions}; Student's t "

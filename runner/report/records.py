@@ -8,7 +8,7 @@ from typing import Any
 
 from runner import terminal
 from runner.disk.summary import Summary
-from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
+from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
 from runner.report import cells
 
 Record = dict[str, Any]
@@ -85,7 +85,7 @@ def _shared(runs: Iterable[Measurement]) -> Record:
     """Of a row's runs: their data, its fingerprint, their devices and precisions; several are all named."""
     told = [figures(run.summary) for run in runs]
     return {
-        key: " / ".join(dict.fromkeys(str(each[key]) for each in told if each[key] is not None))
+        key: each_once(each[key] for each in told if each[key] is not None)
         for key in ("data", "fingerprint", "device", "precision")
     }
 
