@@ -96,6 +96,18 @@ class JointStatistics(Protocol):
     images_together: int | None
 
 
+@runtime_checkable
+class InParts(Protocol):
+    """A Module that does something once a batch, and so must know where it stands when a batch is taken in parts.
+
+    Running averages move with the last part, by the whole batch's statistics. A number that is drawn for a whole batch
+    is drawn with the first part and kept for the others; what is drawn for each image is not concerned.
+    """
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """Called in training before the pass over images [start, stop) of a batch of so many; never without parts."""
+
+
 class Residual(Protocol):
     """residual: makes the Module that turns a block's branches into the term added to its shortcut.
 

@@ -152,6 +152,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
         micro_batch=config.micro_batch,
     )
     rehearse.micro_batches(run)
+    rehearse.smallest_batch(run)
     rehearse.memory(run)
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):

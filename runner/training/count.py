@@ -22,13 +22,23 @@ class Count:
 
 def count(model: nn.Module, shape: tuple[int, int, int]) -> Count:
     """Count a model on one image C H W, on the meta device: nothing is computed, and the model stays as it is."""
-    tensors = chain(model.named_parameters(), model.named_buffers())  # the state_dict lacks buffers that are not saved
-    meta = {k: torch.empty_like(v, device="meta") for k, v in tensors}
-    training = model.training
-    model.eval()
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        torch.func.functional_call(model, meta, (torch.empty(1, *shape, device="meta"),))
-    model.train(training)
+    with counter:
+        dry_pass(model, (1, *shape), training=False)
     flops = counter.get_total_flops()
     return Count(sum(p.numel() for p in model.parameters()), flops // 2, flops)
+
+
+@torch.no_grad()
+def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool) -> None:
+    """Pass images B C H W through a model on the meta device: nothing is computed, and the model stays as it is.
+
+    ValueError or RuntimeError where it cannot take them.
+    """
+    tensors = chain(model.named_parameters(), model.named_buffers())  # the state_dict lacks buffers that are not saved
+    meta = {k: torch.empty_like(v, device="meta") for k, v in tensors}
+    before = model.training
+    try:
+        torch.func.functional_call(model.train(training), meta, (torch.empty(shape, device="meta"),))
+    finally:
+        model.train(before)

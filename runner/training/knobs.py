@@ -109,6 +109,11 @@ class Knobs:
         times = (e + start / self.n for e in range(epochs) for start, _ in self.batches(e))
         return max(int(self.at(t)["batch_size"]) for t in times)
 
+    def smallest_batch(self, epochs: int) -> int:
+        """Return the fewest images that a step of the run takes."""
+        moving = epochs if self._batch_moves else 1
+        return min(stop - start for epoch in range(moving) for start, stop in self.batches(epoch))
+
     @property
     def _batch_moves(self) -> bool:
         pays = "noise_scale" in self.schedules and any(payer.knob == "batch_size" for payer in self.payers)

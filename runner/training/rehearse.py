@@ -22,7 +22,8 @@ from runner.config.places import (
     having,
 )
 from runner.errors import BadInput
-from runner.training.count import Count, count
+from runner.training.count import Count, count, dry_pass
+from runner.training.parts import parts_of
 from runner.training.run import Run
 
 
@@ -81,6 +82,19 @@ def _images_together(module: nn.Module) -> int | None:
     if isinstance(module, JointStatistics):
         return module.images_together
     return None if isinstance(module, nn.modules.batchnorm._BatchNorm) else 1
+
+
+def smallest_batch(run: Run) -> None:
+    """Refuse batches too small to train on: where features are of one pixel, one image has no variance."""
+    images = run.knobs.smallest_batch(run.epochs)
+    fewest = min(stop - start for start, stop in parts_of(images, run.micro_batch))
+    try:
+        dry_pass(run.model, (fewest, *run.splits.train.shape), training=True)
+    except (RuntimeError, ValueError) as error:
+        left_over = images < run.knobs.largest_batch(run.epochs)
+        way = "; data.last_batch=drop leaves an epoch's smaller last batch out" if left_over else ""
+        s = "s" * (fewest != 1)
+        raise BadInput(f"batch_size: the network cannot train on {fewest} image{s} at once ({error}){way}") from None
 
 
 def memory(run: Run) -> None:

@@ -12,6 +12,7 @@ from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Fi
 from runner.disk.epoch import EpochRow
 from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
+from runner.training.parts import announce, parts_of
 from runner.training.run import Run
 
 Edge = Callable[[], None]
@@ -97,13 +98,14 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
 def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Set the gradients of the batch's loss and penalties; return the sum of both, the logits B K, and the loss alone.
 
-    Micro-batches are taken one after another: the sum of their gradients is the batch's.
+    The parts of a batch are taken one after another: the sum of their gradients is the batch's.
     """
-    size = run.micro_batch or len(x)
     penalty = sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), start=x.new_zeros(()))
     outputs, losses = [], []
-    for i, start in enumerate(range(0, len(x), size)):
-        part = slice(start, start + size)
+    for i, (start, stop) in enumerate(parts_of(len(x), run.micro_batch)):
+        part = slice(start, stop)
+        if run.micro_batch is not None:
+            announce(run.model, start, stop, len(x))
         # An optimizer that asks twice (SAM) meets the same noise twice.
         randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, i)
         with run.compute.autocast():

@@ -23,12 +23,19 @@ from runner.training.build import build_model
         (["groups=scalar_lr"], "groups: "),
         (["residual=shake_shake"], "residual: shake_shake mixes exactly 2"),
         (["inference=[plain,crops]", "inference.crops.pad=8"], "inference.crops"),
+        (["model=vgg16_bn_cifar", "batch_size=59"], "batch_size: the network cannot train on 1 image at once ("),
+        (["model=vgg16_bn_cifar", "norm=ghost_batch", "norm.ghost_batch_size=1"], "batch_size: the network cannot train on "),
     ],
 )  # fmt: skip
 def test_what_has_nothing_to_act_on_is_refused(make_run, overrides, said):
     with pytest.raises(BadInput) as error:
         make_run(*overrides)
     assert str(error.value).startswith(said) and "\n" not in str(error.value)
+
+
+def test_one_image_left_over_trains_where_a_channel_has_several_pixels_or_the_last_batch_is_dropped(make_run):
+    make_run("batch_size=59")
+    make_run("model=vgg16_bn_cifar", "batch_size=59", "data.last_batch=drop")
 
 
 def test_an_inference_that_picks_takes_its_value_where_it_is_given(make_run):

@@ -345,18 +345,69 @@ def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monk
     assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("norm", ["ghost_batch", "group"])
+NORMS = {
+    "ghost_batch": ["norm.ghost_batch_size=4"],
+    "batch_group": ["norm.examples_per_group=4"],
+    "group": [],
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
 def test_micro_batches_take_the_same_step(make_run, norm):
-    """The sum of the parts' gradients is the batch's: ghost batches stay whole, penalties count once."""
-    overrides = [f"norm={norm}", "penalty=[l2]", "penalty.l2.strength=0.01", "gradient=[clip_norm]", "batch_size=24",
-                 "augment=[mixup]", "epochs=1"]  # fmt: skip
-    overrides += ["norm.ghost_batch_size=4"] if norm == "ghost_batch" else []
+    """The parts' gradients add up to the batch's, penalties count once, and running averages move once a batch.
+
+    Of the 60 images, the last batch is smaller, and so is its last part.
+    """
+    overrides = [f"norm={norm}", *NORMS[norm], "penalty=[l2]", "penalty.l2.strength=0.01", "gradient=[clip_norm]",
+                 "batch_size=22", "augment=[mixup]", "epochs=1"]  # fmt: skip
     whole, parts = make_run(*overrides), make_run(*overrides, "micro_batch=8")
     (row,), (other,) = rows_of(whole), rows_of(parts)
-    for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-    assert other["train_loss"] == pytest.approx(row["train_loss"], rel=1e-4)
+    expected, tensors = whole.model.state_dict(), parts.model.state_dict()
+    assert (norm == "group") == (not any("running_mean" in name for name in expected))
+    for name, tensor in expected.items():
+        torch.testing.assert_close(tensors[name], tensor, rtol=1e-4, atol=1e-5)
+    for figure in ("train_loss", "test_loss"):
+        assert other[figure] == pytest.approx(row[figure], rel=1e-4)
     assert other["updates"] == row["updates"] == 3
+
+
+@pytest.mark.parametrize(
+    "residual", ["stochastic_depth", "shakedrop", "shakedrop residual.level=batch residual.type=B"]
+)
+def test_a_batch_has_one_draw_however_many_its_parts(make_run, monkeypatch, residual):
+    """What is drawn for a batch is equal in all its parts, and new for the next batch."""
+    overrides = [*f"residual={residual}".split(), "norm=group", "batch_size=20", "micro_batch=8", "epochs=1"]
+    run = make_run(*overrides, "residual.p_last=0.5", "residual.rule=uniform")
+    gates = []
+    uniform, bernoulli = torch.rand, torch.Tensor.bernoulli_
+
+    def recorded(draw):
+        def record(*arguments, **named):
+            drawn = draw(*arguments, **named)
+            if drawn.numel() == 1:
+                gates.append((run.clock.updates, float(drawn)))
+            return drawn
+
+        return record
+
+    monkeypatch.setattr(torch, "rand", recorded(uniform))
+    monkeypatch.setattr(torch.Tensor, "bernoulli_", recorded(bernoulli))
+    list(train(run, lambda: None))
+    blocks = 3
+    drawn = [[value for update, value in gates if update == batch] for batch in range(3)]
+    assert [len(of_batch) for of_batch in drawn] == [blocks] * 3  # once, with the first of three parts
+    assert drawn[0] != drawn[1] or drawn[1] != drawn[2]
+
+
+def test_an_update_of_batch_wide_noise_is_the_whole_batchs(make_run):
+    """Stochastic depth drops the same blocks for all parts, and so takes the step that the whole batch would."""
+    overrides = ["residual=stochastic_depth", "residual.p_last=0.5", "norm=ghost_batch", "norm.ghost_batch_size=4",
+                 "batch_size=20"]  # fmt: skip
+    whole, parts = make_run(*overrides), make_run(*overrides, "micro_batch=8")
+    rows, others = rows_of(whole), rows_of(parts)
+    assert others[-1]["test_loss"] == pytest.approx(rows[-1]["test_loss"], rel=1e-3)
+    for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ class BatchGroupNorm(nn.BatchNorm2d):
         self.images_together = examples_per_group
         self.running_mean = torch.zeros(self.channel_groups)
         self.running_var = torch.ones(self.channel_groups)
+        self.due: tuple[float, bool] | None = (
+            None  # what share of the batch comes next, and whether it is the last part
+        )
+        self.seen: list[tuple[float, Tensor, Tensor]] = []  # of the batch's parts so far
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """Images [start, stop) of a batch of so many come next; the averages move after the last of them."""
+        self.due = None if stop - start == of else ((stop - start) / of, stop == of)
+        self.seen = [] if start == 0 else self.seen
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B C H W. ValueError in training where a group has one value."""
@@ -58,11 +67,11 @@ class BatchGroupNorm(nn.BatchNorm2d):
         size = min(self.examples_per_group or len(x), len(x))
         rest = len(x) % size
         if rest * x[0, : self.channels_per_group].numel() == 1:
-            rest += size
+            rest = min(rest + size, len(x))
         parts = [self._normalize(x[: len(x) - rest], size)] if rest < len(x) else []
         if rest:
             parts.append(self._normalize(x[len(x) - rest :], rest))
-        self._move([(len(y) / len(x), mean, var) for y, mean, var in parts], x.numel() // self.channel_groups)
+        self._collect([(len(y) / len(x), mean, var) for y, mean, var in parts], x.numel() // self.channel_groups)
         out = torch.cat([y for y, _, _ in parts]) if len(parts) > 1 else parts[0][0]
         out = torch.addcmul(self.bias[:, None, None], out, self.weight[:, None, None]).to(x.dtype)
         channels_last = x.is_contiguous(memory_format=torch.channels_last)
@@ -77,6 +86,14 @@ class BatchGroupNorm(nn.BatchNorm2d):
         y = F.batch_norm(folded, mean, var, None, None, True, 1.0, self.eps)
         y = y.unflatten(1, (n, -1)).transpose(0, 1).reshape(x.shape)
         return y, mean.view(n, g), var.view(n, g) * ((count - 1) / count)
+
+    def _collect(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
+        """Move the running averages, or keep statistics until the batch is whole; `count` values a channel group."""
+        share, last = self.due or (1.0, True)
+        self.seen += [(share * within, mean, var) for within, mean, var in parts]
+        if last:
+            self._move(self.seen, round(count / share))
+            self.seen = []
 
     @torch.no_grad()
     def _move(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:

@@ -37,19 +37,29 @@ class GhostBatchNorm(nn.BatchNorm2d):
             raise ValueError(f"momentum must lie in (0, 1], the weight of the new batch, got {momentum:g}")
         super().__init__(num_features, eps=eps, momentum=momentum)
         self.ghost_batch_size = self.images_together = ghost_batch_size
+        self.due: tuple[float, bool] | None = (
+            None  # what share of the batch comes next, and whether it is the last part
+        )
+        self.seen: list[tuple[float, Tensor, Tensor]] = []  # of the batch's parts so far
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """Images [start, stop) of a batch of so many come next; the averages move after the last of them."""
+        self.due = None if stop - start == of else ((stop - start) / of, stop == of)
+        self.seen = [] if start == 0 else self.seen
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B C H W. ValueError in training where a ghost batch has one value a channel."""
         size, rest = self.ghost_batch_size, len(x) % self.ghost_batch_size
         if rest * x[0, 0].numel() == 1:
             rest += size
-        if not self.training or size >= len(x) or rest == len(x):
+        if not self.training or (self.due is None and (size >= len(x) or rest == len(x))):
             return super().forward(x)
-        parts = [self._normalize(x[: len(x) - rest], size)]
+        rest = min(rest, len(x))
+        parts = [self._normalize(x[: len(x) - rest], size)] if rest < len(x) else []
         if rest:
             parts.append(self._normalize(x[len(x) - rest :], rest))
-        self._move([(len(y) / len(x), mean, var) for y, mean, var in parts], x.numel() // x.shape[1])
-        out = torch.cat([y for y, _, _ in parts]) if rest else parts[0][0]
+        self._collect([(len(y) / len(x), mean, var) for y, mean, var in parts], x.numel() // x.shape[1])
+        out = torch.cat([y for y, _, _ in parts]) if len(parts) > 1 else parts[0][0]
         channels_last = x.is_contiguous(memory_format=torch.channels_last)
         return out.contiguous(memory_format=torch.channels_last) if channels_last else out
 
@@ -61,6 +71,14 @@ class GhostBatchNorm(nn.BatchNorm2d):
         y = F.batch_norm(folded, mean, var, self.weight.repeat(n), self.bias.repeat(n), True, 1.0, self.eps)
         y = y.unflatten(1, (n, -1)).transpose(0, 1).flatten(0, 1)
         return y, mean.view(n, -1), var.view(n, -1) * ((count - 1) / count)
+
+    def _collect(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
+        """Move the running averages, or keep the statistics until the batch is whole; `count` values a channel."""
+        share, last = self.due or (1.0, True)
+        self.seen += [(share * within, mean, var) for within, mean, var in parts]
+        if last:
+            self._move(self.seen, round(count / share))
+            self.seen = []
 
     @torch.no_grad()
     def _move(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:

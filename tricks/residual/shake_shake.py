@@ -7,6 +7,7 @@
 alpha is 1/2 (even) or drawn from U(0, 1) (shake); beta is alpha (keep), 1/2 (even) or a draw of its own (shake).
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -34,6 +35,14 @@ class ShakeShake(nn.Module):
                 f"shake_shake mixes exactly 2 branches of a block, and this network's blocks have {branches}"
             )
         self.alpha, self.beta, self.level = forward, backward, level
+        self.kept: list[Tensor] | None = None  # the batch's draws; None where batches are taken whole
+        self.again: Iterator[Tensor] | None = None  # those draws, for a later part
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """A later part of a batch has the batch's draws of its first."""
+        if start == 0:
+            self.kept = []
+        self.again = iter(self.kept or []) if start else None
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Two tensors of one shape, B first -> one of that shape."""
@@ -46,10 +55,21 @@ class ShakeShake(nn.Module):
         return second + beta * difference + (alpha - beta) * difference.detach()
 
     def _coefficient(self, rule: str, x: Tensor) -> Tensor:
-        draws = len(x) if self.level == "image" else 1
-        shape = (draws, *[1] * (x.ndim - 1))
-        drawn = torch.full(shape, 0.5, device=x.device) if rule == "even" else torch.rand(shape, device=x.device)
-        return drawn.to(x.dtype)
+        if rule == "even":
+            return torch.full([1] * x.ndim, 0.5, device=x.device, dtype=x.dtype)
+        rest = [1] * (x.ndim - 1)
+        if self.level == "image":
+            return torch.rand(len(x), *rest, device=x.device).to(x.dtype)
+        return self._once(lambda: torch.rand(1, *rest, device=x.device)).to(x.dtype)
+
+    def _once(self, draw: Callable[[], Tensor]) -> Tensor:
+        """A draw for a whole batch."""
+        if self.again is not None:
+            return next(self.again)
+        drawn = draw()
+        if self.kept is not None:
+            self.kept.append(drawn)
+        return drawn
 
     def extra_repr(self) -> str:
         """What the network's printout says of it."""

@@ -10,6 +10,7 @@ one-branch Shake, which does not train. b_l is one draw for the whole batch, as 
 of alpha and beta. The paper asks for branches that end in a normalisation; elsewhere for alpha = [0, 0].
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -46,6 +47,14 @@ class ShakeDrop(nn.Module):
                 raise ValueError(f"{name} must be [low, high] with low at most high, got {ends}")
         self.p = 1 - index / total * (1 - p_last) if rule == "linear" else p_last
         self.alpha, self.beta, self.level, self.each = tuple(alpha), tuple(beta), level, type == "B"
+        self.kept: list[Tensor] | None = None  # the batch's draws; None where batches are taken whole
+        self.again: Iterator[Tensor] | None = None  # those draws, for a later part
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """A later part of a batch has the batch's draws of its first."""
+        if start == 0:
+            self.kept = []
+        self.again = iter(self.kept or []) if start else None
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Tensors of one shape B C H W -> one of that shape."""
@@ -57,7 +66,8 @@ class ShakeDrop(nn.Module):
     def _disturbed(self, x: Tensor) -> Tensor:
         if not self.training:
             return x * (self.p + (1 - self.p) * sum(self.alpha) / 2)
-        gate = torch.rand([1] * x.ndim, device=x.device) < self.p  # b + alpha - b alpha is 1 with b = 1, else alpha
+        # b + alpha - b alpha is 1 with b = 1, else alpha
+        gate = self._once(lambda: torch.rand([1] * x.ndim, device=x.device)) < self.p
         forward, backward = (torch.where(gate, 1.0, self._draw(x, ends)) for ends in (self.alpha, self.beta))
         # The value has the forward coefficient; the gradient sees only the first term, and so the backward one.
         return x * backward.to(x.dtype) + x.detach() * (forward - backward).to(x.dtype)
@@ -65,7 +75,17 @@ class ShakeDrop(nn.Module):
     def _draw(self, x: Tensor, ends: tuple[float, ...]) -> Tensor:
         """Uniform float32 draws, of the size 1 where they are shared; for pixels, in x's memory format."""
         part = x[tuple(slice(None if d < _KEPT[self.level] else 1) for d in range(x.ndim))]
-        return torch.empty_like(part, dtype=torch.float32).uniform_(*ends)
+        drawn = torch.empty_like(part, dtype=torch.float32)
+        return self._once(lambda: drawn.uniform_(*ends)) if self.level == "batch" else drawn.uniform_(*ends)
+
+    def _once(self, draw: Callable[[], Tensor]) -> Tensor:
+        """A draw for a whole batch."""
+        if self.again is not None:
+            return next(self.again)
+        drawn = draw()
+        if self.kept is not None:
+            self.kept.append(drawn)
+        return drawn
 
     def extra_repr(self) -> str:
         """What the network's printout says of it."""

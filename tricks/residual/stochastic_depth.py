@@ -37,14 +37,27 @@ class StochasticDepth(nn.Module):
             raise ValueError(f"p_last must lie in [0, 1], got {p_last:g}")
         self.p = 1 - index / total * (1 - p_last) if rule == "linear" else p_last
         self.per = per
+        self.later = False  # whether a later part of a batch comes next
+        self.gate: Tensor | None = None
+
+    def part(self, start: int, stop: int, of: int) -> None:
+        """A later part of a batch has the draw of its first."""
+        self.later = start > 0
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Tensors of one shape, B first -> one of that shape."""
         x = sum(branches[1:], start=branches[0])
         if not self.training:
             return x * self.p
-        draws = len(x) if self.per == "image" else 1
-        return x * torch.empty(draws, *[1] * (x.ndim - 1), device=x.device).bernoulli_(self.p).to(x.dtype)
+        if self.per == "image":
+            return x * self._survives(x, len(x))
+        if self.gate is None or not self.later:
+            self.gate = self._survives(x, 1)
+        return x * self.gate
+
+    def _survives(self, x: Tensor, draws: int) -> Tensor:
+        """b_l, as numbers 0 and 1 that multiply x."""
+        return torch.empty(draws, *[1] * (x.ndim - 1), device=x.device).bernoulli_(self.p).to(x.dtype)
 
     def extra_repr(self) -> str:
         """What the network's printout says of it."""
