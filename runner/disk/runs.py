@@ -92,7 +92,10 @@ class StoredRun:
         own = (
             Evaluation(**each.plain(), data=data.title, fingerprint=data.fingerprint) for each in self.summary.results
         )
-        return (*own, *map(_evaluation, record.read(self.files.evaluations)))
+        try:
+            return (*own, *map(_evaluation, record.read(self.files.evaluations)))
+        except TypeError as error:  # a column is missing
+            raise StorageProblem(terminal.clean(f"{self.files.evaluations}: damaged ({error})")) from error
 
     def checkpoint(self) -> Checkpoint:
         """Its last checkpoint. CheckpointProblem where there is none, or it is not the end of the run."""

@@ -147,7 +147,8 @@ def _measurement(recipe: Recipe, point: Point, run: StoredRun) -> Measurement:
     if name.startswith("train_"):
         figure = run.summary.figure(name)
     else:
-        own = (each for each in run.evaluations if (each.variant, each.inference) == result)
+        images = run.summary.data.fingerprint  # an evaluation may be on others
+        own = (e for e in run.evaluations if (e.variant, e.inference, e.fingerprint) == (*result, images))
         figure = next((getattr(each, name) for each in own), None)
     best = _best(run, name) if result == MODEL_ITSELF else None
     return Measurement(

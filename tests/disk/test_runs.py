@@ -7,7 +7,7 @@ import pytest
 from runner.disk import runs
 from runner.disk.info import Identity, RunInfo
 from runner.disk.summary import Result, Summary
-from runner.errors import BadInput
+from runner.errors import BadInput, StorageProblem
 
 
 def make(root, study, name, state="complete", key="k", started="2026-01-01", seed=0):
@@ -58,6 +58,13 @@ def test_later_evaluations_follow_a_runs_own_results(tmp_path):
     own, later = runs.at(folder).evaluations
     assert (own.inference, own.test_error, own.device) == ("plain", 1.0, None)
     assert (later.inference, later.test_error, later.fingerprint, later.picked) == ("flip", 2.5, "sha256:c", None)
+
+
+def test_evaluations_without_a_column_that_each_has_are_damaged(tmp_path):
+    folder = make(tmp_path, "a", "x-1")
+    (folder / "evaluations.csv").write_text("variant,inference,test_error\nfinal,flip,2.5\n")
+    with pytest.raises(StorageProblem, match="evaluations.csv: damaged"):
+        _ = runs.at(folder).evaluations
 
 
 def test_one_and_some_say_what_they_do_not_find(tmp_path):

@@ -1,7 +1,7 @@
 """A paper's table from its recipe to its page: what belongs to a row, what is missing, what is run, what is said."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from runner import cli, data
 from runner.config import reader
 from runner.config.compose import compose
 from runner.config.schema import choices_key
-from runner.disk import runs
+from runner.disk import record, runs
 from runner.disk.info import Identity, RunInfo
-from runner.disk.runs import under
+from runner.disk.runs import Evaluation, under
 from runner.disk.summary import DataSummary, Result, Summary
 from runner.errors import BadInput
 from runner.papers import estimate, matching, recipe, reproduce, statics
@@ -123,6 +123,7 @@ def images_of(folder):
 
 
 CIFAR10 = DataSummary(title="cifar10", dataset="cifar10", complete=True)
+CIFAR10_SEEN = replace(CIFAR10, fingerprint="sha256:cifar10")
 COPY = "JPEG copy"
 
 
@@ -162,6 +163,21 @@ def test_one_run_on_other_data_is_enough_for_an_indication(made):
     table = reproduce.tabulate(plan, under(made), "")
     judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
     assert judged.verdict == "indication for" and judged.reason.endswith("other data")
+
+
+def test_an_evaluation_on_other_images_is_not_the_rows_figure(made, tmp_path):
+    """A row of another inference is filled by `tricktable evaluate`: on the images that the run was tested on."""
+    (tmp_path / "table" / f"{NAME}.yaml").write_text(RECIPE + "results: {original: [final, flip]}\n")
+    plan = planned(made)
+    point = plan.points["original"][0]
+    finish(point, 10.0, CIFAR10_SEEN)
+    (stored,) = under(made)
+    evaluations = record.Metrics(stored.files.evaluations)
+    for images, error in (("sha256:other", 30.0), (CIFAR10_SEEN.fingerprint, 8.0)):
+        result = Evaluation(variant="final", inference="flip", test_error=error, data="images", fingerprint=images)
+        evaluations.append(asdict(result))
+    table = reproduce.tabulate(plan, under(made), "")
+    assert {row.label: row for row in table.rows}["original"].figures == (92.0,)
 
 
 def test_a_table_composes_each_row_once(made, monkeypatch):
