@@ -102,7 +102,10 @@ def report(arguments: argparse.Namespace) -> int:
     """The files of a table, of a study, or of all runs."""
     from runner.report import command
 
-    for path in command.produce(arguments.name, arguments.budget, arguments.overrides):
+    name, overrides = arguments.name, arguments.overrides
+    if name is not None and "=" in name:  # every run, and the first key was taken for the name
+        name, overrides = None, [name, *overrides]
+    for path in command.produce(name, arguments.budget, overrides):
         print(path)
     return 0
 

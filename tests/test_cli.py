@@ -43,6 +43,9 @@ def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
     assert again.returncode == 0 and "already complete" in again.stdout
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
+    collected = tricktable("report", "output.root=outputs")
+    assert collected.returncode == 0 and (tmp_path / "outputs" / "runs.csv").is_file(), collected.stderr
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),

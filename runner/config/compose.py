@@ -76,6 +76,13 @@ def _apply(tree: DictConfig, typed: Typed, chosen: dict[str, Any]) -> None:
         if not isinstance(node, DictConfig) or part not in node:
             raise BadInput(unknown_key(typed, Composed.of(chosen, tree)))
         node = node[part]
+    mount, _, last = typed.key.rpartition(".")
+    if last == "name":
+        place = mount.split(".")[0]
+        several = place in PLACES and PLACES[place].many
+        raise BadInput(
+            f"{typed.key}: an option is chosen as a whole: {f'{place}=[...]' if several else f'{mount}=...'}"
+        )
     if isinstance(node, DictConfig) and not isinstance(typed.value, dict):
         raise BadInput(f"{typed.key}: has keys of its own: {', '.join(f'{typed.key}.{k}' for k in node)}")
     OmegaConf.update(tree, typed.key, typed.value, merge=False)

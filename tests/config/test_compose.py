@@ -89,6 +89,8 @@ def test_labels_say_what_differs():
         ("loss=null", "loss: cannot be null; there are: "),
         ("schedule.lrr=step", "schedule.lrr: no knob is called lrr; did you mean schedule.lr=step?"),
         ("schedule.lr=stepp", "schedule.lr: nothing is called stepp; did you mean schedule.lr=step?"),
+        ("optimizer.name=adam", "optimizer.name: an option is chosen as a whole: optimizer=..."),
+        ("schedule.lr.name=step", "schedule.lr.name: an option is chosen as a whole: schedule.lr=..."),
         ("checkpoint=5", "checkpoint: has keys of its own: checkpoint.every, checkpoint.keep"),
         ("hydra.run.dir=/tmp/x", "hydra's own keys"),
         ("hydra/launcher=basic", "hydra's own keys"),
