@@ -24,6 +24,7 @@ class ShakeShake(nn.Module):
         index: int,
         total: int,
         branches: int,
+        channels: int,
         forward: Literal["shake", "even"] = "shake",
         backward: Literal["shake", "even", "keep"] = "shake",
         level: Literal["image", "batch"] = "image",
