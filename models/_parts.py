@@ -113,10 +113,10 @@ def stem(kind: str, in_channels: int, width: int, parts: Seams, activated: bool 
     channels, total = in_channels, 1
     for kernel_size, stride, out_channels in convolutions:
         layers.append(parts.convolve(channels, out_channels, kernel_size, stride))
-        layers += [parts.norm(out_channels), parts.activation()]
+        layers += [parts.norm(out_channels), *([parts.activation()] if activated or kind != "cifar" else [])]
         channels, total = out_channels, total * stride
     if kind == "cifar":
-        return nn.Sequential(*(layers if activated else layers[:-1])), total
+        return nn.Sequential(*layers), total
     return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1)), 2 * total
 
 

@@ -82,8 +82,8 @@ class DenseNet(nn.Module):
     models._parts.stem, with normalisation.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice. There are
-    no residual blocks: features are concatenated, not added.
+    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice. There
+    are no residual blocks: features are concatenated, not added.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """

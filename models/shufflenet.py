@@ -119,8 +119,8 @@ class ShuffleNet(nn.Module):
     models._parts.stem: stride 1 with and without the pooling.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, activation, residual, head: factories as in the places of the same names; None is the paper's own choice. The
-    13 units that add their input have the residual seam; the three that concatenate it do not.
+    conv, norm, activation, residual, head: factories as in the places of the same names; None is the paper's own
+    choice. The 13 units that add their input have the residual seam; the three that concatenate it do not.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
