@@ -17,10 +17,14 @@ Factory = Callable[..., nn.Module]
 
 @dataclass(frozen=True)
 class Seams:
-    """The parts that can be exchanged: what makes a convolution, a normalisation, a residual term, a classifier."""
+    """The parts that can be exchanged.
+
+    What makes a convolution, a normalisation, a nonlinearity, a residual term, a classifier.
+    """
 
     conv: Factory = nn.Conv2d
     norm: Factory = nn.BatchNorm2d
+    activation: Factory = nn.ReLU
     residual: Factory | None = None
     head: Factory = nn.Linear
     last_norm: Factory | None = None  # what makes the network's last normalisation, where `norm` makes none
@@ -32,9 +36,12 @@ class Seams:
         padding = kernel_size // 2
         return self.conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias)
 
-    def term(self, index: int, total: int, branches: int) -> nn.Module:
-        """What turns the branches of block `index` of `total` into one term; by itself, their sum."""
-        return Sum() if self.residual is None else self.residual(index, total, branches)
+    def term(self, index: int, total: int, branches: int, channels: int) -> nn.Module:
+        """What turns the branches of block `index` of `total` into one term; by itself, their sum.
+
+        `channels` are those of the block's output, and so of each branch's.
+        """
+        return Sum() if self.residual is None else self.residual(index, total, branches, channels)
 
     def finish(self, network: nn.Module) -> None:
         """Where only the last normalisation is wanted, put it into the finished network.
@@ -66,15 +73,15 @@ def seams(
     residual: Factory | None = None,
     head: Factory | None = None,
     norm_where: str = "all",
+    activation: Factory | None = None,
 ) -> Seams:
-    """The seams that a config fills; None is the paper's own choice.
+    """The seams that a config fills; None is the paper's own choice, of a nonlinearity ReLU.
 
     norm_where: all, or last (Bjorck et al. 2018), for which the network must call `finish` when it stands.
     """
     made = norm or nn.BatchNorm2d
-    if norm_where == "last":
-        return Seams(conv or nn.Conv2d, Unnormalised, residual, head or nn.Linear, last_norm=made)
-    return Seams(conv or nn.Conv2d, made, residual, head or nn.Linear)
+    first, last = (Unnormalised, made) if norm_where == "last" else (made, None)
+    return Seams(conv or nn.Conv2d, first, activation or nn.ReLU, residual, head or nn.Linear, last)
 
 
 class Sum(nn.Module):
@@ -88,10 +95,10 @@ class Sum(nn.Module):
         return total
 
 
-def stem(kind: str, in_channels: int, width: int, parts: Seams, relu: bool = True) -> tuple[nn.Sequential, int]:
+def stem(kind: str, in_channels: int, width: int, parts: Seams, activated: bool = True) -> tuple[nn.Sequential, int]:
     """What stands before the blocks, and its stride.
 
-    cifar: 3x3; `relu` says whether with its ReLU, or without as where the blocks begin with one.
+    cifar: 3x3; `activated` says whether with its ReLU, or without as where the blocks begin with one.
     imagenet: 7x7 with stride 2, then 3x3 max-pooling with stride 2. imagenet_deep: the same with three 3x3
     convolutions of width/2, width/2 and width (He et al. 2019, ResNet-C). imagenet64, for ImageNet at 64 pixels: 3x3,
     then the pooling.
@@ -105,10 +112,11 @@ def stem(kind: str, in_channels: int, width: int, parts: Seams, relu: bool = Tru
     layers: list[nn.Module] = []
     channels, total = in_channels, 1
     for kernel_size, stride, out_channels in convolutions:
-        layers += [parts.convolve(channels, out_channels, kernel_size, stride), parts.norm(out_channels), nn.ReLU()]
+        layers.append(parts.convolve(channels, out_channels, kernel_size, stride))
+        layers += [parts.norm(out_channels), *([parts.activation()] if activated or kind != "cifar" else [])]
         channels, total = out_channels, total * stride
     if kind == "cifar":
-        return nn.Sequential(*(layers if relu else layers[:-1])), total
+        return nn.Sequential(*layers), total
     return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1)), 2 * total
 
 
@@ -135,16 +143,19 @@ class ZeroPad(nn.Module):
 def shortcut(option: str, channels: int, out_channels: int, stride: int, parts: Seams) -> nn.Module:
     """Around a block: the identity where nothing changes, else by option.
 
-    A: zero-padded channels. B: 1x1 convolution and normalisation. D: average pooling carries the stride, then as B
-    (He et al. 2019, ResNet-D).
+    A: every stride-th pixel, and zero-padded channels. B: 1x1 convolution and normalisation. AD, D: average pooling
+    carries the stride, then as A (Huang et al. 2016, stochastic depth, arXiv:1603.09382) or B (He et al. 2019,
+    ResNet-D). Images of odd size are halved upwards, as the convolutions do.
     """
     if channels == out_channels and stride == 1:
         return nn.Identity()
     if option == "A":
         return ZeroPad(channels, out_channels, stride)
-    if option == "D" and stride > 1:
-        pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
-        return nn.Sequential(pool, parts.convolve(channels, out_channels, 1), parts.norm(out_channels))
+    pool = [nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)] if stride > 1 else []
+    if option == "AD":
+        return nn.Sequential(*pool, ZeroPad(channels, out_channels))
+    if option == "D":
+        return nn.Sequential(*pool, parts.convolve(channels, out_channels, 1), parts.norm(out_channels))
     return nn.Sequential(parts.convolve(channels, out_channels, 1, stride), parts.norm(out_channels))
 
 
@@ -220,7 +231,10 @@ def stage_blocks(depth: int, blocks: list[int] | None, layers: int) -> list[int]
 
 
 class SqueezeExcite(nn.Module):
-    """x_c * s_c, s = sigmoid(W2 relu(W1 z)), z the mean over pixels (Hu et al. 2018, arXiv:1709.01507, eq. 2 to 4)."""
+    """x_c * s_c, s = sigmoid(W2 relu(W1 z)), z the mean over pixels (Hu et al. 2018, arXiv:1709.01507, eq. 2 to 4).
+
+    The gate's ReLU and sigmoid are its own: the activation seam leaves them.
+    """
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()

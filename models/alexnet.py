@@ -45,7 +45,7 @@ def _features(in_channels: int, layout: str, groups: int, normed: bool, parts: S
         else:
             split = groups if i in _SPLIT else 1
             layers.append(parts.convolve(channels, width, 5 if i == 1 else 3, groups=split, bias=not normed))
-        layers += [parts.norm(width), nn.ReLU()] if normed else [nn.ReLU()]
+        layers += [parts.norm(width), parts.activation()] if normed else [parts.activation()]
         if layout == "krizhevsky2012" and not normed and i < 2:
             layers.append(_ResponseNorm())
         if i in {0, 1, 4}:
@@ -57,7 +57,7 @@ def _features(in_channels: int, layout: str, groups: int, normed: bool, parts: S
 def _hidden(channels: int, normed: bool, parts: Seams) -> list[nn.Module]:
     """A hidden linear layer. A norm is one of B C H W: the units are channels of one pixel."""
     norm = [nn.Unflatten(1, (_HIDDEN, 1, 1)), parts.norm(_HIDDEN), nn.Flatten(1)] if normed else []
-    return [nn.Linear(channels, _HIDDEN, bias=not normed), *norm, nn.ReLU()]
+    return [nn.Linear(channels, _HIDDEN, bias=not normed), *norm, parts.activation()]
 
 
 class AlexNet(nn.Module):
@@ -69,7 +69,7 @@ class AlexNet(nn.Module):
     given norm is one without this switch too.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, head: factories as in the places of the same names; None is the network's own choice.
+    conv, norm, activation, head: factories as in the places of the same names; None is the network's own choice.
 
     Images of another size than 224 reach the classifier's 6 x 6 pixels by adaptive average pooling; 63 is the least.
     `stride` is the total downsampling before the classifier, `stem_stride` the first convolution's part of it.
@@ -87,6 +87,7 @@ class AlexNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class AlexNet(nn.Module):
             raise ValueError(f"groups must be 1 or 2, got {groups}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        parts = seams(conv, norm, None, head, norm_where)
+        parts = seams(conv, norm, None, head, norm_where, activation)
         normed = batch_norm or norm is not None
         self.stride, self.stem_stride = 32, 4
         self.features = _features(in_channels, layout, groups, normed, parts)

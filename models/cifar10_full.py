@@ -38,12 +38,12 @@ def _pool(kind: type[nn.Module]) -> nn.Module:
 class Cifar10Full(nn.Module):
     """Caffe's cifar10_full, for images of 32 pixels each way; B C H W -> logits B K.
 
-    activation: sigmoid is that of the network with batch normalisation (the paper's table 4). batch_norm: normalisation
-    before each activation, instead of the biases and the response normalisation; a given norm is one without this
-    switch too.
+    nonlinearity: sigmoid is that of the network with batch normalisation (the paper's table 4). batch_norm:
+    normalisation before each nonlinearity, instead of the biases and the response normalisation; a given norm is one
+    without this switch too.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, head: factories as in the places of the same names; None is the network's own choice.
+    conv, norm, activation, head: factories as in the places of the same names; None is the network's own choice.
 
     `stride` is the total downsampling before the classifier; there is no stem: `stem_stride` is 1.
     """
@@ -53,23 +53,24 @@ class Cifar10Full(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         *,
-        activation: Literal["relu", "sigmoid"] = "relu",
+        nonlinearity: Literal["relu", "sigmoid"] = "relu",
         batch_norm: bool = False,
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
-        parts = seams(conv, norm, None, head, norm_where)
+        own = nn.ReLU if nonlinearity == "relu" else nn.Sigmoid
+        parts = seams(conv, norm, None, head, norm_where, activation or own)
         normed = batch_norm or norm is not None
-        function = nn.ReLU if activation == "relu" else nn.Sigmoid
         self.stride, self.stem_stride = 8, 1
         layers: list[nn.Module] = []
         channels = in_channels
         for i, width in enumerate((32, 32, 64)):
             layers.append(parts.convolve(channels, width, 5, bias=not normed))
-            after = [parts.norm(width), function()] if normed else [function()]
+            after = [parts.norm(width), parts.activation()] if normed else [parts.activation()]
             layers += [_pool(nn.MaxPool2d), *after] if i == 0 else [*after, _pool(nn.AvgPool2d)]
             if not normed and i < 2:
                 layers.append(_ResponseNorm())

@@ -33,7 +33,7 @@ class _Dense(nn.Module):
 
 def _convolution(channels: int, out_channels: int, kernel_size: int, dropout: float, parts: Seams) -> list[nn.Module]:
     """Normalisation, ReLU, convolution and, where there is some, dropout."""
-    layers = [parts.norm(channels), nn.ReLU(), parts.convolve(channels, out_channels, kernel_size)]
+    layers = [parts.norm(channels), parts.activation(), parts.convolve(channels, out_channels, kernel_size)]
     return [*layers, nn.Dropout(dropout)] if dropout else layers
 
 
@@ -82,8 +82,8 @@ class DenseNet(nn.Module):
     models._parts.stem, with normalisation.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, head: factories as in the places of the same names; None is the paper's own choice. There are no
-    residual blocks: features are concatenated, not added.
+    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice. There
+    are no residual blocks: features are concatenated, not added.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -104,11 +104,12 @@ class DenseNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         _check(growth_rate, compression, width, dropout)
-        parts = seams(conv, norm, None, head, norm_where)
+        parts = seams(conv, norm, None, head, norm_where, activation)
         self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
         sizes = _blocks(depth, bottleneck, blocks)
         stages: list[nn.Module] = []
@@ -123,7 +124,7 @@ class DenseNet(nn.Module):
             stages.append(nn.Sequential(*[_dense(c, growth_rate, bottleneck, dropout, parts) for c in inputs]))
             channels += size * growth_rate
         self.blocks = nn.Sequential(*stages)  # dense blocks, with the transitions between them
-        self.last = nn.Sequential(parts.norm(channels), nn.ReLU())
+        self.last = nn.Sequential(parts.norm(channels), parts.activation())
         self.stride = self.stem_stride * 2 ** (len(sizes) - 1)
         self.head = parts.head(channels, num_classes)
         parts.finish(self)

@@ -65,7 +65,8 @@ def _convolutions(channels: int, widths: list[int], kernels: list[int], stride: 
     layers: list[nn.Module] = []
     for i, (width, kernel_size) in enumerate(zip(widths, kernels, strict=True)):
         last = i == len(widths) - 1
-        layers += [parts.convolve(channels, width, kernel_size, stride if last else 1), parts.norm(width), nn.ReLU()]
+        layers.append(parts.convolve(channels, width, kernel_size, stride if last else 1))
+        layers += [parts.norm(width), parts.activation()]
         channels = width
     return layers
 
@@ -92,8 +93,8 @@ class InceptionV2(nn.Module):
 
     separable: the first convolution as 8 filters on each channel and a 1x1 convolution (the paper's footnote); without
     it a plain 7x7.
-    conv, norm, head: factories as in the places of the same names; None is the paper's own choice. There is no
-    dropout: the paper takes it away.
+    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice. There is
+    no dropout: the paper takes it away.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -106,10 +107,11 @@ class InceptionV2(nn.Module):
         separable: bool = True,
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
-        parts = seams(conv, norm, head=head)
+        parts = seams(conv, norm, head=head, activation=activation)
         first = replace(parts, conv=_Separable(parts.conv)) if separable else parts
         before, stride = stem("imagenet", in_channels, 64, first)
         second = _convolutions(64, [64, 192], [1, 3], 1, parts)

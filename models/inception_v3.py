@@ -90,7 +90,7 @@ def _step(what: str, channels: int, out_channels: int, parts: Seams) -> nn.Modul
         return Concat(_step(part, channels, out_channels, parts) for part in what.split(" | "))
     kernel_size, stride, padding = _KERNELS[what]
     conv = parts.conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=1, bias=False)
-    return nn.Sequential(conv, parts.norm(out_channels), nn.ReLU())
+    return nn.Sequential(conv, parts.norm(out_channels), parts.activation())
 
 
 def _branch(steps: _Branch, channels: int, parts: Seams) -> tuple[nn.Sequential, int]:
@@ -111,8 +111,9 @@ class InceptionV3(nn.Module):
     """Inception-v3; B C H W -> logits B K.
 
     dropout: on the averaged features.
-    conv, norm, head: factories as in the places of the same names; None is the paper's own choice, of norm the batch
-    normalisation with epsilon 0.001. Some kernels are not square, and conv gets them and their padding as pairs.
+    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice, of norm
+    the batch normalisation with epsilon 0.001. Some kernels are not square, and conv gets them and their padding as
+    pairs.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -125,12 +126,13 @@ class InceptionV3(nn.Module):
         dropout: float = 0.5,
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        parts = seams(conv, norm or partial(nn.BatchNorm2d, eps=0.001), head=head)
+        parts = seams(conv, norm or partial(nn.BatchNorm2d, eps=0.001), head=head, activation=activation)
         self.stem, channels = _branch(_STEM, in_channels, parts)
         modules: list[nn.Module] = []
         for branches in _MODULES:

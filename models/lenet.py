@@ -23,10 +23,10 @@ _KERNEL = 5
 class LeNet(nn.Module):
     """LeNet; B C H W -> logits B K, for H, W of at most `resolution`.
 
-    channels: of the two convolutions. hidden: units of the hidden layers. activation: after each layer but the last;
+    channels: of the two convolutions. hidden: units of the hidden layers. nonlinearity: after each layer but the last;
     hidden_relu is a ReLU after the hidden layers only (Caffe's LeNet). pool: of 2x2 pixels. resolution: the field's
     pixels each way, 4n; zeros are padded around smaller images.
-    conv, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, activation, head: factories as in the places of the same names; None is the paper's own choice.
 
     `stride` is the total downsampling before the classifier; there is no stem: `stem_stride` is 1.
     """
@@ -38,29 +38,30 @@ class LeNet(nn.Module):
         *,
         channels: list[int] | None = None,
         hidden: list[int] | None = None,
-        activation: Literal["tanh", "relu", "hidden_relu"] = "tanh",
+        nonlinearity: Literal["tanh", "relu", "hidden_relu"] = "tanh",
         pool: Literal["average", "max"] = "average",
         resolution: int = 32,
         conv: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         first, second = _widths("channels", [6, 16] if channels is None else channels, 2)
         if resolution < 16 or resolution % 4:
             raise ValueError(f"resolution must be a multiple of 4 from 16 on, got {resolution}")
-        parts = seams(conv, None, None, head)
+        own = nn.Tanh if nonlinearity == "tanh" else nn.ReLU
+        parts = seams(conv, head=head, activation=activation or own)
         self.resolution, self.stride, self.stem_stride = resolution, 4, 1
-        function = nn.Tanh if activation == "tanh" else nn.ReLU
         pooling = nn.AvgPool2d if pool == "average" else nn.MaxPool2d
         layers: list[nn.Module] = []
         for into, width in ((in_channels, first), (first, second)):
             layers.append(parts.conv(into, width, _KERNEL, stride=1, padding=0, groups=1, bias=True))
-            layers += [] if activation == "hidden_relu" else [function()]
+            layers += [] if nonlinearity == "hidden_relu" else [parts.activation()]
             layers.append(pooling(2))
         units = second * (((resolution - 4) // 2 - 4) // 2) ** 2
         layers.append(nn.Flatten(1))
         for width in _widths("hidden", [120, 84] if hidden is None else hidden):
-            layers += [nn.Linear(units, width), function()]
+            layers += [nn.Linear(units, width), parts.activation()]
             units = width
         self.features = nn.Sequential(*layers)
         self.head = parts.head(units, num_classes)

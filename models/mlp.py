@@ -21,7 +21,7 @@ class MLP(nn.Module):
     hidden: units of each hidden layer; an empty list makes a linear classifier. dropout: of hidden units.
     input_dropout: of pixels. resolution: pixels each way that the first layer sees; images of another size are brought
     to it by adaptive average pooling.
-    head: a factory as in the place of the same name; None is a linear layer.
+    activation, head: factories as in the places of the same names; None is the paper's own choice.
 
     There is no downsampling that belongs to the network: `stride` and `stem_stride` are 1.
     """
@@ -35,6 +35,7 @@ class MLP(nn.Module):
         dropout: float = 0.5,
         input_dropout: float = 0.2,
         resolution: int = 28,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
@@ -48,12 +49,13 @@ class MLP(nn.Module):
             raise ValueError(f"resolution must be at least 1, got {resolution}")
         self.resolution, self.stride, self.stem_stride = resolution, 1, 1
         units = in_channels * resolution**2
+        parts = seams(head=head, activation=activation)
         layers: list[nn.Module] = [nn.Dropout(input_dropout)]
         for width in widths:
-            layers += [nn.Linear(units, width), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(units, width), parts.activation(), nn.Dropout(dropout)]
             units = width
         self.layers = nn.Sequential(*layers)
-        self.head = seams(head=head).head(units, num_classes)
+        self.head = parts.head(units, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B K."""

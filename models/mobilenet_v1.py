@@ -38,7 +38,7 @@ def _scaled(channels: int, width: float) -> int:
 
 def _layer(channels: int, out_channels: int, kernel_size: int, stride: int, groups: int, parts: Seams) -> nn.Sequential:
     conv = parts.convolve(channels, out_channels, kernel_size, stride, groups)
-    return nn.Sequential(conv, parts.norm(out_channels), nn.ReLU())
+    return nn.Sequential(conv, parts.norm(out_channels), parts.activation())
 
 
 class MobileNetV1(nn.Module):
@@ -48,7 +48,7 @@ class MobileNetV1(nn.Module):
     the first convolution and in the first block that has stride 2, so that 32 x 32 pixels end as 4 x 4.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, head: factories as in the places of the same names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the first convolution's part of it.
     """
@@ -63,12 +63,13 @@ class MobileNetV1(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         if not 0 < width < float("inf"):
             raise ValueError(f"width must be above 0, got {width}")
-        parts = seams(conv, norm, None, head, norm_where)
+        parts = seams(conv, norm, None, head, norm_where, activation)
         self.stem_stride = 2 if stem == "imagenet" else 1
         self.stride = self.stem_stride
         channels = _scaled(_STEM, width)

@@ -68,13 +68,12 @@ class _Maker:
     """Makes the layers of blocks, and the blocks for each place of the shortcut."""
 
     parts: Seams
-    activation: type[nn.Module]
     nonlinear: bool
     expand_first: bool
 
     def layer(self, channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> nn.Module:
         conv = self.parts.convolve(channels, out_channels, kernel_size, stride, groups)
-        return nn.Sequential(conv, self.parts.norm(out_channels), self.activation())
+        return nn.Sequential(conv, self.parts.norm(out_channels), self.parts.activation())
 
     def expand(self, step: _Step) -> list[nn.Module]:
         """The widening; an expansion by 1 is none, unless `expand_first`."""
@@ -86,7 +85,7 @@ class _Maker:
         """Depthwise convolution and projection."""
         depthwise = self.layer(step.hidden, step.hidden, 3, step.stride, step.hidden)
         project = [self.parts.convolve(step.hidden, step.out_channels, 1), self.parts.norm(step.out_channels)]
-        return [depthwise, *project, *([self.activation()] if self.nonlinear else [])]
+        return [depthwise, *project, *([self.parts.activation()] if self.nonlinear else [])]
 
     def between_bottlenecks(self, steps: list[_Step], place: str) -> list[nn.Module]:
         """Blocks as in the paper's figure 3b, with shortcuts where `place` has them."""
@@ -97,7 +96,7 @@ class _Maker:
             if residual:
                 index = 1 + sum(isinstance(block, Block) for block in blocks)
                 skip = shortcut("B", step.channels, step.out_channels, 1, self.parts)
-                blocks.append(Block([branch], skip, self.parts.term(index, sum(around), 1)))
+                blocks.append(Block([branch], skip, self.parts.term(index, sum(around), 1, step.out_channels)))
             else:
                 blocks.append(branch)
         return blocks
@@ -117,8 +116,8 @@ class _Maker:
                 index = 1 + sum(isinstance(block, Block) for block in blocks)
                 widen = self.parts.convolve(following.channels, following.hidden, 1)
                 branch = nn.Sequential(*layers, widen, self.parts.norm(following.hidden))
-                term = self.parts.term(index, sum(around), 1)
-                blocks.append(Block([branch], nn.Identity(), term, self.activation()))
+                term = self.parts.term(index, sum(around), 1, following.hidden)
+                blocks.append(Block([branch], nn.Identity(), term, self.parts.activation()))
             else:
                 blocks.append(nn.Sequential(*layers, *(self.expand(following) if following else [])))
         return blocks
@@ -135,7 +134,7 @@ class MobileNetV2(nn.Module):
     block too, whose t is 1 (not in the paper). dropout: before the classifier.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the first convolution's part of it.
     """
@@ -150,11 +149,12 @@ class MobileNetV2(nn.Module):
         nonlinear_bottleneck: bool = False,
         shortcut: Literal["bottleneck", "expansion", "none", "projection"] = "bottleneck",
         expand_first: bool = False,
-        activation: Literal["relu6", "relu"] = "relu6",
+        nonlinearity: Literal["relu6", "relu"] = "relu6",
         dropout: float = 0.2,
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
@@ -163,8 +163,9 @@ class MobileNetV2(nn.Module):
             raise ValueError(f"width must be above 0, got {width}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        parts = seams(conv, norm, residual, head, norm_where)
-        make = _Maker(parts, nn.ReLU6 if activation == "relu6" else nn.ReLU, nonlinear_bottleneck, expand_first)
+        own = nn.ReLU6 if nonlinearity == "relu6" else nn.ReLU
+        parts = seams(conv, norm, residual, head, norm_where, activation or own)
+        make = _Maker(parts, nonlinear_bottleneck, expand_first)
         steps = _plan(width, stem == "cifar")
         self.stem_stride = 1 if stem == "cifar" else 2
         self.stride = self.stem_stride

@@ -48,7 +48,7 @@ class _Design:
         """The residual branch behind its first activation: convolutions, with normalisation and ReLU between them."""
         layers: list[nn.Module] = []
         for kernel_size, step, made in block_convolutions(self.block, width, stride, self.stride_in):
-            layers += [parts.norm(channels), nn.ReLU()] if layers else []
+            layers += [parts.norm(channels), parts.activation()] if layers else []
             layers.append(parts.convolve(channels, made, kernel_size, step))
             channels = made
         return nn.Sequential(*layers)
@@ -64,11 +64,11 @@ class _Design:
 
     def block_at(self, site: Site, parts: Seams) -> PreActivationBlock:
         """The whole block: first activation, branch and shortcut."""
-        before = nn.Sequential(parts.norm(site.channels), nn.ReLU())
+        before = nn.Sequential(parts.norm(site.channels), parts.activation())
         branch = self.branch(site.channels, site.width, site.stride, parts)
         out_channels = site.width * EXPANSION[self.block]
         around = self.around(site.index, site.channels, out_channels, site.stride, parts)
-        return PreActivationBlock(before, [branch], around, parts.term(site.index, site.total, 1))
+        return PreActivationBlock(before, [branch], around, parts.term(site.index, site.total, 1, out_channels))
 
 
 def _check(width: int, block: str, stride_in: str, stem: str, stem_norm: bool) -> None:
@@ -98,7 +98,7 @@ class PreActResNet(nn.Module):
     final_norm: whether normalisation and ReLU stand before the global pooling.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
         places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -121,13 +121,14 @@ class PreActResNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         _check(width, block, stride_in, stem, stem_norm)
         counts = stage_blocks(depth, blocks, LAYERS[block])
-        parts = seams(conv, norm, residual, head, norm_where)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
         if stem_norm:
             self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
         else:
@@ -137,7 +138,7 @@ class PreActResNet(nn.Module):
         design = _Design(block, stride_in, shortcut, activated)
         self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, EXPANSION[block])))
         features = stages[-1].width * EXPANSION[block]
-        self.last = nn.Sequential(*([parts.norm(features), nn.ReLU()] if final_norm else []))
+        self.last = nn.Sequential(*([parts.norm(features), parts.activation()] if final_norm else []))
         self.head = parts.head(features, num_classes)
         parts.finish(self)
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models._parts import Block, Factory, Seams, ZeroPad, pooled, seams
+from models._parts import Block, Factory, Seams, pooled, seams, shortcut
 from models._parts import stem as _stem
 
 _EXPANSION = {"basic": 1, "bottleneck": 4}
@@ -36,22 +36,14 @@ def _widths(width: int, alpha: float, widening: str, total: int) -> Iterator[int
         yield math.floor(exact + 0.5)
 
 
-def _around(channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The shortcut. Images of odd size are halved upwards, as the convolutions do; the paper has none."""
-    pad = ZeroPad(channels, out_channels) if channels != out_channels else nn.Identity()
-    if stride == 1:
-        return pad
-    return nn.Sequential(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False), pad)
-
-
 def _branch(block: str, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
     """The residual branch: normalisation first and last, ReLUs only between the convolutions."""
     basic = [(width, 3, stride), (width, 3, 1)]
     bottleneck = [(width, 1, 1), (width, 3, stride), (width * _EXPANSION[block], 1, 1)]
     layers: list[nn.Module] = [parts.norm(channels)]
     for i, (out_channels, kernel_size, step) in enumerate(basic if block == "basic" else bottleneck):
-        relu = [nn.ReLU()] if i else []
-        layers += [*relu, parts.convolve(channels, out_channels, kernel_size, step), parts.norm(out_channels)]
+        layers += [parts.activation()] if i else []
+        layers += [parts.convolve(channels, out_channels, kernel_size, step), parts.norm(out_channels)]
         channels = out_channels
     return nn.Sequential(*layers)
 
@@ -64,8 +56,8 @@ def _blocks(
     for width, stride in zip(widths, strides, strict=True):
         out_channels = width * _EXPANSION[block]
         branches = [_branch(block, channels, width, stride, parts)]
-        term = parts.term(len(blocks) + 1, len(widths), len(branches))
-        blocks.append(Block(branches, _around(channels, out_channels, stride), term))
+        term = parts.term(len(blocks) + 1, len(widths), len(branches), out_channels)
+        blocks.append(Block(branches, shortcut("AD", channels, out_channels, stride, parts), term))
         channels = out_channels
     return nn.Sequential(*blocks), channels
 
@@ -98,7 +90,7 @@ class PyramidNet(nn.Module):
     dropout: of the averaged features. The paper has 0.5 in one network, at alpha 450; its code does not show where.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -119,6 +111,7 @@ class PyramidNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
@@ -131,13 +124,13 @@ class PyramidNet(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         stages = _per_stage(depth, block, blocks)
-        parts = seams(conv, norm, residual, head, norm_where)
-        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts, relu=False)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
+        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts, activated=False)
         strides = [2 if i and not j else 1 for i, n in enumerate(stages) for j in range(n)]
         self.stride = self.stem_stride * math.prod(strides)
         widths = list(_widths(width, alpha, widening, sum(stages)))
         self.blocks, features = _blocks(width, widths, strides, block, parts)
-        self.after = nn.Sequential(parts.norm(features), nn.ReLU())
+        self.after = nn.Sequential(parts.norm(features), parts.activation())
         self.dropout = nn.Dropout(dropout)
         self.head = parts.head(features, num_classes)
         parts.finish(self)

@@ -52,7 +52,7 @@ class _Design:
         convolutions = block_convolutions(self.block, width, stride, self.stride_in, self.bottleneck_width)
         layers: list[nn.Module] = []
         for kernel_size, step, made in convolutions:
-            layers += [nn.ReLU()] if layers else []
+            layers += [parts.activation()] if layers else []
             layers += [parts.convolve(channels, made, kernel_size, step), parts.norm(made)]
             channels = made
         return nn.Sequential(*layers, *([SqueezeExcite(channels, self.reduction)] if self.reduction else []))
@@ -60,8 +60,10 @@ class _Design:
     def block_at(self, site: Site, parts: Seams) -> Block:
         """The whole block: branch, shortcut, and ReLU after the addition."""
         branch = self.branch(site.channels, site.width, site.stride, parts)
-        around = shortcut(self.shortcut, site.channels, site.width * EXPANSION[self.block], site.stride, parts)
-        return Block([branch], around, parts.term(site.index, site.total, 1), None if self.erase_relu else nn.ReLU())
+        out_channels = site.width * EXPANSION[self.block]
+        around = shortcut(self.shortcut, site.channels, out_channels, site.stride, parts)
+        term = parts.term(site.index, site.total, 1, out_channels)
+        return Block([branch], around, term, None if self.erase_relu else parts.activation())
 
 
 def _check(width: int, block: str, stride_in: str, bottleneck_width: int, reduction: int | None) -> None:
@@ -87,15 +89,15 @@ class ResNet(nn.Module):
     blocks: of each stage; None is n in each of three.
     stride_in: the bottleneck's convolution that has the stride: 1x1 is the paper's, 3x3 is ResNet-B.
     bottleneck_width: the bottleneck's inner channels by the stage's width; 2 is Wide ResNet-50-2 (arXiv:1605.07146).
-    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm, D is
-        B behind average pooling, which has the stride.
+    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm; AD
+        and D are A and B behind average pooling, which has the stride (AD: Huang et al. 2016, arXiv:1603.09382).
     stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
         for the 7x7 (ResNet-C); imagenet64 is 3x3, then the pooling.
     erase_relu: no ReLU after the addition, so that a branch ends in normalisation.
     reduction: of squeeze-and-excitation at the end of each branch; None is without.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
         places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -111,20 +113,21 @@ class ResNet(nn.Module):
         blocks: list[int] | None = None,
         stride_in: Literal["1x1", "3x3"] = "3x3",
         bottleneck_width: int = 1,
-        shortcut: Literal["A", "B", "D"] = "A",
+        shortcut: Literal["A", "AD", "B", "D"] = "A",
         stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
         erase_relu: bool = False,
         reduction: int | None = None,
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         _check(width, block, stride_in, bottleneck_width, reduction)
         counts = stage_blocks(depth, blocks, LAYERS[block])
-        parts = seams(conv, norm, residual, head, norm_where)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
         design = _Design(block, stride_in, bottleneck_width, shortcut, erase_relu, reduction)
         self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
         stages = doubling(width, counts)

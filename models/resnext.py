@@ -51,8 +51,8 @@ class _Design:
         """The C bottlenecks as one: 1x1, grouped 3x3 with the stride, 1x1, each normalised, with ReLU between them."""
         inner, out_channels = width * self.base_width // 64 * self.cardinality, _EXPANSION * width
         layers = [
-            *[parts.convolve(channels, inner, 1), parts.norm(inner), nn.ReLU()],
-            *[parts.convolve(inner, inner, 3, stride, groups=self.cardinality), parts.norm(inner), nn.ReLU()],
+            *[parts.convolve(channels, inner, 1), parts.norm(inner), parts.activation()],
+            *[parts.convolve(inner, inner, 3, stride, self.cardinality), parts.norm(inner), parts.activation()],
             *[parts.convolve(inner, out_channels, 1), parts.norm(out_channels)],
         ]
         return nn.Sequential(*layers, *([SqueezeExcite(out_channels, self.reduction)] if self.reduction else []))
@@ -60,8 +60,10 @@ class _Design:
     def block_at(self, site: Site, parts: Seams) -> Block:
         """The whole block: branch, shortcut, and ReLU after the addition."""
         branch = self.branch(site.channels, site.width, site.stride, parts)
-        around = shortcut(self.shortcut, site.channels, _EXPANSION * site.width, site.stride, parts)
-        return Block([branch], around, parts.term(site.index, site.total, 1), None if self.erase_relu else nn.ReLU())
+        out_channels = _EXPANSION * site.width
+        around = shortcut(self.shortcut, site.channels, out_channels, site.stride, parts)
+        term = parts.term(site.index, site.total, 1, out_channels)
+        return Block([branch], around, term, None if self.erase_relu else parts.activation())
 
 
 def _check(width: int, cardinality: int, base_width: int, reduction: int | None) -> None:
@@ -87,15 +89,15 @@ class ResNeXt(nn.Module):
     base_width: d, the channels of a group where the stage's width is 64.
     width: of the first stage; each further stage has twice the one before.
     blocks: of each stage; None is n in each of three.
-    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm, D is
-        B behind average pooling, which has the stride (He et al. 2019, arXiv:1812.01187).
+    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution with norm; AD
+        and D are A and B behind average pooling, which has the stride (arXiv:1603.09382, arXiv:1812.01187).
     stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
         for the 7x7; imagenet64 is 3x3, then the pooling.
     erase_relu: no ReLU after the addition, so that a branch ends in normalisation.
     reduction: of squeeze-and-excitation at the end of each branch; None is without.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
         places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -110,20 +112,21 @@ class ResNeXt(nn.Module):
         base_width: int = 64,
         width: int = 64,
         blocks: list[int] | None = None,
-        shortcut: Literal["A", "B", "D"] = "B",
+        shortcut: Literal["A", "AD", "B", "D"] = "B",
         stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
         erase_relu: bool = False,
         reduction: int | None = None,
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         _check(width, cardinality, base_width, reduction)
         counts = stage_blocks(depth, blocks, _LAYERS)
-        parts = seams(conv, norm, residual, head, norm_where)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
         self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
         stages = doubling(width, counts)
         self.stride = self.stem_stride * 2 ** (len(stages) - 1)

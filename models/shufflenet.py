@@ -44,11 +44,11 @@ class _Shuffle(nn.Module):
 class _Downsample(nn.Module):
     """The unit of stride 2: relu([average pooling of x, branch of x])."""
 
-    def __init__(self, branch: nn.Sequential) -> None:
+    def __init__(self, branch: nn.Sequential, parts: Seams) -> None:
         super().__init__()
         self.branch = branch
         self.around = nn.AvgPool2d(3, stride=2, padding=1)
-        self.after = nn.ReLU()
+        self.after = parts.activation()
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B C' H/2 W/2."""
@@ -63,7 +63,7 @@ def _branch(
     return nn.Sequential(
         parts.convolve(channels, middle, 1, groups=first),
         parts.norm(middle),
-        nn.ReLU(),
+        parts.activation(),
         _Shuffle(last),
         parts.convolve(middle, middle, 3, stride, groups=middle),
         parts.norm(middle),
@@ -76,7 +76,7 @@ def _stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Mod
     """What stands before the units, and its stride."""
     if kind != "imagenet":
         return stem(kind, in_channels, width, parts)
-    first = [parts.convolve(in_channels, width, 3, 2), parts.norm(width), nn.ReLU()]
+    first = [parts.convolve(in_channels, width, 3, 2), parts.norm(width), parts.activation()]
     return nn.Sequential(*first, nn.MaxPool2d(3, stride=2, padding=1)), 4
 
 
@@ -87,11 +87,12 @@ def _units(channels: int, widths: list[int], groups: int, parts: Seams) -> nn.Se
     index = 0
     for stage, (width, count) in enumerate(zip(widths, _UNITS, strict=True)):
         first = groups if stage else 1  # the stem's channels are too few for groups (section 3.2)
-        units.append(_Downsample(_branch(channels, width // 4, width - channels, 2, (first, groups), parts)))
+        down = _branch(channels, width // 4, width - channels, 2, (first, groups), parts)
+        units.append(_Downsample(down, parts))
         for _ in range(count - 1):
             index += 1
             branch = _branch(width, width // 4, width, 1, (groups, groups), parts)
-            units.append(Block([branch], nn.Identity(), parts.term(index, total, 1), nn.ReLU()))
+            units.append(Block([branch], nn.Identity(), parts.term(index, total, 1, width), parts.activation()))
         channels = width
     return nn.Sequential(*units)
 
@@ -118,8 +119,8 @@ class ShuffleNet(nn.Module):
     models._parts.stem: stride 1 with and without the pooling.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice. The 13
-    units that add their input have the residual seam; the three that concatenate it do not.
+    conv, norm, activation, residual, head: factories as in the places of the same names; None is the paper's own
+    choice. The 13 units that add their input have the residual seam; the three that concatenate it do not.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -136,12 +137,13 @@ class ShuffleNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
         widths = _scaled(width, groups, stem_width)
-        parts = seams(conv, norm, residual, head, norm_where)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
         self.stem, self.stem_stride = _stem(stem, in_channels, stem_width, parts)
         self.units = _units(stem_width, widths, groups, parts)
         self.stride = self.stem_stride * 2 ** len(widths)

@@ -37,7 +37,7 @@ def _convolution(
 ) -> nn.Sequential:
     """A convolution with bias and its ReLU."""
     conv = parts.conv(channels, out_channels, kernel_size, stride=stride, padding=padding, groups=1, bias=True)
-    return nn.Sequential(conv, nn.ReLU())
+    return nn.Sequential(conv, parts.activation())
 
 
 def _fire(channels: int, squeeze: int, expand: int, parts: Seams) -> nn.Sequential:
@@ -66,7 +66,7 @@ def _fires(channels: int, pools_after: tuple[int, ...], bypass: str, parts: Seam
                 if changes
                 else nn.Identity()
             )
-            layers.append(Block([fire], around, parts.term(index, total, 1)))
+            layers.append(Block([fire], around, parts.term(index, total, 1, 2 * expand)))
         else:
             layers.append(fire)
         if number in pools_after:
@@ -88,8 +88,9 @@ class SqueezeNet(nn.Module):
     stem: imagenet has a first convolution of stride 2, without padding, and pooling; imagenet64 a padded one of stride
     1 and the pooling; cifar the same without the pooling, so that two poolings are left.
     dropout: before the last convolution.
-    conv, residual: factories as in the places of the same names; residual needs a bypass. There is no head seam: the
-    paper's classifier is a convolution with ReLU before the average, which is not a linear layer of averaged features.
+    conv, activation, residual: factories as in the places of the same names; residual needs a bypass. There is no head
+    seam: the paper's classifier is a convolution with ReLU before the average, which is not a linear layer of averaged
+    features.
 
     `stride` is the total downsampling before the last convolution, `stem_stride` the stem's part of it.
     """
@@ -104,6 +105,7 @@ class SqueezeNet(nn.Module):
         stem: Literal["imagenet", "imagenet64", "cifar"] = "imagenet",
         dropout: float = 0.5,
         conv: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
     ) -> None:
         super().__init__()
@@ -111,7 +113,7 @@ class SqueezeNet(nn.Module):
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
         if residual is not None and bypass == "none":
             raise ValueError("bypass must be simple or complex for a residual, got none")
-        parts = seams(conv, residual=residual)
+        parts = seams(conv, residual=residual, activation=activation)
         chosen = _VERSIONS[version]
         stride, padding = (2, 0) if stem == "imagenet" else (1, chosen.kernel_size // 2)
         first = _convolution(in_channels, chosen.width, chosen.kernel_size, stride, padding, parts)

@@ -34,7 +34,7 @@ def _features(
     for stage, (width, convolutions) in enumerate(zip(_WIDTHS, _STAGES[depth], strict=True)):
         for i in range(convolutions):
             layers.append(parts.convolve(channels, width, 3, bias=not normed))
-            layers += [parts.norm(width), nn.ReLU()] if normed else [nn.ReLU()]
+            layers += [parts.norm(width), parts.activation()] if normed else [parts.activation()]
             if conv_dropout and i < convolutions - 1:
                 layers.append(nn.Dropout(0.4 if stage else 0.3))
             channels = width
@@ -47,13 +47,14 @@ def _classifier(kind: str, dropout: float, normed: bool, parts: Seams) -> tuple[
     channels = _WIDTHS[-1]
     if kind == "imagenet":
         first, second = nn.Linear(channels * _SIDE**2, 4096), nn.Linear(4096, 4096)
-        return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), second, nn.ReLU(), nn.Dropout(dropout)), 4096
+        hidden = [first, parts.activation(), nn.Dropout(dropout), second, parts.activation(), nn.Dropout(dropout)]
+        return nn.Sequential(*hidden), 4096
     if kind == "cifar":
         return nn.Sequential(nn.Dropout(dropout)), channels
     linear = nn.Linear(channels, channels, bias=not normed)
     # A norm is one of B C H W: the hidden units are channels of one pixel.
     norm = [nn.Unflatten(1, (channels, 1, 1)), parts.norm(channels), nn.Flatten(1)] if normed else []
-    return nn.Sequential(nn.Dropout(dropout), linear, *norm, nn.ReLU(), nn.Dropout(dropout)), channels
+    return nn.Sequential(nn.Dropout(dropout), linear, *norm, parts.activation(), nn.Dropout(dropout)), channels
 
 
 class VGG(nn.Module):
@@ -66,7 +67,7 @@ class VGG(nn.Module):
     hidden layer), instead of the biases; a given norm is one without this switch too.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, head: factories as in the places of the same names; None is the network's own choice.
+    conv, norm, activation, head: factories as in the places of the same names; None is the network's own choice.
 
     `stride` is the total downsampling before the classifier; there is no stem: `stem_stride` is 1.
     """
@@ -84,6 +85,7 @@ class VGG(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
         super().__init__()
@@ -91,7 +93,7 @@ class VGG(nn.Module):
             raise ValueError(f"depth must be 11, 13, 16 or 19, got {depth}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        parts = seams(conv, norm, None, head, norm_where)
+        parts = seams(conv, norm, None, head, norm_where, activation)
         normed = batch_norm or norm is not None
         self.stride, self.stem_stride = 2 ** len(_WIDTHS), 1
         self.pool = nn.AdaptiveAvgPool2d(_SIDE) if classifier == "imagenet" else None

@@ -30,7 +30,7 @@ class _Branch:
         layers = [
             parts.convolve(channels, out_channels, 3, stride),
             parts.norm(out_channels),
-            nn.ReLU(),
+            parts.activation(),
             nn.Dropout(self.dropout) if self.dropout else nn.Identity(),  # the layers' names stay the same
             parts.convolve(out_channels, out_channels, 3),
         ]
@@ -38,11 +38,11 @@ class _Branch:
 
 
 def _block_at(site: Site, branch: _Branch, parts: Seams) -> PreActivationBlock:
-    before = nn.Sequential(parts.norm(site.channels), nn.ReLU())
+    before = nn.Sequential(parts.norm(site.channels), parts.activation())
     same = site.channels == site.width and site.stride == 1  # also the first block of all, where k = 1
     around = None if same else parts.convolve(site.channels, site.width, 1, site.stride)
     inside = branch.build(site.channels, site.width, site.stride, parts)
-    return PreActivationBlock(before, [inside], around, parts.term(site.index, site.total, 1))
+    return PreActivationBlock(before, [inside], around, parts.term(site.index, site.total, 1, site.width))
 
 
 def _stem(kind: str, in_channels: int, width: int, parts: Seams) -> tuple[nn.Module, int]:
@@ -68,7 +68,7 @@ class WideResNet(nn.Module):
     stem: cifar is a 3x3 convolution; the others as in the residual networks for ImageNet, not in the paper.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
     places are empty: their convolutions get no bias instead.
-    conv, norm, residual, head: factories as in the places of the same names; None is the paper's own choice.
+    conv, norm, activation, residual, head: factories as in the places of these names; None is the paper's own choice.
 
     `stride` is the total downsampling before the global pooling, `stem_stride` the stem's part of it.
     """
@@ -86,6 +86,7 @@ class WideResNet(nn.Module):
         norm_where: Literal["all", "last"] = "all",
         conv: Factory | None = None,
         norm: Factory | None = None,
+        activation: Factory | None = None,
         residual: Factory | None = None,
         head: Factory | None = None,
     ) -> None:
@@ -94,7 +95,7 @@ class WideResNet(nn.Module):
             raise ValueError(f"widen must be at least 1, got {widen}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        parts = seams(conv, norm, residual, head, norm_where)
+        parts = seams(conv, norm, residual, head, norm_where, activation)
         n = _depth_to_blocks(depth)
         width = 16
         self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
@@ -103,7 +104,7 @@ class WideResNet(nn.Module):
         branch = _Branch(dropout, last_norm)
         self.blocks = nn.Sequential(*(_block_at(site, branch, parts) for site in sites(width, stages)))
         features = stages[-1].width
-        self.after = nn.Sequential(parts.norm(features), nn.ReLU())
+        self.after = nn.Sequential(parts.norm(features), parts.activation())
         self.head = parts.head(features, num_classes)
         parts.finish(self)
 

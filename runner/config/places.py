@@ -37,6 +37,7 @@ PLACES = {
     for place in (
         Place("conv", "BUILD", factory=True),
         Place("norm", "BUILD", factory=True),
+        Place("activation", "BUILD", factory=True),
         Place("residual", "BUILD", factory=True),
         Place("head", "BUILD", factory=True),
         Place("init", "BUILD", many=True),
@@ -108,14 +109,24 @@ class InParts(Protocol):
         """Called in training before the pass over images [start, stop) of a batch of so many; never without parts."""
 
 
+class Activation(Protocol):
+    """activation: makes a nonlinearity, of any shape to the same shape, wherever the network has one of its own.
+
+    Which one that is (ReLU6, tanh) the network's own arguments say; the gates of squeeze-and-excitation stay.
+    """
+
+    def __call__(self) -> "nn.Module": ...
+
+
 class Residual(Protocol):
     """residual: makes the Module that turns a block's branches into the term added to its shortcut.
 
     Blocks are numbered `index` = 1..`total` in forward order, with `branches` branches each (1 in a plain residual
-    block, 2 in a Shake network). The Module's `forward(*branches)` takes as many tensors of one shape and returns one.
+    block, 2 in a Shake network), of `channels` channels: those of the block's output. The Module's
+    `forward(*branches)` takes as many tensors B C H W of one shape and returns one of that shape.
     """
 
-    def __call__(self, index: int, total: int, branches: int) -> "nn.Module": ...
+    def __call__(self, index: int, total: int, branches: int, channels: int) -> "nn.Module": ...
 
 
 class Head(Protocol):

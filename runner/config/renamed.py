@@ -1,12 +1,15 @@
-"""Knobs that had another name when the first runs were made: such runs are still found, continued and read.
+"""Keys that have changed since the first runs were made: such runs are still found, continued and read.
 
-What a run is identified by, and the words of its label, keep the earlier name; its config.yaml may have it.
+What a run is identified by keeps the earlier names, and so do the words of its label; its config.yaml may have them. A
+place that came later is no part of the identity where it is null, and need not stand in config.yaml.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-FORMER = {"noise_scale": "noise"}
+FORMER = {"noise_scale": "noise"}  # knobs
+ARGUMENTS = {"nonlinearity": "activation"}  # of networks; the earlier name is a place now
+LATER = ("activation",)  # places; null there is what was before
 
 
 def former(knob: str) -> str:
@@ -14,10 +17,23 @@ def former(knob: str) -> str:
     return FORMER.get(knob, knob)
 
 
+def earlier(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's plain values as the first runs would have had them: what identifies a run."""
+    kept = {key: value for key, value in values.items() if key not in LATER or value is not None}
+    return _by(FORMER, ARGUMENTS, kept)
+
+
 def current(values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's plain values by the names of today."""
-    schedule = values.get("schedule")
-    if not isinstance(schedule, Mapping):
-        return dict(values)
-    today = {earlier: knob for knob, earlier in FORMER.items()}
-    return {**values, "schedule": {today.get(knob, knob): option for knob, option in schedule.items()}}
+    found = _by({v: k for k, v in FORMER.items()}, {v: k for k, v in ARGUMENTS.items()}, values)
+    return {**found, **{key: None for key in LATER if found and key not in found}}
+
+
+def _by(knobs: Mapping[str, str], arguments: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with other names of knobs and of the network's arguments."""
+    result = dict(values)
+    for key, names in (("schedule", knobs), ("model", arguments)):
+        inner = values.get(key)
+        if isinstance(inner, Mapping):
+            result[key] = {names.get(name, name): value for name, value in inner.items()}
+    return result

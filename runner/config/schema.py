@@ -113,6 +113,7 @@ class Config:
     compute: ComputeConfig
     conv: Option | None
     norm: Option | None
+    activation: Option | None
     residual: Option | None
     head: Option | None
     init: tuple[Option, ...]
@@ -241,9 +242,8 @@ def numeric(value: Any) -> Any:
         # An order of tricks is part of what they do: as pairs, because JSON with sorted keys would lose it.
         return list(plain(value).items()) if isinstance(value, tuple) else plain(value)
     kept = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not f.metadata.get("cosmetic")}
-    if isinstance(value, Config):
-        kept["schedule"] = {renamed.former(knob): option for knob, option in value.schedule.items()}
-    return {k: numeric(v) for k, v in kept.items() if k != "arguments"} | dict(kept.get("arguments", {}))
+    values = {k: numeric(v) for k, v in kept.items() if k != "arguments"} | dict(kept.get("arguments", {}))
+    return renamed.earlier(values) if isinstance(value, Config) else values
 
 
 def choices_key(config: Config) -> str:

@@ -186,6 +186,7 @@ SENSIBLE = {
     "schedule.lr.at": "[1,2]",
     "model.dropout": "0.3",
     "batch_size": "64",
+    "activation": "relu",
 }
 
 

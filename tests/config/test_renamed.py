@@ -1,4 +1,4 @@
-"""Runs made before the knob `noise` was called `noise_scale`: found, read and grouped as they were."""
+"""Runs made before keys were renamed or a place was added: found, read and grouped as they were."""
 
 import pytest
 
@@ -95,3 +95,45 @@ def test_a_config_written_before_is_read_by_the_names_of_today(typed):
 def test_the_earlier_name_is_not_typed_any_more():
     with pytest.raises(BadInput, match=r"^schedule\.noise: .*schedule\.noise_scale=cosine"):
         compose(["schedule.noise=cosine"])
+
+
+# As above, of networks whose argument `nonlinearity` was called `activation`: typed by today's names, and the key then.
+NETWORKS_BEFORE = [
+    (["model=cifar10_full"], "60e77e8fc286c0bcd7bc746c07f079ce5ad446acd5e9142e23edd5f01a6f28d4"),
+    (["model=cifar10_full_sigmoid_bn"], "08e4fff92ffce6cec404bcd82c3c56210386ef6797bbe515cde5fd2769979b78"),
+    (["model=lenet_caffe"], "ec9e02be9b6d09cec9d79c8ec25979c4b98fa5c327becfaf865f8ece5269d8b8"),
+    (["model=mobilenet_v2_cifar"], "b5bd5f6d6c461725962f87f0ffefe0bd752f5c2d2b9371f6b9e2b6a512ac77a9"),
+    (["model=mobilenet_v2_cifar_projection"], "df12624ff893520bf20bff1237793c1cbb40f90df6e551744c007f0240f78424"),
+    (["model=lenet", "model.nonlinearity=relu"], "3d0dcce9c5ea461e8e8a09acb5b4e01a5990d9cfb1f78a4e7cf56d86a6da03ed"),
+]
+
+
+@pytest.mark.parametrize(("typed", "key"), NETWORKS_BEFORE)
+def test_networks_with_another_nonlinearity_keep_their_identity(typed, key):
+    assert schema.choices_key(compose(typed)) == key
+
+
+def test_a_networks_nonlinearity_written_before_is_read_by_the_name_of_today():
+    typed = ["model=lenet", "model.nonlinearity=relu"]
+    config, old = compose(typed), schema.plain(compose(typed))
+    del old["activation"]
+    old["model"] = {"activation" if k == "nonlinearity" else k: v for k, v in old["model"].items()}
+    assert old["model"]["activation"] == "relu" and schema.read(old) == config
+    assert choices(old) == choices(schema.plain(config))
+
+
+def test_an_activation_that_is_chosen_is_part_of_the_identity_and_null_is_not():
+    assert "activation" not in schema.numeric(compose())
+    keys = {schema.choices_key(compose([f"activation={name}"])) for name in ("null", "relu", "swish", "mish")}
+    assert len(keys) == 4
+    assert compose(["activation=swish"]).label == "resnet20-digits-swish-s0"
+
+
+def test_of_nothing_nothing_is_made():
+    """A run without a config.yaml has no keys, and none that came later."""
+    assert choices({}) == {}
+
+
+def test_a_networks_earlier_name_is_not_typed_any_more():
+    with pytest.raises(BadInput, match=r"^unknown key model\.activation.* activation=relu\?$"):
+        compose(["model=lenet", "model.activation=relu"])

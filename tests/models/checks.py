@@ -20,7 +20,7 @@ class Head(nn.Linear):
 class Residual(nn.Module):
     """Half of a block's only branch, or a quarter of the first of two and three quarters of the second."""
 
-    def __init__(self, index, total, branches):
+    def __init__(self, index, total, branches, channels):
         super().__init__()
         self.index, self.weights = index, {1: [0.5], 2: [0.25, 0.75]}[branches]
 
@@ -43,9 +43,9 @@ def recording():
         made["norm"].append(channels)
         return Norm(channels)
 
-    def residual(index, total, branches):
+    def residual(index, total, branches, channels):
         made["residual"].append((index, total, branches))
-        return Residual(index, total, branches)
+        return Residual(index, total, branches, channels)
 
     def head(in_features, num_classes):
         made["head"].append((in_features, num_classes))

@@ -10,7 +10,7 @@ from models.cifar10_full import Cifar10Full
 from runner.training.count import count
 from tests.models.checks import trains
 
-SIGMOID = {"activation": "sigmoid", "batch_norm": True}
+SIGMOID = {"nonlinearity": "sigmoid", "batch_norm": True}
 
 
 def test_smith2017_clr_params():

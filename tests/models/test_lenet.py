@@ -11,7 +11,7 @@ from models.lenet import LeNet
 from runner.training.count import count
 from tests.models.checks import trains
 
-CAFFE = {"channels": [20, 50], "hidden": [500], "activation": "hidden_relu", "pool": "max", "resolution": 28}
+CAFFE = {"channels": [20, 50], "hidden": [500], "nonlinearity": "hidden_relu", "pool": "max", "resolution": 28}
 
 
 def meta(in_channels=1, **arguments):
@@ -88,7 +88,7 @@ def test_wrong_arguments_are_one_line(arguments, line):
 
 
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("arguments", [{}, CAFFE, {"hidden": [], "activation": "relu"}])
+@pytest.mark.parametrize("arguments", [{}, CAFFE, {"hidden": [], "nonlinearity": "relu"}])
 def test_one_step_reaches_every_parameter(half, arguments):
     torch.manual_seed(0)
     model = LeNet(10, 1, **arguments)

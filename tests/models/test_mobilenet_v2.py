@@ -26,7 +26,7 @@ WIDTHS = {
 }
 # madds_width1_by_resolution
 SIZES = {224: 300774272, 192: 221316608, 160: 154083200, 128: 99074048, 96: 56289152}
-KUANGLIU = {"shortcut": "projection", "expand_first": True, "activation": "relu"}
+KUANGLIU = {"shortcut": "projection", "expand_first": True, "nonlinearity": "relu"}
 
 
 def meta(classes=1000, **arguments):
@@ -208,7 +208,7 @@ def test_seams(shortcut):
     terms, called, heads = [], [], []
 
     class Half(nn.Module):
-        def __init__(self, index, total, branches):
+        def __init__(self, index, total, branches, channels):
             super().__init__()
             terms.append((index, total, branches))
             self.index = index

@@ -91,7 +91,7 @@ def test_the_biased_convolutions_of_stochastic_depth():
     def biased(*arguments, bias, **others):
         return nn.Conv2d(*arguments, bias=True, **others)
 
-    model = meta(depth=110, conv=biased)
+    model = meta(depth=110, shortcut="AD", conv=biased)
     assert parameters(model) == 1732010 and count(model, (3, 32, 32)).madds == 252887680
 
 
@@ -158,6 +158,34 @@ def test_a_block_is_relu_of_shortcut_plus_branch():
             shortcut[:, :16, i, j] = x[:, :, 2 * i, 2 * j]
     torch.testing.assert_close(block.shortcut(x), shortcut, rtol=0, atol=0)
     torch.testing.assert_close(block(x), F.relu(shortcut + branch))
+
+
+def plain_shortcut(x, channels, size):
+    """Stochastic depth's: the mean of each square of 2 x 2 pixels, and zeros for the channels that x lacks.
+
+    At the border of an odd size a square has the pixels that are there.
+    """
+    out = torch.zeros(len(x), channels, size, size, dtype=x.dtype)
+    for i in range(size):
+        for j in range(size):
+            pixels = [x[:, :, u, v] for u in (2 * i, 2 * i + 1) for v in (2 * j, 2 * j + 1) if max(u, v) < x.shape[2]]
+            out[:, : x.shape[1], i, j] = sum(pixels) / len(pixels)
+    return out
+
+
+@pytest.mark.parametrize("pixels", [8, 7])
+def test_option_ad_is_a_behind_average_pooling(pixels):
+    torch.manual_seed(0)
+    model = ResNet(10, depth=8, shortcut="AD").double().eval()
+    x = torch.randn(2, 16, pixels, pixels, dtype=torch.float64)
+    block = model.blocks[1]  # 16 -> 32 channels with stride 2
+    expected = plain_shortcut(x, 32, 4)
+    torch.testing.assert_close(block.shortcut(x), expected)
+    torch.testing.assert_close(block(x), F.relu(expected + block.branches[0](x)))
+    assert list(model.state_dict()) == list(ResNet(10, depth=8).state_dict()), "it has no parameters"
+    assert isinstance(model.blocks[0].shortcut, nn.Identity)
+    wider = ResNet(10, depth=11, block="bottleneck", shortcut="AD").blocks[0].shortcut  # 16 -> 64, no stride
+    torch.testing.assert_close(wider(x), torch.cat([x, torch.zeros(2, 48, pixels, pixels, dtype=x.dtype)], 1))
 
 
 def test_option_a_has_no_parameters_and_option_b_projects():

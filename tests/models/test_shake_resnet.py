@@ -111,7 +111,8 @@ def test_other_depths_are_refused_by_name(block, depth):
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("width", 0), ("width", 7), ("cardinality", 0), ("cardinality", 2), ("stem_width", 1)]
+    ("argument", "value"),
+    [("width", 0), ("width", 7), ("cardinality", 0), ("cardinality", 2), ("stem_width", 1)],
 )
 def test_wrong_arguments_are_refused_by_name(argument, value):
     with pytest.raises(ValueError, match=rf"^{argument} must be .*got {value}$"):
@@ -157,6 +158,50 @@ def test_29_2x4x64d_has_the_bottlenecks_of_resnext():
     assert len(made) == 2 * 9
 
 
+def the_authors_resnext(weights, groups, training, x):
+    """Gastaldi's network for CIFAR-100 in plain terms, of named weights: no pre-activation, ReLU after each addition."""
+
+    def norm(x, name):
+        mean, variance = (weights[f"{name}.running_{which}"] for which in ("mean", "var"))
+        if training:
+            mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+        normalised = (x - mean.view(-1, 1, 1)) / (variance.view(-1, 1, 1) + 1e-5).sqrt()
+        return normalised * weights[f"{name}.weight"].view(-1, 1, 1) + weights[f"{name}.bias"].view(-1, 1, 1)
+
+    def conv_norm(x, conv, after, **geometry):
+        return norm(F.conv2d(x, weights[f"{conv}.weight"], **geometry), after)
+
+    def branch(x, name, stride):
+        x = conv_norm(x, f"{name}.0", f"{name}.1").relu()
+        x = conv_norm(x, f"{name}.3", f"{name}.4", stride=stride, padding=1, groups=groups).relu()
+        return conv_norm(x, f"{name}.6", f"{name}.7")
+
+    x = conv_norm(x, "stem.0", "stem.1", padding=1).relu()
+    for i in range(1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))):
+        stride = 2 if i in (2, 4) else 1  # two blocks a stage
+        first, second = (branch(x, f"blocks.{i}.branches.{k}", stride) for k in range(2))
+        if i in (0, 2, 4):
+            x = conv_norm(x, f"blocks.{i}.shortcut.0", f"blocks.{i}.shortcut.1", stride=stride)
+        x = (x + first / 2 + second / 2).relu()
+    return x.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_bottlenecks_are_the_authors_network_for_cifar100(training):
+    model = bottlenecks(depth=20).double()
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.05, 0.15)  # about what a new network's convolutions make
+            elif value.is_floating_point() and value.ndim == 1:  # norms and biases that are not a new network's
+                value.uniform_(0.5, 1.5) if name.endswith("weight") else value.normal_()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.randn(4, 3, 9, 9, dtype=torch.float64)
+    logits = model.train(training)(x)
+    torch.testing.assert_close(logits, the_authors_resnext(weights, 2, training, x))
+    assert logits.std(0).min() > 0.01, "else a comparison would show nothing"
+
+
 def by_hand(layers, x):
     """relu-conv-norm, repeated."""
     for i in range(0, len(layers), 3):
@@ -165,13 +210,12 @@ def by_hand(layers, x):
     return x
 
 
-@pytest.mark.parametrize(("make", "out_channels"), [(small, 16), (bottlenecks, 512)])
-def test_a_block_is_shortcut_plus_the_mean_of_its_branches(make, out_channels):
-    block = warmed(make()).blocks[1]
-    x = torch.randn(2, out_channels // 2, 8, 8)
+def test_a_basic_block_is_shortcut_plus_the_mean_of_its_branches():
+    block = warmed(small()).blocks[1]
+    x = torch.randn(2, 8, 8, 8)
     first, second = (by_hand(branch, x) for branch in block.branches)
     y = block(x)
-    assert y.shape == (2, out_channels, 4, 4)
+    assert y.shape == (2, 16, 4, 4)
     torch.testing.assert_close(y, block.shortcut(x) + first / 2 + second / 2)
     assert (y < 0).any()  # no ReLU after the addition
 
@@ -190,7 +234,7 @@ def test_the_skip_sees_every_second_pixel_and_those_one_up_and_left():
     assert skip.here.weight.shape == skip.shifted.weight.shape == (8, 8, 1, 1)
 
 
-def test_the_stem_has_no_relu_and_the_end_has():
+def test_the_stem_of_basic_blocks_has_no_relu_and_the_end_has():
     model, x = warmed(small()), torch.randn(2, 3, 8, 8)
     stem = model.stem[1](F.conv2d(x, model.stem[0].weight, padding=1))
     torch.testing.assert_close(model.stem(x), stem)
@@ -199,9 +243,11 @@ def test_the_stem_has_no_relu_and_the_end_has():
 
 
 def test_all_convolutions_and_normalisations_go_through_their_seams():
-    _, made = uses_its_seams(partial(bottlenecks, in_channels=1), conv=1 + 3 * (2 * 3 + 2), norm=1 + 3 * (2 * 3 + 1))
+    _, made = uses_its_seams(partial(small, in_channels=1), conv=1 + 3 * (2 * 2 + 2), norm=1 + 3 * (2 * 2 + 1))
+    assert made["conv"][0] == (1, 4, 3, 1, 1, 1, False) and made["conv"].count((4, 4, 1, 1, 0, 1, False)) == 2
+    _, made = uses_its_seams(partial(bottlenecks, in_channels=1), conv=1 + 3 * (2 * 3 + 1), norm=1 + 3 * (2 * 3 + 1))
     assert made["conv"][0] == (1, 4, 3, 1, 1, 1, False)
-    assert made["conv"].count((4, 128, 1, 1, 0, 1, False)) == 2 and (32, 32, 3, 2, 1, 2, False) in made["conv"]
+    assert (256, 512, 1, 2, 0, 1, False) in made["conv"] and (32, 32, 3, 2, 1, 2, False) in made["conv"]
 
 
 def test_each_block_has_its_own_residual_module_of_two_branches():

@@ -149,7 +149,7 @@ def test_each_adding_unit_has_its_own_residual_module_in_forward_order():
     made, called = [], []
 
     class Half(nn.Module):
-        def __init__(self, index, total, branches):
+        def __init__(self, index, total, branches, channels):
             super().__init__()
             made.append((index, total, branches))
             self.index = index

@@ -148,7 +148,7 @@ def test_each_bypassed_module_has_its_own_residual_in_forward_order(bypass, tota
     made, called = [], []
 
     class Half(nn.Module):
-        def __init__(self, index, total, branches):
+        def __init__(self, index, total, branches, channels):
             super().__init__()
             made.append((index, total, branches))
             self.index = index

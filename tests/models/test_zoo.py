@@ -33,7 +33,7 @@ def family(name):
 
 
 FAMILIES = sorted({family(name) for name in MEMBERS})
-SEAMS = ("conv", "norm", "residual", "head")
+SEAMS = ("conv", "norm", "activation", "residual", "head")
 
 
 @cache
@@ -130,6 +130,7 @@ class Counted:
 OWN = {
     "conv": nn.Conv2d,
     "norm": nn.BatchNorm2d,
+    "activation": nn.Softplus,
     "head": nn.Linear,
     "residual": build.target("tricks/residual", "sum"),
 }
@@ -170,11 +171,13 @@ def test_residual_networks_build_without_normalisation(name):
 
 @pytest.mark.parametrize("name", [n for n in FAMILIES if "residual" in takes(n)])
 def test_residual_blocks_are_numbered_in_forward_order(name, monkeypatch):
-    seen = []
+    seen, widths = [], []
 
-    def residual(index, total, branches):
+    def residual(index, total, branches, channels):
         seen.append((index, total, branches))
-        return OWN["residual"](index, total, branches)
+        term = OWN["residual"](index, total, branches, channels)
+        term.register_forward_hook(lambda module, args, out: widths.append((channels, out.shape[1])))
+        return term
 
     member = residual_member(name)
     config = compose([f"model={member}"])
@@ -186,6 +189,8 @@ def test_residual_blocks_are_numbered_in_forward_order(name, monkeypatch):
         model = build.build_model(config, shape[0], classes)
     assert [index for index, _, _ in seen] == list(range(1, len(seen) + 1))
     assert {total for _, total, _ in seen} == {len(seen)}
+    model(torch.empty(2, *shape, device="meta"))
+    assert len(widths) == len(seen) and all(said == channels for said, channels in widths)
     blocks = [m for m in model.modules() if hasattr(m, "branches") and isinstance(m.branches, nn.ModuleList)]
     assert [len(m.branches) for m in blocks] == [branches for _, _, branches in seen]
     assert all(isinstance(branch, nn.Sequential) for m in blocks for branch in m.branches)

@@ -44,7 +44,7 @@ def test_every_file_defines_one_public_thing():
             ["schedule.weight_decay=step", "optimizer.weight_decay=0"],
             "schedule.weight_decay: the optimizer sgd has weight_decay 0",
         ),
-        (["model.shortcut=C"], "model.shortcut: expected A or B or D, got 'C'"),
+        (["model.shortcut=C"], "model.shortcut: expected A or AD or B or D, got 'C'"),
         (["schedule.lr=multistep", "schedule.lr.at=3"], "schedule.lr.at: expected a list, each a number, got 3"),
         (["batch_size=2000"], "batch_size: 2000 is more than the "),
         (
@@ -120,7 +120,7 @@ def test_a_configs_arguments_and_its_signature_agree():
 
     from runner.config import CONFIGS
 
-    given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "in_features", "num_classes",
+    given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "channels", "in_features", "num_classes",
              "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", *PLACES}  # fmt: skip
     for place in PLACES:
         for name in options(place):

@@ -25,6 +25,7 @@ class ShakeShake(nn.Module):
         index: int,
         total: int,
         branches: int,
+        channels: int,
         forward: Literal["shake", "even"] = "shake",
         backward: Literal["shake", "even", "keep"] = "shake",
         level: Literal["image", "batch"] = "image",

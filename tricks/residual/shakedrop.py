@@ -32,6 +32,7 @@ class ShakeDrop(nn.Module):
         index: int,
         total: int,
         branches: int,
+        channels: int,
         p_last: float = 0.5,
         alpha: list[float] = [-1.0, 1.0],  # noqa: B006 (never changed)
         beta: list[float] = [0.0, 1.0],  # noqa: B006

@@ -16,7 +16,7 @@ class SkipInit(nn.Module):
     alpha: the number that training begins with; the paper has 0, or less than 1 / sqrt(blocks).
     """
 
-    def __init__(self, index: int, total: int, branches: int, alpha: float = 0.0) -> None:
+    def __init__(self, index: int, total: int, branches: int, channels: int, alpha: float = 0.0) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.tensor(alpha))
 

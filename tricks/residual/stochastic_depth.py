@@ -28,6 +28,7 @@ class StochasticDepth(nn.Module):
         index: int,
         total: int,
         branches: int,
+        channels: int,
         p_last: float = 0.5,
         rule: Literal["linear", "uniform"] = "linear",
         per: Literal["batch", "image"] = "batch",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Sum(nn.Module):
     """The sum of a block's branches; of one branch, the branch itself."""
 
-    def __init__(self, index: int, total: int, branches: int) -> None:
+    def __init__(self, index: int, total: int, branches: int, channels: int) -> None:
         super().__init__()
         self.branches = branches
 

@@ -17,6 +17,10 @@ from models.shufflenet import ShuffleNet
 from models.squeezenet import SqueezeNet
 from models.vgg import VGG
 from models.wide_resnet import WideResNet
+from tricks.activation.gelu import GELU
+from tricks.activation.mish import Mish
+from tricks.activation.relu import ReLU
+from tricks.activation.swish import Swish
 from tricks.init.fixup import fixup
 
 
@@ -155,6 +159,13 @@ def test_a_block_is_the_papers_equation():
     out = F.relu(F.conv2d(x + bias1a, conv1.weight, padding=1) + bias1b)
     out = F.conv2d(out + bias2a, conv2.weight, padding=1) * scale + bias2b
     torch.testing.assert_close(block(x), F.relu(x + out))
+
+
+@pytest.mark.parametrize("activation", [ReLU, GELU, Mish, Swish])
+def test_it_knows_the_nonlinearities_of_the_activation_seam(activation):
+    """A nonlinearity that it does not know would be left without its scalar bias in silence."""
+    models = [fixed(resnet(14, activation=each)) for each in (activation, None)]
+    assert [p.shape for p in models[0].parameters()] == [p.shape for p in models[1].parameters()]
 
 
 def test_without_scalars_the_network_keeps_its_parameters():

@@ -28,7 +28,7 @@ def shares(trick, n):
 @pytest.mark.parametrize(("forward", "backward", "level"), COMBINATIONS)
 def test_the_equations_on_known_draws(forward, backward, level):
     n = 5
-    trick = ShakeShake(1, 4, 2, forward=forward, backward=backward, level=level)
+    trick = ShakeShake(1, 4, 2, 2, forward=forward, backward=backward, level=level)
     torch.manual_seed(0)
     first, second = (torch.randn(n, 2, 3, 3, requires_grad=True) for _ in range(2))
     upstream = torch.randn(n, 2, 3, 3)
@@ -52,7 +52,7 @@ def test_the_equations_on_known_draws(forward, backward, level):
 @pytest.mark.parametrize(("forward", "backward", "level"), COMBINATIONS)
 def test_what_is_even_kept_shared_and_drawn_anew(forward, backward, level):
     torch.manual_seed(0)
-    alpha, beta = shares(ShakeShake(1, 4, 2, forward=forward, backward=backward, level=level), 2000)
+    alpha, beta = shares(ShakeShake(1, 4, 2, 2, forward=forward, backward=backward, level=level), 2000)
     if backward == "keep":
         torch.testing.assert_close(alpha, beta)
     for share, rule in ((alpha, forward), (beta, forward if backward == "keep" else backward)):
@@ -68,21 +68,21 @@ def test_what_is_even_kept_shared_and_drawn_anew(forward, backward, level):
 
 def test_draws_are_new_for_every_pass_and_every_block():
     torch.manual_seed(0)
-    one, other = ShakeShake(1, 2, 2, level="batch"), ShakeShake(2, 2, 2, level="batch")
+    one, other = ShakeShake(1, 2, 2, 2, level="batch"), ShakeShake(2, 2, 2, 2, level="batch")
     drawn = [float(share[0]) for trick in (one, one, other) for share in shares(trick, 1)]
     assert len(set(drawn)) == 6
 
 
 @pytest.mark.parametrize(("forward", "backward", "level"), COMBINATIONS)
 def test_evaluation_is_the_mean(forward, backward, level):
-    trick = ShakeShake(1, 4, 2, forward=forward, backward=backward, level=level).eval()
+    trick = ShakeShake(1, 4, 2, 2, forward=forward, backward=backward, level=level).eval()
     a, b = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
     torch.testing.assert_close(trick(a, b), (a + b) / 2)
 
 
 def test_dtype_and_memory_format_are_kept():
     a, b = (torch.randn(4, 8, 3, 3, dtype=torch.bfloat16).to(memory_format=torch.channels_last) for _ in range(2))
-    for trick in (ShakeShake(1, 1, 2), ShakeShake(1, 1, 2).eval()):
+    for trick in (ShakeShake(1, 1, 2, 2), ShakeShake(1, 1, 2, 2).eval()):
         out = trick(a, b)
         assert out.dtype is torch.bfloat16 and out.is_contiguous(memory_format=torch.channels_last)
 
@@ -103,4 +103,4 @@ def test_a_shake_network_trains_and_in_evaluation_is_the_plain_one():
 @pytest.mark.parametrize("branches", [1, 3])
 def test_another_number_of_branches_is_refused(branches):
     with pytest.raises(ValueError, match=f"exactly 2 branches of a block, .* have {branches}"):
-        functools.partial(ShakeShake, level="batch")(1, 4, branches)
+        functools.partial(ShakeShake, level="batch")(1, 4, branches, 2)

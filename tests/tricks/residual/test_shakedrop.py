@@ -35,7 +35,7 @@ def draws(trick, level):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("level", "kind"), list(itertools.product(LEVELS, ["A", "B"])))
 def test_the_equations_on_known_draws(level, kind, seed):
-    trick = ShakeDrop(2, 2, 2, p_last=0.5, alpha=[-1, 0.5], beta=[0.25, 1], level=level, type=kind)
+    trick = ShakeDrop(2, 2, 2, 2, p_last=0.5, alpha=[-1, 0.5], beta=[0.25, 1], level=level, type=kind)
     torch.manual_seed(0)
     branches = [torch.randn(SHAPE, requires_grad=True) for _ in range(2)]
     upstream = torch.randn(SHAPE)
@@ -57,7 +57,7 @@ def test_the_equations_on_known_draws(level, kind, seed):
 
 def test_the_gate_opens_at_the_rate_of_the_linear_rule_and_then_nothing_is_disturbed():
     torch.manual_seed(0)
-    trick = ShakeDrop(4, 5, 1, p_last=0.5, level="pixel")
+    trick = ShakeDrop(4, 5, 1, 2, p_last=0.5, level="pixel")
     opened = []
     for _ in range(800):
         forward, backward = coefficients(trick, (2, 1, 2, 2))
@@ -70,14 +70,14 @@ def test_the_gate_opens_at_the_rate_of_the_linear_rule_and_then_nothing_is_distu
 
 
 def test_the_rules():
-    assert [ShakeDrop(index, 4, 1).p for index in range(1, 5)] == pytest.approx([0.875, 0.75, 0.625, 0.5])
-    assert {ShakeDrop(index, 4, 1, p_last=0.3, rule="uniform").p for index in range(1, 5)} == {0.3}
+    assert [ShakeDrop(index, 4, 1, 2).p for index in range(1, 5)] == pytest.approx([0.875, 0.75, 0.625, 0.5])
+    assert {ShakeDrop(index, 4, 1, 2, p_last=0.3, rule="uniform").p for index in range(1, 5)} == {0.3}
 
 
 @pytest.mark.parametrize(("level", "different"), [("batch", 1), ("image", 4), ("channel", 12), ("pixel", 300)])
 def test_a_closed_gate_is_the_one_branch_shake_and_the_level_says_what_shares_a_draw(level, different):
     torch.manual_seed(0)
-    forward, backward = coefficients(ShakeDrop(1, 9, 1, p_last=0.0, level=level, rule="uniform"))
+    forward, backward = coefficients(ShakeDrop(1, 9, 1, 2, p_last=0.0, level=level, rule="uniform"))
     for drawn, low in ((forward, -1), (backward, 0)):
         assert len(drawn.unique()) == different
         assert low <= drawn.min() and drawn.max() <= 1
@@ -88,7 +88,7 @@ def test_a_closed_gate_is_the_one_branch_shake_and_the_level_says_what_shares_a_
 
 def test_coefficients_are_uniform_on_their_ranges_and_independent():
     torch.manual_seed(0)
-    trick = ShakeDrop(1, 1, 1, p_last=0.0, alpha=[-0.5, 1.5], beta=[0.25, 0.75], level="image")
+    trick = ShakeDrop(1, 1, 1, 2, p_last=0.0, alpha=[-0.5, 1.5], beta=[0.25, 0.75], level="image")
     forward, backward = (c.flatten() for c in coefficients(trick, (2000, 1, 1, 1)))
     assert stats.kstest(forward.numpy(), stats.uniform(-0.5, 2).cdf).pvalue > 0.01
     assert stats.kstest(backward.numpy(), stats.uniform(0.25, 0.5).cdf).pvalue > 0.01
@@ -98,14 +98,14 @@ def test_coefficients_are_uniform_on_their_ranges_and_independent():
 @pytest.mark.parametrize("kind", ["A", "B"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_with_an_open_gate_it_is_the_sum(level, kind):
-    trick, a, b = ShakeDrop(3, 3, 2, p_last=1.0, level=level, type=kind), torch.randn(SHAPE), torch.randn(SHAPE)
+    trick, a, b = ShakeDrop(3, 3, 2, 2, p_last=1.0, level=level, type=kind), torch.randn(SHAPE), torch.randn(SHAPE)
     torch.testing.assert_close(trick(a, b), a + b)
     torch.testing.assert_close(trick.eval()(a, b), a + b)
 
 
 def test_without_randomness_it_is_stochastic_depth():
     torch.manual_seed(0)
-    trick = ShakeDrop(1, 1, 1, alpha=[0, 0], beta=[0, 0], level="pixel")
+    trick = ShakeDrop(1, 1, 1, 2, alpha=[0, 0], beta=[0, 0], level="pixel")
     seen = [torch.stack(coefficients(trick)).unique().tolist() for _ in range(50)]
     assert [0.0] in seen and [1.0] in seen and all(len(each) == 1 for each in seen)
 
@@ -114,7 +114,7 @@ def test_without_randomness_it_is_stochastic_depth():
 @pytest.mark.parametrize("ends", [[-1.0, 1.0], [0.2, 1.0]])
 def test_evaluation_is_the_expectation_of_training(ends, kind):
     torch.manual_seed(0)
-    trick, x = ShakeDrop(3, 4, 2, alpha=ends, level="image", type=kind), torch.randn(SHAPE)
+    trick, x = ShakeDrop(3, 4, 2, 2, alpha=ends, level="image", type=kind), torch.randn(SHAPE)
     mean = torch.stack([trick(x, x) for _ in range(1000)]).mean(0)
     out = trick.eval()(x, x)
     torch.testing.assert_close(out, 2 * x * (0.625 + 0.375 * sum(ends) / 2))
@@ -124,7 +124,7 @@ def test_evaluation_is_the_expectation_of_training(ends, kind):
 @pytest.mark.parametrize("level", LEVELS)
 def test_dtype_and_memory_format_are_kept(level):
     x = torch.randn(4, 8, 3, 3, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
-    trick = ShakeDrop(1, 1, 1, p_last=0.0, level=level)
+    trick = ShakeDrop(1, 1, 1, 2, p_last=0.0, level=level)
     for out in (trick(x), trick.eval()(x)):
         assert out.dtype is torch.bfloat16 and out.is_contiguous(memory_format=torch.channels_last)
 
@@ -154,4 +154,4 @@ def test_a_pyramidnet_trains_and_is_plain_with_open_gates():
 )
 def test_wrong_arguments_are_refused(argument, value, message):
     with pytest.raises(ValueError, match=message):
-        ShakeDrop(1, 2, 1, **{argument: value})
+        ShakeDrop(1, 2, 1, 2, **{argument: value})

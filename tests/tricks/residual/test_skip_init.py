@@ -15,7 +15,7 @@ from tricks.residual.skip_init import SkipInit
 def test_a_block_begins_as_zero_and_moves_by_alpha_alone():
     torch.manual_seed(0)
     a, b = (torch.randn(2, 3, 4, 4, requires_grad=True) for _ in range(2))
-    trick = SkipInit(1, 9, 2)
+    trick = SkipInit(1, 9, 2, 2)
     out = trick(a, b)
     upstream = torch.randn_like(out)
     out.backward(upstream)
@@ -26,14 +26,14 @@ def test_a_block_begins_as_zero_and_moves_by_alpha_alone():
 @pytest.mark.parametrize("branches", [1, 2, 3])
 def test_the_equation(branches):
     tensors = [torch.randn(2, 3, 4, 4) for _ in range(branches)]
-    trick = SkipInit(1, 9, branches, alpha=0.25)
+    trick = SkipInit(1, 9, branches, 2, alpha=0.25)
     for out in (trick(*tensors), trick.eval()(*tensors)):
         torch.testing.assert_close(out, 0.25 * torch.stack(tensors).sum(0))
 
 
 def test_halves_stay_halves_and_channels_last_stays():
     x = torch.randn(4, 8, 3, 3, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
-    out = SkipInit(1, 1, 1, alpha=0.5)(x)
+    out = SkipInit(1, 1, 1, 2, alpha=0.5)(x)
     assert out.dtype is torch.bfloat16 and out.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -9,7 +9,7 @@ from tricks.residual.sum import Sum
 @pytest.mark.parametrize("branches", [1, 2, 3])
 def test_the_equation(branches):
     tensors = [torch.randn(2, 3, 4, 4, requires_grad=True) for _ in range(branches)]
-    out = Sum(1, 9, branches)(*tensors)
+    out = Sum(1, 9, branches, 4)(*tensors)
     expected = torch.zeros(2, 3, 4, 4)
     for tensor in tensors:
         expected = expected + tensor
@@ -20,10 +20,10 @@ def test_the_equation(branches):
 
 def test_branches_are_not_changed():
     a, b = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
-    Sum(1, 1, 2)(a, b)
+    Sum(1, 1, 2, 4)(a, b)
     assert a.sum() == b.sum() == 4
 
 
 def test_another_number_of_branches_is_our_mistake():
     with pytest.raises(AssertionError):
-        Sum(1, 1, 2)(torch.ones(1))
+        Sum(1, 1, 2, 4)(torch.ones(1))
