@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Inference, Place, having
+from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Images, Inference, Place, having
 from runner.config.schema import Config, Option, parse_spend
 from runner.config.typed import checked
 from runner.data.split import Splits
@@ -126,7 +126,7 @@ def _is_the_object(definition: Any, place: Place | None) -> bool:
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
     """Make a run that stands at its beginning, on its device. BadInput for whatever in the config cannot be."""
-    model = build_model(config, splits.train.shape[0], len(splits.classes))
+    model = build_model(config, splits.train.shape[0], len(splits.classes), functools.partial(_first, splits))
     cost = rehearse.cost(model, splits.train.shape)
     augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
@@ -159,8 +159,11 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     return run
 
 
-def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module:
-    """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context)."""
+def build_model(config: Config, in_channels: int, num_classes: int, images: Images | None = None) -> nn.Module:
+    """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context).
+
+    images: of training, for an init that asks; None where the network's values do not matter.
+    """
     seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
     chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
     parameters = inspect.signature(target("models", config.model.name)).parameters
@@ -176,13 +179,19 @@ def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module
         reason = str(error).partition("\n")[0]
         raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
     rehearse.seams(factories, config.model.name)
-    for name, init in _several("init", config.init).items():
+    for name, init in _several("init", config.init, images=images).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         rehearse.called(f"init.{name}", init, model)
         for module in model.modules():
             if isinstance(module, AfterInit):
                 rehearse.called(f"init.{name}", module.after_init)
     return model
+
+
+def _first(splits: Splits, n: int) -> torch.Tensor:
+    """The first n training images, or all of them, normalised, on the CPU (places.Images)."""
+    images, _ = next(iter(splits.train.draw([(0, min(n, splits.train.n))])))
+    return ((images - splits.mean.view(-1, 1, 1)) / splits.std.view(-1, 1, 1)).cpu()
 
 
 def _several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str, Any]:
