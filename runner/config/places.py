@@ -112,15 +112,11 @@ class Head(Protocol):
     def __call__(self, in_features: int, num_classes: int) -> "nn.Module": ...
 
 
-Images = Callable[[int], "Tensor"]
-"""The first n training images, or all where there are fewer: float32 n C H W on the CPU, normalised as the run does."""
-
-
 class Init(Protocol):
-    """init: sets the model's parameters; they run in the list's order, before `groups` (one may add or fix some).
+    """init: sets the model's parameters; they run in the list's order, before `groups` (one may add parameters).
 
-    One that asks for `images` is given Images, or None for a network whose values do not matter (it is counted, or a
-    saved state follows): it then does to the network's structure what it would do.
+    One that asks for `images` is given a function from n to the first n training images (all, where there are fewer):
+    float32 n C H W on the CPU, normalised. Or None where values do not matter: a saved state follows, or only a count.
     """
 
     def __call__(self, model: "nn.Module") -> None: ...

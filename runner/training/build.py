@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Images, Inference, Place, having
+from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Inference, Place, having
 from runner.config.schema import Config, Option, parse_spend
 from runner.config.typed import checked
 from runner.data.split import Splits
@@ -159,10 +159,12 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     return run
 
 
-def build_model(config: Config, in_channels: int, num_classes: int, images: Images | None = None) -> nn.Module:
+def build_model(
+    config: Config, in_channels: int, num_classes: int, images: Callable[[int], torch.Tensor] | None = None
+) -> nn.Module:
     """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context).
 
-    images: of training, for an init that asks; None where the network's values do not matter.
+    images: for an init that asks for them (places.Init).
     """
     seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
     chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
@@ -189,7 +191,7 @@ def build_model(config: Config, in_channels: int, num_classes: int, images: Imag
 
 
 def _first(splits: Splits, n: int) -> torch.Tensor:
-    """The first n training images, or all of them, normalised, on the CPU (places.Images)."""
+    """The first n training images, as places.Init says."""
     images, _ = next(iter(splits.train.draw([(0, min(n, splits.train.n))])))
     return ((images - splits.mean.view(-1, 1, 1)) / splits.std.view(-1, 1, 1)).cpu()
 
