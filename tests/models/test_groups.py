@@ -11,6 +11,7 @@ from torch import nn
 
 from runner.config import CONFIGS
 from runner.config.compose import compose, options
+from runner.errors import BadInput
 from runner.training import build
 from tests.conftest import ROOT
 
@@ -129,6 +130,12 @@ def test_layerwise_has_a_group_for_each_module_and_the_classifier_is_the_last(na
     scales = [group["lr_scale"] for group in groups]
     assert scales == sorted(scales) and len(set(scales)) == len(owners)
     assert scales[-1] == 1 and owners[-1].weight.shape[0] == 10
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_FIXUP))
+def test_fixup_refuses_the_others(name):
+    with pytest.raises(BadInput, match="init.fixup: fixup (needs|finds)"):
+        network(name, *FIXUP)
 
 
 @pytest.mark.parametrize("name", RESIDUAL)
