@@ -115,7 +115,7 @@ class Head(Protocol):
 class Init(Protocol):
     """init: sets the model's parameters; they run in the list's order, before `groups` (one may add parameters).
 
-    One that asks for `images` is given a function from n to the first n training images (all, where there are fewer):
+    One that asks for `images` is given a function from n to n training images, evenly spread over the set (or all):
     float32 n C H W on the CPU, normalised. Or None where values do not matter: a saved state follows, or only a count.
     """
 

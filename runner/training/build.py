@@ -126,7 +126,7 @@ def _is_the_object(definition: Any, place: Place | None) -> bool:
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
     """Make a run that stands at its beginning, on its device. BadInput for whatever in the config cannot be."""
-    model = build_model(config, splits.train.shape[0], len(splits.classes), functools.partial(_first, splits))
+    model = build_model(config, splits.train.shape[0], len(splits.classes), functools.partial(_some, splits))
     cost = rehearse.cost(model, splits.train.shape)
     augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
@@ -190,9 +190,10 @@ def build_model(
     return model
 
 
-def _first(splits: Splits, n: int) -> torch.Tensor:
-    """The first n training images, as places.Init says."""
-    images, _ = next(iter(splits.train.draw([(0, min(n, splits.train.n))])))
+def _some(splits: Splits, n: int) -> torch.Tensor:
+    """Return n training images as places.Init says; spread, because a set may be stored class by class."""
+    n = min(n, splits.train.n)
+    images, _ = next(iter(splits.train.draw([(0, n)], torch.arange(n) * splits.train.n // n)))
     return ((images - splits.mean.view(-1, 1, 1)) / splits.std.view(-1, 1, 1)).cpu()
 
 

@@ -1,12 +1,14 @@
 """Whitening: the first convolution makes patches of the images white, and stays so. Jordan 2024, arXiv:2404.00498.
 
-    S = E[p p^T] = V diag(lambda) V^T     over all patches p of the first n training images, of the kernel's size
+    S = E[p p^T] = V diag(lambda) V^T     over all patches p of n training images, of the kernel's size
     w_i = v_i / sqrt(lambda_i + eps),    w_{d + i} = -w_i    for i = 1 .. d numbers of a patch, lambda descending
     bias = 0
 
 S is about zero, as the images are normalised. The negatives keep what the activation cuts off.
 
-Differs from the paper: it trains the bias for the first 3 epochs only, to save time; here it is trained throughout.
+Differs from the paper: its images are the first 5,000 of CIFAR-10, whose order is random; the runner spreads them over
+the training set, which may be stored class by class. It trains the bias for the first 3 epochs only, to save time;
+here it is trained throughout.
 """
 
 from collections.abc import Callable
@@ -22,8 +24,8 @@ _AT_ONCE = 500  # images whose patches are in memory
 def whitening(model: nn.Module, images: Callable[[int], Tensor] | None, n: int = 5000, eps: float = 5e-4) -> None:
     """Set the first convolution's weight, of 2 d filters for patches of d numbers, and take it out of training.
 
-    images: n -> the first n training images, float32 n C H W, normalised; None leaves the weight's values. n: images
-    that the patches are of. eps: added to the variance of each direction. ValueError where the first convolution has
+    images: n -> n training images, float32 n C H W, normalised; None leaves the weight's values. n: images that the
+    patches are of. eps: added to the variance of each direction. ValueError where the first convolution has
     another number of filters, or groups.
     """
     if n < 1:

@@ -19,7 +19,7 @@ def pictures(n=6, channels=3, size=7):
     return x + 0.7 * x.mean(1, keepdim=True) + 0.1
 
 
-def first(n):
+def some(n):
     return pictures()[:n]
 
 
@@ -41,7 +41,7 @@ def patches(images, size):
 @pytest.mark.parametrize(("n", "eps"), [(6, 5e-4), (4, 0.3)])
 def test_filters_are_eigenvectors_by_the_root_of_their_variance_and_the_negatives(n, eps):
     model = conv()
-    whitening(model, first, n=n, eps=eps)
+    whitening(model, some, n=n, eps=eps)
     p = patches(pictures()[:n], 2)
     moment = sum(np.outer(each, each) for each in p) / len(p)
     filters = model[0].weight.detach().double().reshape(24, 12).numpy()
@@ -56,7 +56,7 @@ def test_filters_are_eigenvectors_by_the_root_of_their_variance_and_the_negative
 
 def test_patches_come_out_white():
     model = conv()
-    whitening(model, first, eps=1e-12)
+    whitening(model, some, eps=1e-12)
     out = model[0](pictures().float())[:, :12].double()
     out = out.transpose(0, 1).flatten(1)
     torch.testing.assert_close(out @ out.T / out.shape[1], torch.eye(12, dtype=torch.float64), atol=1e-4, rtol=0)
@@ -64,9 +64,9 @@ def test_patches_come_out_white():
 
 def test_many_images_are_taken_in_parts(monkeypatch):
     one, other = conv(), conv()
-    whitening(one, first)
+    whitening(one, some)
     monkeypatch.setattr("tricks.init.whitening._AT_ONCE", 4)
-    whitening(other, first)
+    whitening(other, some)
     torch.testing.assert_close(one[0].weight.abs(), other[0].weight.abs())
 
 
@@ -74,7 +74,7 @@ def test_the_weight_is_fixed_and_the_bias_is_zero_and_trained():
     model = AirBench(10, widths=[4])
     model.stem[0].bias.data += 1
     others = [p.clone() for p in model.parameters()][2:]
-    whitening(model, first)
+    whitening(model, some)
     assert not model.stem[0].weight.requires_grad
     assert model.stem[0].bias.requires_grad and not model.stem[0].bias.any()
     assert all(torch.equal(a, b) for a, b in zip(others, list(model.parameters())[2:], strict=True))
@@ -88,7 +88,7 @@ def test_without_images_the_values_stay_and_the_weight_is_fixed_all_the_same():
     assert torch.equal(before, model[0].weight) and not model[0].weight.requires_grad
 
 
-def test_only_the_first_n_images_are_asked_for():
+def test_n_images_are_asked_for():
     asked = []
 
     def images(n):
@@ -113,10 +113,10 @@ def test_only_the_first_n_images_are_asked_for():
 )
 def test_other_first_layers_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
-        whitening(model, first)
+        whitening(model, some)
 
 
 @pytest.mark.parametrize(("argument", "value"), [("n", 0), ("eps", 0.0)])
 def test_out_of_range(argument, value):
     with pytest.raises(ValueError, match=rf"^{argument} must be .*got {value:g}$"):
-        whitening(conv(), first, **{argument: value})
+        whitening(conv(), some, **{argument: value})
