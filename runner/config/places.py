@@ -136,7 +136,11 @@ class Head(Protocol):
 
 
 class Init(Protocol):
-    """init: sets the model's parameters; they run in the list's order, before `groups` (one may add parameters)."""
+    """init: sets the model's parameters; they run in the list's order, before `groups` (one may add parameters).
+
+    One that asks for `images` is given a function from n to n training images, evenly spread over the set (or all):
+    float32 n C H W on the CPU, normalised. Or None where values do not matter: a saved state follows, or only a count.
+    """
 
     def __call__(self, model: "nn.Module") -> None: ...
 

@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def _is_the_object(definition: Any, place: Place | None) -> bool:
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:
     """Make a run that stands at its beginning, on its device. BadInput for whatever in the config cannot be."""
-    model = build_model(config, splits.train.shape[0], len(splits.classes))
+    model = build_model(config, splits.train.shape[0], len(splits.classes), functools.partial(_some, splits))
     cost = rehearse.cost(model, splits.train.shape)
     augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
@@ -160,8 +160,13 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     return run
 
 
-def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module:
-    """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context)."""
+def build_model(
+    config: Config, in_channels: int, num_classes: int, images: Callable[[int], torch.Tensor] | None = None
+) -> nn.Module:
+    """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context).
+
+    images: for an init that asks for them (places.Init).
+    """
     seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
     chosen = {place: make(place, option) for place, option in seams.items() if option is not None}
     parameters = inspect.signature(target("models", config.model.name)).parameters
@@ -177,13 +182,20 @@ def build_model(config: Config, in_channels: int, num_classes: int) -> nn.Module
         reason = str(error).partition("\n")[0]
         raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
     rehearse.seams(factories, config.model.name)
-    for name, init in _several("init", config.init).items():
+    for name, init in _several("init", config.init, images=images).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         rehearse.called(f"init.{name}", init, model)
         for module in model.modules():
             if isinstance(module, AfterInit):
                 rehearse.called(f"init.{name}", module.after_init)
     return model
+
+
+def _some(splits: Splits, n: int) -> torch.Tensor:
+    """Return n training images as places.Init says; spread, because a set may be stored class by class."""
+    n = min(n, splits.train.n)
+    images, _ = next(iter(splits.train.draw([(0, n)], torch.arange(n) * splits.train.n // n)))
+    return ((images - splits.mean.view(-1, 1, 1)) / splits.std.view(-1, 1, 1)).cpu()
 
 
 def _several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str, Any]:

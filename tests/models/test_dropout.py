@@ -9,7 +9,8 @@ from torch import nn
 from runner.training.build import target
 from tests.models.test_zoo import FAMILIES
 
-FEATURES, MAPS = 2, 4  # dimensions of what is dropped: B C, or B C H W
+FEATURES, TOKENS, MAPS = 2, 3, 4  # dimensions of what is dropped: B C, B N C, or B C H W
+HEADS = 4  # B heads N N
 PLACES = [  # the family, arguments, and of each dropout what runs before it, what it drops, what runs next, p
     ("mlp", {}, [("", FEATURES, "Linear", 0.2)] + 2 * [("ReLU", FEATURES, "Linear", 0.5)]),
     ("alexnet", {}, [("AdaptiveAvgPool2d", FEATURES, "Linear", 0.5), ("ReLU", FEATURES, "Linear", 0.5)]),
@@ -33,6 +34,18 @@ PLACES = [  # the family, arguments, and of each dropout what runs before it, wh
     ("mobilenet_v2", {}, [("ReLU6", FEATURES, "Linear", 0.2)]),
     ("inception_v3", {"dropout": 0.2}, [("ReLU", FEATURES, "Linear", 0.2)]),
     ("pyramidnet", {"depth": 8, "dropout": 0.5}, [("ReLU", FEATURES, "Linear", 0.5)]),
+    (  # a layer's residual terms are Sum, as without drop path in the first
+        "cct",
+        {"num_layers": 1, "image_size": 64, "dropout": 0.3},
+        [
+            *[
+                ("MaxPool2d", TOKENS, "LayerNorm", 0.3),
+                ("Linear", HEADS, "Linear", 0.1),
+                ("Linear", TOKENS, "Sum", 0.3),
+            ],
+            *[("GELU", TOKENS, "Linear", 0.3), ("Linear", TOKENS, "Sum", 0.3)],
+        ],
+    ),
 ]
 
 
@@ -66,5 +79,6 @@ def test_dropout_of_0_drops_nothing(family, arguments, places):
     with torch.device("meta"):
         model = target("models", family)(10, 3, **{**arguments, "dropout": 0.0})
     left = {m.p for m in model.modules() if isinstance(m, nn.Dropout)}
-    own = {"mlp": {0.2}, "vgg": {0.3, 0.4} if "conv_dropout" in arguments else set()}.get(family, set())
+    conv = {0.3, 0.4} if "conv_dropout" in arguments else set()
+    own = {"mlp": {0.2}, "vgg": conv, "cct": {0.1}}.get(family, set())  # under other names
     assert left - {0.0} == own

@@ -11,12 +11,13 @@ from torch import nn
 
 from runner.config import CONFIGS
 from runner.config.compose import compose, options
+from runner.errors import BadInput
 from runner.training import build
 from tests.conftest import ROOT
 
 FAMILIES = sorted(p.stem for p in (ROOT / "models").glob("[!_]*.py"))
 FIXUP = ("norm=none", "init=[fixup]")
-NORM = nn.modules.batchnorm._BatchNorm
+NORM = nn.modules.batchnorm._BatchNorm | nn.LayerNorm
 
 
 @cache
@@ -45,16 +46,20 @@ def seams(name):
     return set(inspect.signature(build.target("models", name)).parameters)
 
 
-RESIDUAL = [name for name in FAMILIES if {"norm", "residual", "head"} <= seams(name)]
+# Whose branches fixup does not take: those of one weight layer, and those that end in an activation or have none.
+WITHOUT_FIXUP = {"airbench", "convmixer"}
+RESIDUAL = [name for name in FAMILIES if {"norm", "residual", "head"} <= seams(name) and name not in WITHOUT_FIXUP]
 NETWORKS = [(name,) for name in FAMILIES] + [(name, *FIXUP) for name in RESIDUAL]
 
 
 def kinds(model):
-    """Each parameter's kind, by the module that owns it."""
+    """Each trainable parameter's kind, by the module that owns it."""
     found = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            if isinstance(module, nn.Conv2d | nn.Linear):
+            if not parameter.requires_grad:
+                continue
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
                 found[parameter] = name
             else:
                 assert isinstance(module, NORM), f"{type(module).__name__} has parameters"
@@ -120,11 +125,17 @@ def test_layerwise_has_a_group_for_each_module_and_the_classifier_is_the_last(na
     owners = [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))]
     groups = grouped("layerwise", model)
     assert [[id(p) for p in group["params"]] for group in groups] == [
-        [id(p) for p in m.parameters(recurse=False)] for m in owners
+        [id(p) for p in m.parameters(recurse=False) if p.requires_grad] for m in owners
     ]
     scales = [group["lr_scale"] for group in groups]
     assert scales == sorted(scales) and len(set(scales)) == len(owners)
     assert scales[-1] == 1 and owners[-1].weight.shape[0] == 10
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_FIXUP))
+def test_fixup_refuses_the_others(name):
+    with pytest.raises(BadInput, match="init.fixup: fixup (needs|finds)"):
+        network(name, *FIXUP)
 
 
 @pytest.mark.parametrize("name", RESIDUAL)

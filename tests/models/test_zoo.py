@@ -52,7 +52,7 @@ def smallest(name):
 
 def residual_member(name):
     """The member whose blocks are residual, where the family's smallest has none."""
-    return {"squeezenet": "squeezenet1_0_simple"}.get(name) or smallest(name)
+    return {"squeezenet": "squeezenet1_0_simple", "airbench": "airbench96"}.get(name) or smallest(name)
 
 
 def on_meta(name, *overrides):

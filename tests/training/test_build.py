@@ -101,6 +101,43 @@ def test_nested_options_are_built(make_run):
     assert [run.knobs.at(t)["lr"] for t in (0, 0.5, 1, 1.5, 2)] == pytest.approx([0, 0.05, 0.1, 0.1, 0.01])
 
 
+def whitened(*overrides):
+    small = ("data=synthetic", "data.n_train=40", "data.n_test=20", "data.subset=null", "model=airbench94")
+    return (*small, "model.widths=[4,4,4]", "init=[whitening]", *overrides)
+
+
+def test_an_init_that_asks_is_given_training_images_as_the_run_normalises_them(make_run, monkeypatch):
+    given = []
+
+    def record(model: nn.Module, images: object, n: int, eps: float) -> None:
+        given.extend(images(count) for count in (n, 1000))
+
+    real = builder.target
+    monkeypatch.setattr(builder, "target", lambda f, name: record if name == "whitening" else real(f, name))
+    run = make_run(*whitened("init.whitening.n=7", "data.validation=4"))
+    normalised = run.prepare(run.splits.train.images)
+    assert torch.equal(given[0], normalised[[0, 5, 10, 15, 20, 25, 30]])  # every 36 / 7th
+    assert torch.equal(given[1], normalised) and len(normalised) == 36
+    assert given[1].mean((0, 2, 3)).abs().max() < 1e-4
+
+
+def test_what_they_give_is_the_same_in_every_run_and_with_every_seed(make_run):
+    one, other, third = (make_run(*whitened(seed)) for seed in ("seed=0", "seed=0", "seed=1"))
+    weights = [run.model.stem[0].weight for run in (one, other, third)]
+    assert torch.equal(weights[0], weights[1]) and torch.equal(weights[0], weights[2])
+    assert not weights[0].requires_grad
+    trained = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    assert id(weights[0]) not in trained and id(one.model.stem[0].bias) in trained
+
+
+def test_a_network_that_is_only_counted_or_loaded_needs_no_images():
+    with torch.device("meta"):
+        model = build_model(compose(whitened()), 3, 10)
+    assert not model.stem[0].weight.requires_grad
+    model = build_model(compose(whitened()), 3, 10)
+    assert not model.stem[0].weight.requires_grad
+
+
 def test_files_are_the_ones_that_are_used():
     used = set(files(compose(["schedule.lr=[warmup,step]", "augment=[mixup]", "model=resnet8"])))
     assert {
