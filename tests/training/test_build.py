@@ -121,7 +121,7 @@ def test_a_configs_arguments_and_its_signature_agree():
     from runner.config import CONFIGS
 
     given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "in_features", "num_classes",
-             "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", *PLACES}  # fmt: skip
+             "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", "mean", "std", *PLACES}  # fmt: skip
     for place in PLACES:
         for name in options(place):
             values = yaml.safe_load((CONFIGS / place / f"{name}.yaml").read_text(encoding="utf-8"))
