@@ -140,7 +140,7 @@ class ImageSample(Protocol):
     """An augmentation whose choices follow each image through the epochs; it has this in place of `sample`."""
 
     def sample_images(self, order: "Tensor", rng: "torch.Generator", epoch: int) -> Any:
-        """Choices for the images `order` (int64 n, CPU) at an epoch's positions; `rng` is as new in each epoch 0, 1 ..."""
+        """Draw for the images `order` (int64 n, CPU) at the positions of epoch 0, 1 ...; each epoch `rng` is as new."""
 
 
 class Loss(Protocol):
