@@ -11,6 +11,7 @@ import yaml
 from runner.config import CONFIGS
 from runner.config.compose import GROUPS
 from runner.config.places import PLACES
+from runner.training.build import shared
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")
@@ -216,6 +217,13 @@ def test_every_trick_has_its_config_and_its_test_and_the_other_way_round():
     assert tricks == names(ROOT / "configs", "*.yaml")
     assert tricks == names(ROOT / "tests" / "tricks", "test_*.py", "test_")
     assert {place for place, _ in tricks} == set(PLACES), "one inhabitant per place, and no folder beside them"
+
+
+@pytest.mark.parametrize("path", SHARED, ids=relative)
+def test_what_a_family_of_tricks_shares_is_shared(path):
+    """Several tricks beside it import it, and so it belongs to their runs' identity."""
+    assert sum(path in shared(trick) for trick in TRICKS) >= 2
+    assert {trick.parent for trick in TRICKS if path in shared(trick)} == {path.parent}
 
 
 @pytest.mark.parametrize("path", TRICKS, ids=relative)

@@ -109,7 +109,20 @@ def test_files_are_the_ones_that_are_used():
         "tricks/schedule/step.py",
         "tricks/augment/mixup.py",
     } <= used
-    assert "tricks/schedule/cosine.py" not in used
+    assert "tricks/schedule/cosine.py" not in used and "tricks/augment/_operations.py" not in used
+
+
+def test_files_that_a_family_of_tricks_shares_are_used_with_each_of_them():
+    used = set(files(compose(["augment=[crop,augmix]", "model=resnet8"])))
+    assert {"tricks/augment/augmix.py", "tricks/augment/_operations.py", "tricks/augment/crop.py"} <= used
+
+
+def test_augmentations_that_ask_for_them_are_given_the_training_sets_mean_and_deviation(make_run):
+    run = make_run("augment=[trivialaugment]")
+    trick = run.augment["trivialaugment"]
+    assert torch.equal(trick.mean, run.splits.mean) and torch.equal(trick.std, run.splits.std)
+    with pytest.raises(BadInput, match=r"unknown key augment\.trivialaugment\.mean"):
+        make_run("augment=[trivialaugment]", "+augment.trivialaugment.mean=0")
 
 
 def test_a_configs_arguments_and_its_signature_agree():

@@ -65,7 +65,7 @@ def pictures(channels=3, size=(32, 32), seed=0):
 def normalised(pixels):
     """uint8 B C H W -> float32, as the runner does it."""
     c = pixels.shape[1]
-    return (torch.from_numpy(pixels).float() - MEAN[:c].view(-1, 1, 1)) / STD[:c].view(-1, 1, 1)
+    return (torch.tensor(pixels).float() - MEAN[:c].view(-1, 1, 1)) / STD[:c].view(-1, 1, 1)
 
 
 def raw(images):

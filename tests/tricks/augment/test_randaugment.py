@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from tests.tricks.augment.pillow import MEAN, STD, chain, normalised, pictures, raw
-from tricks.augment._operations import OPERATIONS
+from tricks.augment._operations import OPERATIONS, SIGNED
 from tricks.augment.randaugment import RandAugment
 
 PAPERS = {
@@ -41,8 +41,9 @@ def test_equals_a_loop_in_pillow(n, m, highest):
     sizes = torch.zeros(64, n, dtype=torch.float64)
     for i in range(64):
         for k in range(n):
-            plain = size(OPERATIONS[operations[i, k]], m / highest, 32)
-            sizes[i, k] = -plain if shares[i, k] < 0 else plain
+            name = OPERATIONS[operations[i, k]]
+            plain = size(name, m / highest, 32)
+            sizes[i, k] = -plain if name in SIGNED and shares[i, k] < 0 else plain
     expected = np.stack([chain(p, o, s, 128) for p, o, s in zip(pixels, operations, sizes, strict=True)])
     targets = torch.eye(64)
     out, same = trick(normalised(pixels), targets, (operations, shares))
