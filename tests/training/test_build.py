@@ -122,7 +122,7 @@ def test_augmentations_that_ask_for_them_are_given_the_training_sets_mean_and_de
     trick = run.augment["trivialaugment"]
     assert torch.equal(trick.mean, run.splits.mean) and torch.equal(trick.std, run.splits.std)
     with pytest.raises(BadInput, match=r"unknown key augment\.trivialaugment\.mean"):
-        make_run("augment=[trivialaugment]", "+augment.trivialaugment.mean=0")
+        make_run("augment=[trivialaugment]", "augment.trivialaugment.mean=0")
 
 
 def test_a_configs_arguments_and_its_signature_agree():

@@ -95,8 +95,8 @@ def _among(operation: Tensor, names: Sequence[str]) -> Tensor:
 
 def _blend(other: Tensor, x: Tensor, factor: Tensor) -> Tensor:
     """other + factor (x - other) in float32, cut off at 0 and 255, without its fraction."""
-    other, x = other.float(), x.float()
-    return (other + factor.float() * (x - other)).clamp(0, 255).trunc()
+    other = other.float()
+    return ((x.float() - other) * factor.float()).add_(other).clamp_(0, 255).trunc_()
 
 
 def _grey(x: Tensor) -> Tensor:
@@ -210,8 +210,8 @@ def _between(x: Tensor, across: tuple[Tensor, ...], down: tuple[Tensor, ...], ou
     left, top = (u - 0.5).floor(), (v - 0.5).floor()
     right, bottom = (u - 0.5 - left).unsqueeze(1), (v - 0.5 - top).unsqueeze(1)
     corners = [[_read(x, (left + i).long(), (top + j).long()).double() for i in (0, 1)] for j in (0, 1)]
-    upper, lower = (first + (second - first) * right for first, second in corners)
-    return torch.where(inside.unsqueeze(1), (upper + (lower - upper) * bottom).trunc(), outside.double())
+    upper, lower = (second.sub_(first).mul_(right).add_(first) for first, second in corners)
+    return torch.where(inside.unsqueeze(1), lower.sub_(upper).mul_(bottom).add_(upper).trunc_(), outside.double())
 
 
 def _read(x: Tensor, u: Tensor, v: Tensor) -> Tensor:

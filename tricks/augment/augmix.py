@@ -5,7 +5,8 @@
 A chain is 1 to 3 operations of 9, uniformly drawn; none of them is among the corruptions of CIFAR-10-C. Each has a
 strength l ~ U(0.1, severity), which is l / 10 of the largest magnitude: shears 0.3, translations a third of the side,
 rotations 30 degrees, posterize keeps 4 - 0.4 l bits, solarize inverts from 256 - 25.6 l on. Directions are drawn. What
-is moved is read between pixels, and pixels from outside are black, as in the authors' code.
+is moved is read between pixels, and pixels from outside are black, as in the authors' code, where it stands behind flip
+and crop.
 
 Differs from the paper: without the Jensen-Shannon consistency loss, for which each image would have to be in the batch
 three times; the paper's ablation has this form too. Algorithm 1's (m, 1 - m) and the authors' (1 - m, m) are one: Beta

@@ -8,7 +8,7 @@ color and sharpness are 0.1 + 0.18 l, each rounded towards l = 0 where it is a w
 
 Differs from the authors' code: translations are shares of the side on images of another size, and pixels from outside
 are the mean at once; there they are black for a second operation, and become the mean behind those that keep a mask.
-Their data has 95 sub-policies, of which the paper prints these. Their training goes on with crop, flip and cutout.
+Their data has 95 sub-policies, of which the paper prints these. Crop, flip and cutout follow.
 """
 
 import torch
