@@ -7,8 +7,8 @@ rotations 30 degrees, posterize keeps 4 - 0.4 l bits, solarize inverts from 256 
 color and sharpness are 0.1 + 0.18 l, each rounded towards l = 0 where it is a whole number. Directions are drawn.
 
 Differs from the authors' code: translations are shares of the side on images of another size, and pixels from outside
-are the mean at once; there they are black for a second operation, and become the mean behind those that keep a mask.
-Their data has 95 sub-policies, of which the paper prints these. Crop, flip and cutout follow.
+are the mean at once; there they are black for the second operation, and become the mean after it if it
+keeps their mask. The code has 95 sub-policies, of which the paper prints these. Crop, flip and cutout follow.
 """
 
 import torch

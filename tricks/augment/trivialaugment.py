@@ -4,8 +4,8 @@
 
 m / 30 is the place between nothing and the largest magnitude of the paper's wide space: shears 0.99, translations 32
 pixels, rotations 135 degrees, posterize 2 bits, solarize 0; brightness, contrast, color and sharpness from 0.01 to 2.
-Directions are drawn. Magnitudes are rounded, and pixels from outside are black, as in the authors' code, where it stands
-before crop and flip.
+Directions are drawn. Magnitudes are rounded, and pixels from outside are black, as in the authors' code.
+There it stands before crop and flip.
 """
 
 import torch
