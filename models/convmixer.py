@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models._parts import Block, Factory, Seams, Sum, pooled, seams
+from models._parts import Block, Factory, Seams, pooled, seams
 
 _NONLINEARITIES = {"gelu": nn.GELU, "relu": nn.ReLU}
 
@@ -24,8 +24,7 @@ def _block(site: tuple[int, int], dim: int, kernel_size: int, parts: Seams, acti
     """Number `site[0]` of `site[1]`: the pixels are mixed around a shortcut, then the channels."""
     pixels = [parts.convolve(dim, dim, kernel_size, groups=dim, bias=True), activation(), parts.norm(dim)]
     channels = [parts.convolve(dim, dim, 1, bias=True), activation(), parts.norm(dim)]
-    term = Sum() if parts.residual is None else parts.residual(*site, 1, dim)
-    return Block([nn.Sequential(*pixels)], nn.Identity(), term, nn.Sequential(*channels))
+    return Block([nn.Sequential(*pixels)], nn.Identity(), parts.term(*site, 1, dim), nn.Sequential(*channels))
 
 
 class ConvMixer(nn.Module):

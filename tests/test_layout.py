@@ -11,11 +11,13 @@ import yaml
 from runner.config import CONFIGS
 from runner.config.compose import GROUPS
 from runner.config.places import PLACES
+from runner.training.build import shared
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")
 SOURCES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
-TRICKS = sorted(p for p in (ROOT / "tricks").rglob("*.py") if p.name != "__init__.py")
+TRICKS = sorted(p for p in (ROOT / "tricks").rglob("*.py") if not p.name.startswith("_"))
+SHARED = sorted((ROOT / "tricks").rglob("_[!_]*.py"))  # what a family of tricks shares
 COMMON = {"all", "auto", "batch", "constant", "cpu", "gpu", "linear", "plain", "step", "sum"}
 OPTION_NAMES = {p.stem for group in GROUPS for p in (CONFIGS / group).glob("*.yaml")}
 
@@ -36,10 +38,10 @@ def imported(path: Path) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def from_models(path: Path) -> set[str]:
-    """The modules under models/ that a file imports."""
+def imported_from(folder: str, path: Path) -> set[str]:
+    """The modules under models/ or tricks/ that a file imports."""
     nodes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)]
-    return {n.module for n in nodes if n.module and n.module.split(".")[0] == "models"}
+    return {n.module for n in nodes if n.module and n.module.split(".")[0] == folder}
 
 
 def relative(path: Path) -> str:
@@ -185,8 +187,11 @@ def test_the_runner_asks_for_interfaces_and_not_for_attributes():
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] in ("models", "tricks")], ids=relative)
 def test_models_and_tricks_stand_alone(path):
     own = imported(path)
-    if path.parent.name == "models" and from_models(path) <= {"models._parts"}:
+    if path.parent.name == "models" and imported_from("models", path) <= {"models._parts"}:
         own -= {"models"}
+    beside = {module(p) for p in SHARED if p.parent == path.parent}
+    if path in TRICKS and imported_from("tricks", path) <= beside:
+        own -= {"tricks"}
     assert not own & {"runner", "models", "tricks", "configs", "tests", "hydra", "omegaconf", "torchvision"}
     allowed = {
         "torch",
@@ -212,6 +217,13 @@ def test_every_trick_has_its_config_and_its_test_and_the_other_way_round():
     assert tricks == names(ROOT / "configs", "*.yaml")
     assert tricks == names(ROOT / "tests" / "tricks", "test_*.py", "test_")
     assert {place for place, _ in tricks} == set(PLACES), "one inhabitant per place, and no folder beside them"
+
+
+@pytest.mark.parametrize("path", SHARED, ids=relative)
+def test_what_a_family_of_tricks_shares_is_shared(path):
+    """Several tricks beside it import it, and so it belongs to their runs' identity."""
+    assert sum(path in shared(trick) for trick in TRICKS) >= 2
+    assert {trick.parent for trick in TRICKS if path in shared(trick)} == {path.parent}
 
 
 @pytest.mark.parametrize("path", TRICKS, ids=relative)

@@ -146,7 +146,11 @@ class Init(Protocol):
 
 
 class Augment(Protocol):
-    """augment: changes a batch; the list's order is the order of the changes."""
+    """augment: changes a batch; the list's order is the order of the changes.
+
+    Constructed with `mean` and `std` of the training set, if it asks for them: C each, on the device, of pixels in
+    0..255, which are `images * std + mean`.
+    """
 
     def sample(self, n: int, rng: "torch.Generator") -> Any:
         """Draw one epoch's choices: a tensor, or a tuple of tensors, whose first dimension is the epoch's n positions.
@@ -156,6 +160,14 @@ class Augment(Protocol):
 
     def __call__(self, images: "Tensor", targets: "Tensor", drawn: Any) -> tuple["Tensor", "Tensor"]:
         """Float images B C H W (normalised: 0 is the mean), targets B x K (rows sum to 1), its rows of the table."""
+
+
+@runtime_checkable
+class ImageSample(Protocol):
+    """An augmentation whose choices follow each image through the epochs; it has this in place of `sample`."""
+
+    def sample_images(self, order: "Tensor", rng: "torch.Generator", epoch: int) -> Any:
+        """Draw for the images `order` (int64 n, CPU) at the positions of epoch 0, 1 ...; each epoch `rng` is as new."""
 
 
 class Loss(Protocol):

@@ -4,6 +4,7 @@
 function. Nothing else can be named: a config, from whomever, reaches only what this tree holds.
 """
 
+import ast
 import functools
 import hashlib
 import importlib
@@ -63,8 +64,18 @@ def hints(definition: Any) -> dict[str, Any]:
 def files(config: Config) -> dict[str, str]:
     """Return the SHA-256 of each file of models/ and tricks/ that a config uses."""
     paths = [file_of("models", config.model.name), *(ROOT / "models").glob("_[!_]*.py")]
-    paths += [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
+    tricks = [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
+    paths += [*tricks, *(path for trick in tricks for path in shared(trick))]
     return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
+
+
+def shared(trick: Path) -> Iterator[Path]:
+    """Yield what a trick's file shares with its family: the files with an underscore beside it that it imports."""
+    for node in ast.walk(ast.parse(trick.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            path = ROOT / f"{node.module.replace('.', '/')}.py"
+            if path.parent == trick.parent and path.name.startswith("_"):
+                yield path
 
 
 def _options(config: Config) -> Iterator[tuple[str, Option]]:
@@ -128,8 +139,9 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     """Make a run that stands at its beginning, on its device. BadInput for whatever in the config cannot be."""
     model = build_model(config, splits.train.shape[0], len(splits.classes), functools.partial(_some, splits))
     cost = rehearse.cost(model, splits.train.shape)
-    augment, penalty = _several("augment", config.augment), _several("penalty", config.penalty)
-    rehearse.augmentations(augment, splits.train.shape, len(splits.classes))
+    augment = _several("augment", config.augment, mean=splits.mean, std=splits.std)
+    penalty = _several("penalty", config.penalty)
+    rehearse.augmentations(augment, splits)
     rehearse.penalties(penalty, model)
     compute.to_device(model)
     optimizer = _optimizer(config, model, splits.train.n)

@@ -21,10 +21,12 @@ from runner.config.places import (
     VariantHook,
     having,
 )
+from runner.data.split import Splits
 from runner.errors import BadInput
 from runner.training.count import Count, count, dry_pass
 from runner.training.parts import parts_of
 from runner.training.run import Run
+from runner.training.train import choices
 
 
 def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -44,12 +46,13 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
         raise BadInput(f"model: the network cannot take {size} images ({error})") from None
 
 
-def augmentations(augment: Mapping[str, Augment], shape: tuple[int, int, int], num_classes: int) -> None:
-    """Apply them to two blank images of this size."""
-    images, targets = torch.zeros(2, *shape), torch.eye(num_classes)[[0, -1]]
+def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:
+    """Apply them, on the device, to two blank images of the training set's size."""
+    device = splits.mean.device
+    tables = choices(augment, 0, 0, torch.arange(2), device)
+    images, targets = torch.zeros(2, *splits.train.shape, device=device), splits.one_hot[[0, -1]]
     for name, trick in augment.items():
-        drawn = trick.sample(2, torch.Generator())
-        images, targets = called(f"augment.{name}", trick, images, targets, drawn)
+        images, targets = called(f"augment.{name}", trick, images, targets, tables[name])
 
 
 @torch.no_grad()

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
+from runner.config.places import (
+    Augment,
+    CoupledPenalty,
+    DecoupledPenalty,
+    EpochHook,
+    Figures,
+    ImageSample,
+    StepHook,
+    having,
+)
 from runner.disk.epoch import EpochRow
 from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
@@ -47,14 +56,7 @@ def train_epoch(run: Run, edge: Edge) -> None:
     run.model.train()
     epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
-    # Each trick's choices for the whole epoch, one table of which a step reads its rows (docs/design.md, «Randomness»).
-    tables = {
-        name: _each(
-            lambda t: t.to(device, non_blocking=True),
-            trick.sample(n, randomness.generator(run.seed, "augment", name, epoch)),
-        )
-        for name, trick in run.augment.items()
-    }
+    tables = choices(run.augment, run.seed, epoch, order, device)
     batches = list(run.knobs.batches(epoch, run.clock.position))
     key = randomness.key(run.seed, "stream", epoch)
     for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
@@ -66,6 +68,20 @@ def train_epoch(run: Run, edge: Edge) -> None:
         for _, hook in having(run.hook, StepHook):
             hook.on_step(run)
         edge()
+
+
+def choices(
+    augment: Mapping[str, Augment], seed: int, epoch: int, order: Tensor, device: torch.device
+) -> dict[str, Any]:
+    """Return each trick's choices for a whole epoch: a table on the device, of which a step reads its rows."""
+    tables = {}
+    for name, trick in augment.items():
+        if isinstance(trick, ImageSample):
+            drawn = trick.sample_images(order, randomness.generator(seed, "augment", name), epoch)
+        else:
+            drawn = trick.sample(len(order), randomness.generator(seed, "augment", name, epoch))
+        tables[name] = _each(lambda t: t.to(device, non_blocking=True), drawn)
+    return tables
 
 
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:

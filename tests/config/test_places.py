@@ -61,7 +61,7 @@ def test_every_hook_acts_and_saves_either_all_of_its_state_or_has_none(name):
     assert isinstance(hook, FinishHook) or not isinstance(hook, VariantHook)
 
 
-@pytest.mark.parametrize("place", ["hook", "penalty"])
+@pytest.mark.parametrize("place", ["augment", "hook", "penalty"])
 def test_a_public_method_of_a_trick_belongs_to_an_interface(place):
     """A misspelt `on_setp` would be silently never called."""
     interfaces = [

@@ -146,7 +146,20 @@ def test_files_are_the_ones_that_are_used():
         "tricks/schedule/step.py",
         "tricks/augment/mixup.py",
     } <= used
-    assert "tricks/schedule/cosine.py" not in used
+    assert "tricks/schedule/cosine.py" not in used and "tricks/augment/_operations.py" not in used
+
+
+def test_files_that_a_family_of_tricks_shares_are_used_with_each_of_them():
+    used = set(files(compose(["augment=[crop,augmix]", "model=resnet8"])))
+    assert {"tricks/augment/augmix.py", "tricks/augment/_operations.py", "tricks/augment/crop.py"} <= used
+
+
+def test_augmentations_that_ask_for_them_are_given_the_training_sets_mean_and_deviation(make_run):
+    run = make_run("augment=[trivialaugment]")
+    trick = run.augment["trivialaugment"]
+    assert torch.equal(trick.mean, run.splits.mean) and torch.equal(trick.std, run.splits.std)
+    with pytest.raises(BadInput, match=r"unknown key augment\.trivialaugment\.mean"):
+        make_run("augment=[trivialaugment]", "augment.trivialaugment.mean=0")
 
 
 def test_a_configs_arguments_and_its_signature_agree():
@@ -158,7 +171,7 @@ def test_a_configs_arguments_and_its_signature_agree():
     from runner.config import CONFIGS
 
     given = {"models", "groups", "total_epochs", "num_features", "index", "total", "branches", "channels", "in_features", "num_classes",
-             "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", *PLACES}  # fmt: skip
+             "model", "parameters", "logits", "targets", "images", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "n", "batch_size", "mean", "std", *PLACES}  # fmt: skip
     for place in PLACES:
         for name in options(place):
             values = yaml.safe_load((CONFIGS / place / f"{name}.yaml").read_text(encoding="utf-8"))

@@ -25,9 +25,21 @@ def test_trains_in_every_precision(make_run, precision):
     assert all(p.device.type == "cuda" and p.dtype == torch.float32 for p in run.model.parameters())
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
-def test_nothing_in_an_epoch_waits_for_the_device(make_run, precision):
-    run = make_run(*TRICKS, f"compute.precision={precision}")
+OPERATIONS = "augment=[autoaugment,randaugment,trivialaugment,augmix,alternating_flip]"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *([f"compute.precision={precision}"] for precision in ("tf32", "bf16", "fp16")),
+        [OPERATIONS],
+        ["loss=focal"],
+        ["loss=poly"],
+    ],
+)
+def test_nothing_in_an_epoch_waits_for_the_device(make_run, overrides):
+    keys = {override.partition("=")[0] for override in overrides}
+    run = make_run(*(trick for trick in TRICKS if trick.partition("=")[0] not in keys), *overrides)
     train_epoch(run, lambda: None)  # what torch and cuDNN do once is done
     run.clock.epoch, run.clock.position = 1, 0
     torch.cuda.set_sync_debug_mode("error")
@@ -55,14 +67,15 @@ def test_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
         assert torch.equal(a, b), name
 
 
-def test_the_gpu_sees_the_augmentations_that_the_cpu_sees(make_run):
+@pytest.mark.parametrize("augment", ["augment=[crop,flip,mixup]", OPERATIONS])
+def test_the_gpu_sees_the_augmentations_that_the_cpu_sees(make_run, augment):
     seen = []
     for device in ("cpu", "cuda"):
         run = make_run(
             "compute=auto",
             f"compute.device={device}",
             "compute.precision=fp32",
-            "augment=[crop,flip,mixup]",
+            augment,
             "epochs=1",
         )
         original, batches = run.loss, []
