@@ -200,7 +200,8 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
             }
 
 
-def test_nothing_in_an_epoch_waits_for_the_device(make_run):
+@pytest.mark.parametrize("optimizer", ["sgd", "[sam,sgd]", "[asam,lookahead,sgd]", "muon", "lion", "adabelief"])
+def test_nothing_in_an_epoch_waits_for_the_device(make_run, optimizer):
     """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -212,7 +213,8 @@ def test_nothing_in_an_epoch_waits_for_the_device(make_run):
             assert "nonzero" not in str(func) or "nonzero_static" in str(func), "a shape depends on values"
             return func(*args, **(kwargs or {}))
 
-    overrides = ["augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[clip_norm]", "penalty=[l2]", "groups=no_decay"]
+    overrides = ["augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[centralize,clip_norm]", "penalty=[l2]"]
+    overrides += ["groups=no_decay", f"optimizer={optimizer}"]
     run = make_run(*overrides)
     rows_of(make_run(*overrides))  # what torch does once is done
     train_epoch(run, lambda: None)

@@ -108,6 +108,17 @@ def test_the_iteration_brings_singular_values_near_1_and_keeps_the_vectors():
         torch.testing.assert_close(found, found.diag().diag(), atol=1e-10, rtol=0)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("bfloat16", "tolerance"), [(True, 0.05), (False, 1e-2)])  # tf32 may be on
+def test_on_a_gpu_it_is_the_same_but_for_the_rounding(bfloat16, tolerance):
+    g = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
+    p = nn.Parameter(torch.zeros_like(g, device="cuda"))
+    p.grad = g.cuda()
+    Muon([{"params": [p]}], **EVERY, lr=1.0, bfloat16=bfloat16).step()
+    expected = -orthogonal(g.double().flatten(1).numpy())
+    np.testing.assert_allclose(p.detach().cpu().flatten(1).numpy(), expected, atol=tolerance)
+
+
 def test_which_weights_are_hidden():
     model = network()
     parameters = list(model.parameters())
