@@ -10,9 +10,9 @@ import sys
 from tests.conftest import ROOT, TINY
 
 FILES = {
-    "tricks/gradient/centralize.py": "python",
-    "configs/gradient/centralize.yaml": "yaml",
-    "tests/tricks/gradient/test_centralize.py": "python",
+    "tricks/gradient/agc.py": "python",
+    "configs/gradient/agc.yaml": "yaml",
+    "tests/tricks/gradient/test_agc.py": "python",
 }
 
 
@@ -48,11 +48,11 @@ def test_a_trick_is_three_new_files(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    house = ["tests/test_layout.py", "tests/tricks/gradient/test_centralize.py"]
+    house = ["tests/test_layout.py", "tests/tricks/gradient/test_agc.py"]
     assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *house)
     run("-m", "ruff", "check", "--no-cache", *(path for path in FILES if path.endswith(".py")))
-    assert "2004.01461" in run("-m", "runner", "list", "gradient")
-    output = run("-m", "runner", "train", *TINY, "gradient=[clip_norm,centralize]", "gradient.centralize.linear=false")
+    assert "2102.06171" in run("-m", "runner", "list", "gradient")
+    output = run("-m", "runner", "train", *TINY, "gradient=[clip_norm,agc]", "gradient.agc.clipping=0.02")
     assert "test error" in output
     after = hashes(tmp_path)
     new = {name for name in after if name not in before and not name.startswith("outputs/")}

@@ -143,8 +143,10 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     penalty = _several("penalty", config.penalty)
     rehearse.augmentations(augment, splits)
     rehearse.penalties(penalty, model)
+    if compute.precision == "fp16":
+        rehearse.one_gradient(_optimizer_alone(config, splits.train.n))
     compute.to_device(model)
-    optimizer = _optimizer(config, model, splits.train.n)
+    optimizer = _optimizer(config, _groups(config, model), splits.train.n, len(splits.classes))
     run = Run(
         seed=config.seed,
         epochs=config.epochs,
@@ -229,20 +231,27 @@ def _shown(option: Option) -> str:
     return f"{option.name}({', '.join(others)})" if others else option.name
 
 
-def _optimizer(config: Config, model: nn.Module, n: int) -> torch.optim.Optimizer:
-    groups = rehearse.called("groups", make("groups", config.groups), model)
+def _groups(config: Config, model: nn.Module) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = rehearse.called("groups", make("groups", config.groups), model)
     trained = [p for p in model.parameters() if p.requires_grad]
     assert sorted(id(p) for g in groups for p in g["params"]) == sorted(map(id, trained)), "groups: each parameter once"
-    given = {"groups": groups, "n": n, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
-    optimizer: torch.optim.Optimizer = make("optimizer", config.optimizer, None, **given)
+    return groups
+
+
+def _optimizer(config: Config, groups: list[dict[str, Any]], n: int, num_classes: int) -> torch.optim.Optimizer:
+    given = {"n": n, "num_classes": num_classes, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
+    optimizer: torch.optim.Optimizer = make("optimizer", config.optimizer, None, groups=groups, **given)
     return optimizer
 
 
+def _optimizer_alone(config: Config, n: int) -> torch.optim.Optimizer:
+    """Make the optimizer of a run over n training images without its network: it holds one number."""
+    return _optimizer(config, [{"params": [nn.Parameter(torch.zeros(1))]}], n, num_classes=1)
+
+
 def plan(config: Config, n: int) -> Knobs:
-    """Make the knobs of a run over n training images without its network: the optimizer holds one number."""
-    length: dict[str, Any] = {"n": n, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
-    groups = [{"params": [nn.Parameter(torch.zeros(1))]}]
-    return knobs_of(config, make("optimizer", config.optimizer, groups=groups, **length), n)
+    """Make the knobs of a run over n training images without its network."""
+    return knobs_of(config, _optimizer_alone(config, n), n)
 
 
 def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:

@@ -65,6 +65,23 @@ def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
             called(f"penalty.{name}", trick.after_step, copy.deepcopy(model), dict.fromkeys(KNOBS, 0.0))
 
 
+def one_gradient(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse for fp16 an optimizer that asks for its gradients more than once a step; it is tried on what it holds."""
+    calls = 0
+
+    def closure() -> Tensor:
+        nonlocal calls
+        calls += 1
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        return torch.zeros(())
+
+    optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its optimizers do not
+    if calls > 1:
+        raise BadInput("compute.precision: fp16 scales one gradient a step, and this optimizer takes more: bf16")
+
+
 def micro_batches(run: Run) -> None:
     """Refuse parts of a batch that would change what a normalisation takes its statistics over."""
     size = run.micro_batch

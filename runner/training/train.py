@@ -1,11 +1,12 @@
 """The loop: it yields one row per epoch, and others write them down."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner import randomness
 from runner.config.places import (
@@ -93,10 +94,10 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
     first: list[tuple[Tensor, Tensor]] = []  # logits and loss, of the closure's first call
 
     def closure() -> Tensor:
-        if first and run.scaler is not None:
-            raise ValueError("compute.precision: fp16 scales one backward a step, and this optimizer takes more: bf16")
         run.optimizer.zero_grad(set_to_none=True)
-        total, logits, loss = _backward(run, x, y)
+        # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
+        with _unmoved_buffers(run.model) if first else contextlib.nullcontext():
+            total, logits, loss = _backward(run, x, y)
         if not first:
             first.append((logits, loss))
         if run.scaler is not None:
@@ -109,6 +110,15 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
     for _, penalty in having(run.penalty, DecoupledPenalty):
         penalty.after_step(run.model, knobs)
     run.sums.add(*first[0], y)
+
+
+@contextlib.contextmanager
+def _unmoved_buffers(model: nn.Module) -> Iterator[None]:
+    """Set the model's buffers back, at the end, to what they were at the beginning."""
+    before = [buffer.clone() for buffer in model.buffers()]
+    yield
+    if before:
+        torch._foreach_copy_(list(model.buffers()), before)
 
 
 def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

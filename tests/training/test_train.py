@@ -200,7 +200,8 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
             }
 
 
-def test_nothing_in_an_epoch_waits_for_the_device(make_run):
+@pytest.mark.parametrize("optimizer", ["sgd", "[sam,sgd]", "[asam,lookahead,sgd]", "muon", "lion", "adabelief"])
+def test_nothing_in_an_epoch_waits_for_the_device(make_run, optimizer):
     """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -212,7 +213,8 @@ def test_nothing_in_an_epoch_waits_for_the_device(make_run):
             assert "nonzero" not in str(func) or "nonzero_static" in str(func), "a shape depends on values"
             return func(*args, **(kwargs or {}))
 
-    overrides = ["augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[clip_norm]", "penalty=[l2]", "groups=no_decay"]
+    overrides = ["augment=[crop,flip,mixup]", "hook=[ema]", "gradient=[centralize,clip_norm]", "penalty=[l2]"]
+    overrides += ["groups=no_decay", f"optimizer={optimizer}"]
     run = make_run(*overrides)
     rows_of(make_run(*overrides))  # what torch does once is done
     train_epoch(run, lambda: None)
@@ -263,6 +265,63 @@ def test_fp16_saves_its_loss_scale(make_run):
     tensors, plain = run.state()
     other.load(tensors, plain)
     assert other.scaler.get_scale() == 1024.0
+
+
+def test_an_optimizer_that_asks_twice_moves_the_running_averages_once(make_run):
+    """SAM's step against itself written out: the penalty in both gradients, figures and buffers of the first."""
+    arguments = ["batch_size=60", "epochs=1", "schedule.lr=constant", "penalty=[l2]", "penalty.l2.strength=0.1"]
+    run = make_run(*arguments, "optimizer=[sam,sgd]", "optimizer.rho=0.5", "optimizer.inner.lr=0.05")
+    plain = make_run(*arguments, "optimizer.lr=0.05")
+    weights = {k: v.detach().clone() for k, v in run.model.named_parameters()}
+
+    def gradients(at):
+        with torch.no_grad():
+            for name, parameter in plain.model.named_parameters():
+                parameter.copy_(at[name])
+        order = torch.randperm(60, generator=randomness.generator(0, "order", 0))
+        x, labels = plain.prepare(plain.splits.train.images[order]), plain.splits.train.labels[order]
+        loss = F.cross_entropy(plain.model.train()(x), labels)
+        due = loss + plain.penalty["l2"].loss(plain.model)
+        return loss.item(), dict(zip(weights, torch.autograd.grad(due, list(plain.model.parameters())), strict=True))
+
+    loss, g = gradients(weights)
+    buffers = [b.clone() for b in plain.model.buffers()]
+    norm = torch.cat([each.flatten() for each in g.values()]).norm()
+    _, there = gradients({k: w + 0.5 * g[k] / norm for k, w in weights.items()})
+    (row,) = rows_of(run)
+    for name, parameter in run.model.named_parameters():
+        expected = weights[name] - 0.05 * (there[name] + 1e-4 * weights[name])
+        torch.testing.assert_close(parameter.detach(), expected, atol=1e-5, rtol=1e-4)
+    for found, buffer in zip(run.model.buffers(), buffers, strict=True):
+        torch.testing.assert_close(found, buffer)
+    assert {int(b) for b in run.model.buffers() if not b.is_floating_point()} == {1}
+    assert row["train_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_an_optimizer_that_asks_twice_meets_the_same_noise(make_run):
+    run, seen = make_run("epochs=1", "optimizer=[sam,sgd]"), []
+    run.model.register_forward_pre_hook(lambda model, _: seen.append(torch.rand(1).item()) if model.training else None)
+    rows_of(run)
+    assert len(seen) == 8 and seen[::2] == seen[1::2] and len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("optimizer", ["[sam,sgd]", "[asam,lookahead,sgd]"])
+def test_fp16_with_an_optimizer_that_asks_twice_is_refused(make_run, optimizer):
+    with pytest.raises(BadInput, match=r"^compute\.precision: fp16 scales one gradient a step"):
+        make_run("compute.precision=fp16", f"optimizer={optimizer}")
+
+
+def test_a_bad_second_gradient_is_found_as_divergence(make_run):
+    run = make_run("epochs=1", "optimizer=[sam,sgd]")
+    original, calls = run.loss, []
+
+    def loss(logits, targets, images):
+        calls.append(None)
+        return original(logits, targets, images) * (math.nan if len(calls) == 4 else 1.0)
+
+    run.loss = loss
+    rows_of(run)
+    assert run.diverged == 3, "the second step's weights are nan, and the third step's loss"
 
 
 def test_channels_last_is_only_a_layout(make_run):

@@ -31,6 +31,12 @@ ALL_ON = {
         "gradient=[clip_norm] optimizer.nesterov=true schedule.momentum=linear hook=[ema,early_stopping] "
         "inference=[plain,crops,example_weight] inference.crops.pad=1 data.validation=0.1"
     ),
+    "resnet": (
+        "model=resnet8 model.width=8 norm=ghost_batch norm.ghost_batch_size=8 micro_batch=8 augment=[crop,mixup] "
+        "augment.crop.pad=1 optimizer=[asam,lookahead,muon] groups=layerwise gradient=[centralize,clip_norm] penalty=[l2] "
+        "schedule.momentum=linear schedule.momentum.end=0.5 schedule.batch_size=multistep schedule.batch_size.at=[1] "
+        "schedule.batch_size.factor=2 hook=[ema]"
+    ),
     "mobilenet_v2": (
         "model=mobilenet_v2_cifar model.width=0.25 residual=skip_init norm=batch_renorm head=fixed_hadamard init=[xavier] "
         "augment=[mixup,cutout,label_smoothing,flip] penalty=[l1] penalty.l1.decoupled=true groups=layerwise "

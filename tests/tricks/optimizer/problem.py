@@ -101,16 +101,24 @@ def solve(make, steps=STEPS, resume_at=None):
     return [group["params"][0].detach().numpy().copy() for group in optimizer.param_groups]
 
 
-def transcribed(rule, steps=STEPS, *, lr, momentum=0.0, weight_decay=0.0):
+def _gradients(values, t):
+    x, y = batch(t)
+    residual = (x @ values[0] + values[1] - y) / 4
+    return x.T @ residual, residual.sum(0)
+
+
+def transcribed(rule, steps=STEPS, *, lr, momentum=0.0, weight_decay=0.0, ascent=None):
     """The same by rule(w, g, s, t, knobs), which changes a parameter w in place at step t = 1, 2, ...; s is its state.
 
     knobs: lr, momentum and weight_decay of this step and parameter, and eta, the schedule's factor of lr alone.
+    ascent: e of each parameter by (parameters, gradients), where g is to be the gradient at w + e.
     """
     values, states = [start.copy() for start in START], [{}, {}]
     for t in range(steps):
-        x, y = batch(t)
-        residual = (x @ values[0] + values[1] - y) / 4
-        gradients = (x.T @ residual, residual.sum(0))
+        gradients = _gradients(values, t)
+        if ascent is not None:
+            e = ascent(values, gradients)
+            gradients = _gradients([w + each for w, each in zip(values, e, strict=True)], t)
         f = factors(t)
         for w, g, s, scale in zip(values, gradients, states, scales(t), strict=True):
             knobs = SimpleNamespace(
