@@ -10,6 +10,7 @@ from torch import Tensor
 from runner import randomness
 from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
 from runner.disk.epoch import EpochRow
+from runner.training import augmented
 from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
 from runner.training.run import Run
@@ -28,6 +29,7 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
         if run.compute.device.type == "cuda":
             torch.cuda.synchronize()
         speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
+        run.update_evaluated(edge)
         _, module = every_epoch(run)
         pick(run, module)
         row = _row(run, figures_of(run, module, edge), speed)
@@ -44,21 +46,13 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
 def train_epoch(run: Run, edge: Edge) -> None:
     """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
-    epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
+    epoch, n = run.clock.epoch, run.knobs.n
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
-    # Each trick's choices for the whole epoch, one table of which a step reads its rows (docs/design.md, «Randomness»).
-    tables = {
-        name: _each(
-            lambda t: t.to(device, non_blocking=True),
-            trick.sample(n, randomness.generator(run.seed, "augment", name, epoch)),
-        )
-        for name, trick in run.augment.items()
-    }
+    tables = augmented.tables(run, "augment", epoch)
     batches = list(run.knobs.batches(epoch, run.clock.position))
     key = randomness.key(run.seed, "stream", epoch)
     for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
-        rows = {name: _each(lambda t: t[start:stop], table) for name, table in tables.items()}  # noqa: B023
-        step(run, images, labels, rows)
+        step(run, images, labels, augmented.rows(tables, start, stop))
         run.clock.position = stop
         run.clock.updates += 1
         run.clock.samples += stop - start
@@ -70,9 +64,7 @@ def train_epoch(run: Run, edge: Edge) -> None:
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
     """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
     knobs = run.set_knobs()
-    x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
-    for name, trick in run.augment.items():
-        x, y = trick(x, y, rows[name])
+    x, y = augmented.batch(run, images, labels, rows)
     first: list[tuple[Tensor, Tensor]] = []  # logits and loss, of the closure's first call
 
     def closure() -> Tensor:
@@ -133,7 +125,7 @@ def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: flo
     knobs = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
     figures: dict[str, float] = {}
     for _, penalty in having(run.penalty, Figures):
-        figures |= penalty.figures(run.model)
+        figures |= penalty.figures(run.evaluated)
     row: dict[str, Any] = {**knobs, **run.knobs.scales(knobs), **evaluated}
     return EpochRow(
         epoch=run.clock.epoch + 1,
@@ -149,8 +141,3 @@ def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: flo
 
 def _last_start(run: Run) -> int:
     return max(start for start, _ in run.knobs.batches(run.clock.epoch))
-
-
-def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
-    """Change a table, which is a tensor or a tuple of them."""
-    return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)
