@@ -49,9 +49,11 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
         self.eps = eps
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
+    @torch.no_grad()
     def evaluation_weights(self) -> Mapping[Tensor, Tensor]:
         """Return x of each parameter that has taken a step."""
-        return {p: state["x"] for p, state in self.state.items() if "x" in state}
+        begun = ((p, state) for p, state in self.state.items() if "x" in state)
+        return {p: s["x"] + _moved([p], [s["x"]], [s["z"]], s["beta1"])[0] for p, s in begun}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
@@ -74,7 +76,9 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
 
     def _update(self, group: dict[str, Any], weights: list[Tensor], t: int, squares: float, before: float) -> None:
         x, z, v = ([self.state[p][key] for p in weights] for key in ("x", "z", "v"))
-        _follow(weights, x, z, before)
+        moved = _moved(weights, x, z, before)
+        torch._foreach_add_(x, moved)
+        torch._foreach_add_(z, moved)
         g: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         beta1, beta2 = group["betas"]
         torch._foreach_mul_(v, beta2)
@@ -94,8 +98,6 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
             self.state[p].update(squares=squares, beta1=beta1)
 
 
-def _follow(weights: list[Tensor], x: list[Tensor], z: list[Tensor], beta: float) -> None:
-    """Move x and z as the weights were moved since the last step left them at y: by exactly 0 where nobody did."""
-    moved = torch._foreach_sub(weights, torch._foreach_lerp(z, x, beta))
-    torch._foreach_add_(x, moved)
-    torch._foreach_add_(z, moved)
+def _moved(weights: list[Tensor], x: list[Tensor], z: list[Tensor], beta: float) -> tuple[Tensor, ...]:
+    """Return how far the weights were moved since the last step left them at y: exactly 0 where nobody did."""
+    return torch._foreach_sub(weights, torch._foreach_lerp(z, x, beta))

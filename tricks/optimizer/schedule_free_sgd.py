@@ -35,9 +35,11 @@ class ScheduleFreeSGD(torch.optim.Optimizer):
             raise ValueError(f"weight_decay must be at least 0, got {weight_decay:g}")
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
+    @torch.no_grad()
     def evaluation_weights(self) -> Mapping[Tensor, Tensor]:
         """Return x of each parameter that has taken a step."""
-        return {p: state["x"] for p, state in self.state.items() if "x" in state}
+        begun = ((p, state) for p, state in self.state.items() if "x" in state)
+        return {p: s["x"] + _moved([p], [s["x"]], [s["z"]], s["beta"])[0] for p, s in begun}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
@@ -58,7 +60,9 @@ class ScheduleFreeSGD(torch.optim.Optimizer):
 
     def _update(self, group: dict[str, Any], weights: list[Tensor], squares: float, beta: float) -> None:
         x, z = ([self.state[p][key] for p in weights] for key in ("x", "z"))
-        _follow(weights, x, z, beta)
+        moved = _moved(weights, x, z, beta)
+        torch._foreach_add_(x, moved)
+        torch._foreach_add_(z, moved)
         lr, decay = group["lr"], group["weight_decay"]
         gradients: list[Tensor] = [p.grad for p in weights]  # type: ignore[misc]  # step chose those that have one
         g = torch._foreach_add(gradients, weights, alpha=decay)
@@ -72,8 +76,6 @@ class ScheduleFreeSGD(torch.optim.Optimizer):
             self.state[p].update(squares=squares, beta=group["momentum"])
 
 
-def _follow(weights: list[Tensor], x: list[Tensor], z: list[Tensor], beta: float) -> None:
-    """Move x and z as the weights were moved since the last step left them at y: by exactly 0 where nobody did."""
-    moved = torch._foreach_sub(weights, torch._foreach_lerp(z, x, beta))
-    torch._foreach_add_(x, moved)
-    torch._foreach_add_(z, moved)
+def _moved(weights: list[Tensor], x: list[Tensor], z: list[Tensor], beta: float) -> tuple[Tensor, ...]:
+    """Return how far the weights were moved since the last step left them at y: exactly 0 where nobody did."""
+    return torch._foreach_sub(weights, torch._foreach_lerp(z, x, beta))
