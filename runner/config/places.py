@@ -223,7 +223,15 @@ class Gradient(Protocol):
 
 
 Optimizer = Callable[..., Any]
-"""optimizer: `(groups, **arguments) -> torch.optim.Optimizer`. It is stepped with a closure."""
+"""optimizer: `(groups, **arguments) -> torch.optim.Optimizer`. It is stepped with a closure. See EvaluationWeights."""
+
+
+@runtime_checkable
+class EvaluationWeights(Protocol):
+    """An optimizer that trains other weights than its result: figures and `run.variants["final"]` are of the result."""
+
+    def evaluation_weights(self) -> "Mapping[Tensor, Tensor]":
+        """Return the weights to evaluate, by their parameter; one that is not there is evaluated as it is."""
 
 
 class Schedule(Protocol):
@@ -245,14 +253,14 @@ class BeginHook(Protocol):
 
 @runtime_checkable
 class StepHook(Protocol):
-    """hook: acts after each step."""
+    """hook: acts after each step; `run.model` has the weights that train."""
 
     def on_step(self, run: "Run") -> None: ...
 
 
 @runtime_checkable
 class EpochHook(Protocol):
-    """hook: acts after each epoch, on the row of its figures."""
+    """hook: acts after each epoch, on the row of its figures, which are of the model in `run.variants["final"]`."""
 
     def on_epoch(self, run: "Run", row: dict[str, Any]) -> None: ...
 
@@ -262,7 +270,7 @@ class FinishHook(Protocol):
     """hook: acts at the end of the run."""
 
     def finish(self, run: "Run") -> None:
-        """May add to `run.variants`, which maps a name to the list of models that results are given for."""
+        """May add to `run.variants`, each name with its models. `evaluate` calls it again, with the state it left."""
 
 
 Hook = BeginHook | StepHook | EpochHook | FinishHook

@@ -40,7 +40,7 @@ def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
 
 def every_epoch(run: Run) -> tuple[str, nn.Module]:
     """Return the inference by which the model is evaluated after each epoch: the first that takes one model."""
-    return next((name, module) for name, module in _taking(run, [run.model]))
+    return next((name, module) for name, module in _taking(run, [run.evaluated]))
 
 
 def results(run: Run, last: EpochRow | None) -> list[Result]:
@@ -54,7 +54,7 @@ def results(run: Run, last: EpochRow | None) -> list[Result]:
     for variant, models in run.variants.items():
         for name, module in _taking(run, models):
             picked = pick(run, module)
-            trained = last if models == [run.model] and name == first else None
+            trained = last if models == [run.evaluated] and name == first else None
             figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
             rows.append(Result(variant=variant, inference=name, **picked, **figures))
     return rows

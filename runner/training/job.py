@@ -147,6 +147,7 @@ class _Job:
             self.folder.set_state("running", **self._progress())
             self._stop_at(self.run.divergence)
         self._stop_at(divergence_of(self.run, weights=True))
+        self.run.finish()  # before the save, which keeps what it computes for whoever reads the run again
         self._save()
 
     def _stop_at(self, divergence: Divergence | None) -> None:
@@ -185,7 +186,6 @@ class _Job:
 
     def _summarise(self) -> Summary:
         run = self.run
-        run.finish()
         last = EpochRow.of(record.read(self.metrics.path)[-1])
         summary = self._summary("complete", results(run, last), last)
         summary.write(self.folder.files.summary)

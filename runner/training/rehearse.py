@@ -23,10 +23,10 @@ from runner.config.places import (
 )
 from runner.data.split import Splits
 from runner.errors import BadInput
+from runner.training import augmented
 from runner.training.count import Count, count, dry_pass
 from runner.training.parts import parts_of
 from runner.training.run import Run
-from runner.training.train import choices
 
 
 def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -49,7 +49,7 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
 def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:
     """Apply them, on the device, to two blank images of the training set's size."""
     device = splits.mean.device
-    tables = choices(augment, 0, 0, torch.arange(2), device)
+    tables = augmented.tables(augment, torch.arange(2), 0, seed=0, device=device)
     images, targets = torch.zeros(2, *splits.train.shape, device=device), splits.one_hot[[0, -1]]
     for name, trick in augment.items():
         images, targets = called(f"augment.{name}", trick, images, targets, tables[name])

@@ -1,13 +1,26 @@
 """A run: the objects that build.py made, the clock, and all of it that a checkpoint holds."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty, StatefulHook, having
+from runner.config.places import (
+    Augment,
+    EvaluationWeights,
+    FinishHook,
+    Gradient,
+    Hook,
+    Inference,
+    Loss,
+    Penalty,
+    StatefulHook,
+    having,
+)
+from runner.training import statistics
 from runner.training.compute import Compute
 from runner.training.count import Count
 from runner.training.divergence import Divergence
@@ -56,7 +69,14 @@ class Run:
 
     def __post_init__(self) -> None:
         self.sums = EpochSums(self.compute.device)
-        self.variants.setdefault("final", [self.model])
+        own = isinstance(self.optimizer, EvaluationWeights)
+        self.variants.setdefault("final", [copy.deepcopy(self.model) if own else self.model])
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """Return the model that figures are of: the one that trains, or a copy with the optimizer's own weights."""
+        (model,) = self.variants["final"]
+        return model
 
     @property
     def time(self) -> float:
@@ -95,6 +115,8 @@ class Run:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a checkpoint holds: tensors by flat names, and plain values."""
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        if self.evaluated is not self.model:
+            tensors |= {f"evaluated/{k}": v for k, v in self.evaluated.state_dict().items()}
         tensors["sums"] = self.sums.tensor
         plain: dict[str, Any] = {"clock": asdict(self.clock), "stopped": self.stopped}
         names = self._parameter_names()
@@ -123,15 +145,40 @@ class Run:
             self.scaler.load_state_dict(_get(tensors, plain, "scaler"))
 
     def load_models(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Load what evaluation needs of a saved state: the model, and what hooks keep of it."""
+        """Load what evaluation needs of a saved state: the models, and what hooks keep of them."""
         self.model.load_state_dict(_get(tensors, {}, "model"))
+        if _get(tensors, {}, "evaluated"):
+            if self.evaluated is self.model:  # an evaluation's run, which has no optimizer of its own
+                self.variants["final"] = [copy.deepcopy(self.model)]
+            self.evaluated.load_state_dict(evaluated_weights(tensors))
         for name, hook in having(self.hook, StatefulHook):
             hook.load_state_dict(_get(tensors, plain, f"hook/{name}"))
+
+    @torch.no_grad()
+    def update_evaluated(self, edge: Callable[[], None] = lambda: None) -> None:
+        """Bring the evaluated model to the optimizer's EvaluationWeights, where it has them; `edge` as in the loop."""
+        if not isinstance(self.optimizer, EvaluationWeights):
+            return
+        weights = self.optimizer.evaluation_weights()
+        for p, q in zip(self.model.parameters(), self.evaluated.parameters(), strict=True):
+            q.copy_(weights.get(p, p))
+        for b, c in zip(self.model.buffers(), self.evaluated.buffers(), strict=True):
+            c.copy_(b)
+        self.recompute_statistics(self.evaluated, edge)
+
+    def recompute_statistics(self, model: nn.Module, edge: Callable[[], None] = lambda: None) -> None:
+        """Replace the running averages of a model like the run's by those of one pass over the training set."""
+        statistics.recompute(self, model, edge)
 
     def finish(self) -> None:
         """Let the hooks add their variants."""
         for _, hook in having(self.hook, FinishHook):
             hook.finish(self)
+
+
+def evaluated_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state of the model that a run's figures are of, from the tensors of its checkpoint."""
+    return _get(tensors, {}, "evaluated") or _get(tensors, {}, "model")
 
 
 def _put(tensors: dict[str, Tensor], plain: dict[str, Any], prefix: str, entries: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ def summarise(run: Run, results: Sequence[Result], last: EpochRow | None) -> Sum
         params=run.cost.params,
         madds=run.cost.madds,
         data=_data(run),
-        weights_sha256=weights_sha256(run.model.state_dict()),
+        weights_sha256=weights_sha256(run.evaluated.state_dict()),
         compute=ComputeSummary(**run.compute.plain()),
         environment=Environment(**environment(run.compute.device)),
     )

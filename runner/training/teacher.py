@@ -17,6 +17,7 @@ from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.training import build
 from runner.training.compute import Compute
+from runner.training.run import evaluated_weights
 
 
 def named(config: Config) -> "Iterator[tuple[str, StoredRun]]":
@@ -49,8 +50,7 @@ def given(config: Config, splits: Splits, compute: Compute) -> Option:
             )
         model = build.build_model(run.settings, channels, classes)
         build.make("groups", run.settings.groups)(model)  # may have reparametrised it
-        weights = {k.removeprefix("model/"): v for k, v in run.checkpoint().tensors.items() if k.startswith("model/")}
-        model.load_state_dict(weights)
+        model.load_state_dict(evaluated_weights(run.checkpoint().tensors))
         networks[key] = Frozen(model, compute, splits, torch.tensor(data.mean), torch.tensor(data.std))
     return _with(config.loss, networks)
 

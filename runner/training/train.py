@@ -9,17 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from runner import randomness
-from runner.config.places import (
-    Augment,
-    CoupledPenalty,
-    DecoupledPenalty,
-    EpochHook,
-    Figures,
-    ImageSample,
-    StepHook,
-    having,
-)
+from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
 from runner.disk.epoch import EpochRow
+from runner.training import augmented
 from runner.training.divergence import divergence_of
 from runner.training.evaluate import every_epoch, figures_of, pick
 from runner.training.parts import announce, parts_of
@@ -39,6 +31,7 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
         if run.compute.device.type == "cuda":
             torch.cuda.synchronize()
         speed = (run.clock.position - before) / max(time.monotonic() - started, 1e-9)
+        run.update_evaluated(edge)
         _, module = every_epoch(run)
         pick(run, module)
         row = _row(run, figures_of(run, module, edge), speed)
@@ -55,14 +48,13 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
 def train_epoch(run: Run, edge: Edge) -> None:
     """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
-    epoch, n, device = run.clock.epoch, run.knobs.n, run.compute.device
+    epoch, n = run.clock.epoch, run.knobs.n
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
-    tables = choices(run.augment, run.seed, epoch, order, device)
+    tables = augmented.tables(run.augment, order, epoch, seed=run.seed, device=run.compute.device)
     batches = list(run.knobs.batches(epoch, run.clock.position))
     key = randomness.key(run.seed, "stream", epoch)
     for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
-        rows = {name: _each(lambda t: t[start:stop], table) for name, table in tables.items()}  # noqa: B023
-        step(run, images, labels, rows)
+        step(run, images, labels, augmented.rows(tables, start, stop))
         run.clock.position = stop
         run.clock.updates += 1
         run.clock.samples += stop - start
@@ -71,26 +63,10 @@ def train_epoch(run: Run, edge: Edge) -> None:
         edge()
 
 
-def choices(
-    augment: Mapping[str, Augment], seed: int, epoch: int, order: Tensor, device: torch.device
-) -> dict[str, Any]:
-    """Return each trick's choices for a whole epoch: a table on the device, of which a step reads its rows."""
-    tables = {}
-    for name, trick in augment.items():
-        if isinstance(trick, ImageSample):
-            drawn = trick.sample_images(order, randomness.generator(seed, "augment", name), epoch)
-        else:
-            drawn = trick.sample(len(order), randomness.generator(seed, "augment", name, epoch))
-        tables[name] = _each(lambda t: t.to(device, non_blocking=True), drawn)
-    return tables
-
-
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
     """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
     knobs = run.set_knobs()
-    x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
-    for name, trick in run.augment.items():
-        x, y = trick(x, y, rows[name])
+    x, y = augmented.batch(run, images, labels, rows)
     first: list[tuple[Tensor, Tensor]] = []  # logits and loss, of the closure's first call
 
     def closure() -> Tensor:
@@ -161,7 +137,7 @@ def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: flo
     knobs = run.knobs.at(run.clock.epoch + _last_start(run) / run.knobs.n)
     figures: dict[str, float] = {}
     for _, penalty in having(run.penalty, Figures):
-        figures |= penalty.figures(run.model)
+        figures |= penalty.figures(run.evaluated)
     row: dict[str, Any] = {**knobs, **run.knobs.scales(knobs), **evaluated}
     return EpochRow(
         epoch=run.clock.epoch + 1,
@@ -177,8 +153,3 @@ def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: flo
 
 def _last_start(run: Run) -> int:
     return max(start for start, _ in run.knobs.batches(run.clock.epoch))
-
-
-def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
-    """Change a table, which is a tensor or a tuple of them."""
-    return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)

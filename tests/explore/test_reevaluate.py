@@ -13,6 +13,7 @@ from runner.errors import BadInput, CheckpointProblem
 from runner.explore import reevaluate
 from runner.papers import studies
 from runner.training import job, teacher
+from runner.training.summary import weights_sha256
 from tests.conftest import TINY
 
 EPOCHS = "epochs=3"
@@ -67,6 +68,34 @@ def test_a_reparametrised_network_is_evaluated_and_teaches(root, make_run):
     ((run, rows),) = evaluate(folder, root)
     assert rows[0].test_loss == run.summary.figure("test_loss")
     make_run("loss=distillation", f"loss.teacher={folder}")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimizer=schedule_free_sgd", "schedule.lr=warmup"],
+        ["optimizer=schedule_free_adamw", "schedule.lr=warmup", "hook=[swa,early_stopping]", "data.validation=0.1"],
+        ["hook=[swa]", "augment=[crop]"],
+    ],
+    ids=["schedule_free", "both", "swa"],
+)
+def test_averaged_weights_are_evaluated_with_the_statistics_that_they_had(root, overrides):
+    folder = train(root, *overrides)
+    ((run, rows),) = evaluate(folder, root)
+    own = {(r.variant, r.inference): r.plain() for r in run.summary.results}
+    assert {(r.variant, r.inference): {k: getattr(r, k) for k in own[r.variant, r.inference]} for r in rows} == own
+
+
+def test_a_teacher_of_averaged_weights_is_the_average(root, make_run):
+    folder = train(root, "optimizer=schedule_free_sgd", "schedule.lr=warmup")
+    stored = runs.one(str(folder), root)
+    run = make_run("loss=distillation", f"loss.teacher={folder}")
+    config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
+    frozen = teacher.given(config, run.splits, run.compute).arguments["teacher"]
+    assert weights_sha256(frozen.model.state_dict()) == stored.summary.weights_sha256
+    tensors = stored.checkpoint().tensors
+    for name, p in frozen.model.named_parameters():
+        assert torch.equal(p, tensors[f"optimizer/{name}/x"]) and not torch.equal(p, tensors[f"model/{name}"])
 
 
 def test_arguments_that_are_not_the_defaults_are_part_of_the_name(root):

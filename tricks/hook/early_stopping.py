@@ -51,7 +51,8 @@ class EarlyStopping:
         """Keep the weights and buffers if this epoch is the best; stop the run if the best is `patience` epochs ago."""
         if row[self.monitor] < self.best - self.min_delta:
             self.best, self.epoch = row[self.monitor], row["epoch"]
-            self.weights = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+            (model,) = run.variants["final"]  # the one that the figure is of
+            self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         elif self.patience is not None and row["epoch"] - self.epoch >= self.patience:
             run.stopped = True
 

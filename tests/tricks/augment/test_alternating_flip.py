@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from runner.training.train import choices
+from runner.training.augmented import tables
 from tricks.augment.alternating_flip import AlternatingFlip
 
 CPU = torch.device("cpu")
@@ -15,7 +15,7 @@ def sides(epoch, seed=7, n=2000):
     order = torch.randperm(n, generator=torch.Generator().manual_seed(100 + epoch))
     images = torch.stack([order, order + n], 1).float().view(n, 1, 1, 2)  # an image's left column has its number
     flip = AlternatingFlip()
-    drawn = choices({"alternating_flip": flip}, seed, epoch, order, CPU)["alternating_flip"]
+    drawn = tables({"alternating_flip": flip}, order, epoch, seed=seed, device=CPU)["alternating_flip"]
     targets = torch.ones(n, 1)
     out, same = flip(images, targets, drawn)
     assert same is targets

@@ -1,0 +1,53 @@
+"""The augmentations over a pass through the training set.
+
+Each trick's choices for the whole pass are one table, of which a batch reads its rows (docs/design.md, «Randomness»).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from runner import randomness
+from runner.config.places import Augment, ImageSample
+
+if TYPE_CHECKING:
+    from runner.training.run import Run
+
+
+def tables(
+    augment: Mapping[str, Augment], order: Tensor, epoch: int, *purpose: int | str, seed: int, device: torch.device
+) -> dict[str, Any]:
+    """Draw every augmentation's table on the device, for a pass over the images in this order.
+
+    `purpose` sets the draws of a pass that is no epoch of the training apart. What follows an image through the epochs
+    (`ImageSample`) follows it here too.
+    """
+    drawn = {}
+    for name, trick in augment.items():
+        if isinstance(trick, ImageSample):
+            table = trick.sample_images(order, randomness.generator(seed, "augment", name), epoch)
+        else:
+            at = purpose or (epoch,)
+            table = trick.sample(len(order), randomness.generator(seed, "augment", name, *at))
+        drawn[name] = _each(lambda t: t.to(device, non_blocking=True), table)
+    return drawn
+
+
+def rows(drawn: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """Return the rows of a batch, of every table."""
+    return {name: _each(lambda t: t[start:stop], table) for name, table in drawn.items()}
+
+
+def batch(run: "Run", images: Tensor, labels: Tensor, drawn: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Turn uint8 B C H W and int64 B into what the network sees and is told, B C H W and B x K, by the batch's rows."""
+    x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
+    for name, trick in run.augment.items():
+        x, y = trick(x, y, drawn[name])
+    return x, y
+
+
+def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:
+    """Change a table, which is a tensor or a tuple of them."""
+    return tuple(map(change, drawn)) if isinstance(drawn, tuple) else change(drawn)
