@@ -191,8 +191,8 @@ class CoupledPenalty(Protocol):
 class DecoupledPenalty(Protocol):
     """penalty: a change of the weights that the optimizer does not see. ValueError as for a coupled one."""
 
-    def after_step(self, model: "nn.Module", knobs: dict[str, float]) -> None:
-        """Change the weights in place; `knobs` are this step's values, by their names in KNOBS."""
+    def after_step(self, model: "nn.Module", lr: "Mapping[nn.Parameter, float]") -> None:
+        """Change the weights in place; `lr` is this step's lr of each trained parameter, with its lr_scale."""
 
 
 Penalty = CoupledPenalty | DecoupledPenalty
@@ -210,7 +210,8 @@ class Figures(Protocol):
 class Groups(Protocol):
     """groups: the model's parameters as torch's parameter groups. One may reparametrise the model in place.
 
-    A group may carry `lr_scale` and `decay_scale` (1 where absent), which multiply the knobs lr and weight_decay.
+    A group may carry `lr_scale` and `decay_scale` (1 where absent), which multiply the knobs, and `origin` (0): weights
+    are the parameters, which decay, plus this. The runner adds `lr_factor`, by which lr's schedule alone multiplies lr.
     """
 
     def __call__(self, model: "nn.Module") -> list[dict[str, Any]]: ...
@@ -232,6 +233,20 @@ class EvaluationWeights(Protocol):
 
     def evaluation_weights(self) -> "Mapping[Tensor, Tensor]":
         """Return the weights to evaluate, by their parameter; one that is not there is evaluated as it is."""
+
+
+@runtime_checkable
+class MomentumGain(Protocol):
+    """An optimizer that knows how many times lr a steady gradient's step is; the noise scale of others is null."""
+
+    def momentum_gain(self, momentum: float) -> float: ...
+
+
+@runtime_checkable
+class UpdateCheck(Protocol):
+    """An optimizer that does nothing, or less than it says, in a run of too few updates: ValueError."""
+
+    def check_updates(self, updates: int) -> None: ...
 
 
 class Schedule(Protocol):

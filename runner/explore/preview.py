@@ -26,6 +26,7 @@ POINTS = 20_000  # of a run's steps that are looked at, about; of a longer run e
 SPARKS = "▁▂▃▄▅▆▇█"
 DECADES = 4  # on a logarithmic axis; a cosine's end, far below, is at its bottom
 STRETCHES = 12  # lines of updates, at most
+NOTHING, UNKNOWN = "–", "not known of this optimizer"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Plan:
     updates: tuple[int, ...]
     times: tuple[float, ...]
 
-    def at(self, epoch: float) -> dict[str, float]:
-        """Every knob's value at a time in epochs, then what they come to: the noise scales and lr / (1 - m)."""
+    def at(self, epoch: float) -> dict[str, float | None]:
+        """Every knob's value at a time in epochs, then what they come to (Knobs.scales): None where not known."""
         values = self.knobs.at(epoch)
         if values.get("momentum", 0) >= 1:
             raise BadInput(
@@ -51,9 +52,14 @@ class Plan:
 
     @cached_property
     def values(self) -> dict[str, list[float]]:
-        """By name, the values at the times."""
-        rows = [self.at(t) for t in self.times]
-        return {name: [row[name] for row in rows] for name in rows[0]}
+        """By name, the values at the times, of what is known."""
+        return self.known(self.times)
+
+    def known(self, times: Sequence[float]) -> dict[str, list[float]]:
+        """By name, the values at these times; what is not known at one is not known at any."""
+        rows = [self.at(t) for t in times]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return {name: [v for v in values if v is not None] for name, values in columns.items() if None not in values}
 
     def stretches(self) -> list[tuple[int, int, int]]:
         """(first epoch, first one after it, updates in each) for stretches of epochs with as many updates."""
@@ -130,16 +136,20 @@ def text(plan: Plan, width: int = 100) -> str:
 def _table(plan: Plan, width: int) -> Iterator[str]:
     """One line per knob: first, last, lowest, highest, and its course."""
     rows = [["", "first", "last", "lowest", "highest"]]
-    shown = [name for name in plan.values if name != "noise_scale_exact"]
+    shown = [name for name in plan.at(0) if name != "noise_scale_exact"]
     for name in shown:
-        values = plan.values[name]
+        values = plan.values.get(name)
+        if values is None:
+            rows.append([name, NOTHING, "", "", ""])
+            continue
         kept = [values[0], values[-1], min(values), max(values)] if _moves(values) else [values[0]]
         rows.append([name, *map(number, kept), *[""] * (4 - len(kept))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = min(60, max(10, width - sum(widths) - 2 * len(widths) - len(" log")))
     last = plan.times[-1]
-    evenly = [plan.at(last * i / (room - 1)) for i in range(room)]
-    courses = ["over the run", *(_course(plan.values[name], [row[name] for row in evenly]) for name in shown)]
+    evenly = plan.known([last * i / (room - 1) for i in range(room)])
+    known = (_course(plan.values[name], evenly[name]) if name in evenly else UNKNOWN for name in shown)
+    courses = ["over the run", *known]
     for row, course in zip(rows, courses, strict=True):
         cells = [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
         yield "  ".join([*cells, course])
@@ -219,6 +229,7 @@ def draw(plan: Plan) -> Path:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     shown = [k for k in plan.values if k == "noise_scale" or (k in plan.knobs.base and _moves(plan.values[k]))]
+    shown = shown or ["lr"]
     figure = Figure(figsize=(7, 0.8 + 1.4 * len(shown)), dpi=150, layout="constrained")
     panels = figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0]
     for panel, name in zip(panels, shown, strict=True):

@@ -88,7 +88,10 @@ class Knob(Computed):
         """Of the run that `tricktable schedule` prints."""
         knobs = plan(self.of, self.images)[0]
         values = knobs.at(self.at)
-        return float({**values, **knobs.scales(values)}[self.knob]), _schedule(self.of, self.images)
+        value = {**values, **knobs.scales(values)}[self.knob]
+        if value is None:
+            raise BadInput(f"{self.knob}: this optimizer has none that is known ({' '.join(self.of)})")
+        return float(value), _schedule(self.of, self.images)
 
 
 @dataclass(frozen=True)

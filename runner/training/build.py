@@ -18,7 +18,17 @@ import torch
 from torch import nn
 
 from runner import randomness
-from runner.config.places import KNOBS, PLACES, AfterInit, BeginHook, Inference, Place, having
+from runner.config.places import (
+    KNOBS,
+    PLACES,
+    AfterInit,
+    BeginHook,
+    Inference,
+    MomentumGain,
+    Place,
+    UpdateCheck,
+    having,
+)
 from runner.config.schema import Config, Option, parse_spend
 from runner.config.typed import checked
 from runner.data.split import Splits
@@ -255,7 +265,10 @@ def plan(config: Config, n: int) -> Knobs:
 
 
 def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
-    """Make the knobs of a config over n training images; their base values are the optimizer's defaults."""
+    """Make the knobs of a config over n training images; their base values are the optimizer's defaults.
+
+    BadInput where they cannot be, or make a run too short for the optimizer.
+    """
     if config.batch_size > n:
         raise BadInput(f"batch_size: {config.batch_size} is more than the {n} training images; choose at most {n}")
     defaults = optimizer.defaults
@@ -272,7 +285,8 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
     payers = tuple(Payer(*each) for each in parse_spend(config.noise.spend)) if "noise_scale" in schedules else ()
     exponents = {"linear": 1.0, "sqrt": 0.5}
     scaling = (exponents[config.scale_with_batch], config.reference_batch) if config.scale_with_batch else None
-    knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling)
+    gain = optimizer.momentum_gain if isinstance(optimizer, MomentumGain) else None
+    knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling, gain)
     for knob in schedules.keys() - {"noise_scale"}:
         if not base.get(knob):
             has = f"{knob} 0" if knob in base else f"no {knob}"
@@ -289,6 +303,8 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
     if largest > n:
         grows = "noise.spend: the batch" if payers else "schedule.batch_size:"
         raise BadInput(f"{grows} grows to {largest}, more than the {n} training images")
+    if isinstance(optimizer, UpdateCheck):
+        rehearse.called("optimizer", optimizer.check_updates, knobs.updates(config.epochs))
     return knobs
 
 
@@ -299,6 +315,11 @@ def _check_payers(knobs: Knobs, epochs: int) -> None:
         if not base:
             raise BadInput(
                 f"noise.spend: the optimizer has {'no' if base is None else 'zero'} {payer.knob} to pay with"
+            )
+        if payer.knob == "momentum" and not knobs.momentum_pays:
+            raise BadInput(
+                "noise.spend: momentum cannot pay, for the noise scale of this optimizer is not known to grow as "
+                "1 / (1 - momentum); let batch_size or lr pay"
             )
         if payer.cap == base or (payer.knob == "batch_size" and payer.cap is not None and payer.cap < base):
             raise BadInput(f"noise.spend: the cap {payer.cap:g} of {payer.knob} leaves it nothing to pay from {base:g}")

@@ -3,6 +3,10 @@
 The noise scale of SGD is a knob as well (Smith et al. 2018, arXiv:1711.00489): g = lr N / (B (1 - m)), with the batch
 size B, the momentum m (0 where there is none) and N training images. A schedule of `noise_scale` says how it falls, and
 the payers say which knobs make it so.
+
+1 / (1 - m) is the gain of SGD's momentum: how many times lr the step of a steady gradient is. Another optimizer has
+its own in its place (MomentumGain), Adam's moving average 1. Where it is not known, g has no number, and can fall all
+the same: that it falls by half is a matter of lr and B.
 """
 
 import math
@@ -18,7 +22,10 @@ class Payer:
     cap: float | None = None
 
     def pay(self, base: float, due: float) -> tuple[float, float]:
-        """Return the knob's value and the factor by which g changes with it: `due`, apart from its cap and rounding."""
+        """Return the knob's value and the factor by which g changes with it: `due`, apart from its cap and rounding.
+
+        A momentum pays only where g grows as 1 / (1 - m).
+        """
         if self.knob == "batch_size":
             images = max(1, round(self._capped(base, base / max(due, 1e-9))))
             return images, base / images
@@ -40,6 +47,7 @@ class Knobs:
 
     n: images of the training set (N); drop_last: whether an epoch's last batch is left out when it is smaller.
     payers: in order, who pays for a schedule of `noise_scale`. scaling: (exponent, batch size that the base lr is for).
+    gain: of a momentum, as in MomentumGain; None where it is not known.
     """
 
     base: Mapping[str, float]
@@ -48,9 +56,28 @@ class Knobs:
     drop_last: bool = False
     payers: tuple[Payer, ...] = ()
     scaling: tuple[float, int] | None = None
+    gain: Callable[[float], float] | None = None
 
     def at(self, epoch: float) -> dict[str, float]:
         """Return every knob's value at a time in epochs; the batch size is a whole number of images, at least 1."""
+        values = self._unscaled(epoch)
+        if self.scaling:
+            exponent, reference = self.scaling
+            values["lr"] *= (values["batch_size"] / reference) ** exponent
+        return values
+
+    def lr_factor(self, epoch: float) -> float:
+        """Return what lr's base value is multiplied by at a time in epochs, the scaling by the batch left out.
+
+        What lr pays for the noise scale counts as its schedule.
+        """
+        if "lr" in self.schedules:
+            return self.schedules["lr"](epoch)
+        if any(payer.knob == "lr" for payer in self.payers):
+            return self._unscaled(epoch)["lr"] / self.base["lr"]
+        return 1.0
+
+    def _unscaled(self, epoch: float) -> dict[str, float]:
         values = {k: v * self.schedules[k](epoch) if k in self.schedules else v for k, v in self.base.items()}
         values["batch_size"] = max(1, round(values["batch_size"]))
         if "noise_scale" in self.schedules:
@@ -58,17 +85,17 @@ class Knobs:
             for payer in self.payers:
                 values[payer.knob], paid = payer.pay(self.base[payer.knob], due)
                 due = due / paid if paid else 1.0
-        if self.scaling:
-            exponent, reference = self.scaling
-            values["lr"] *= (values["batch_size"] / reference) ** exponent
         return values
 
-    def scales(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Return what the knobs' values come to: g by the papers' approximation and exactly, and lr / (1 - m).
+    def scales(self, values: Mapping[str, float]) -> dict[str, float | None]:
+        """Return what the knobs' values come to: g by the papers' approximation and exactly, and lr times the gain.
 
-        g = lr N / (B (1 - m)), and exactly lr / (1 - m) (N / B - 1): arXiv:1711.00489, section 2.
+        For SGD g = lr N / (B (1 - m)), and exactly lr / (1 - m) (N / B - 1): arXiv:1711.00489, section 2. All are None
+        where the momentum's gain is not known.
         """
-        effective = values["lr"] / (1 - values.get("momentum", 0.0))
+        if self.gain is None:
+            return dict.fromkeys(("noise_scale", "noise_scale_exact", "effective_lr"))
+        effective = values["lr"] * self.gain(values.get("momentum", 0.0))
         share = self.n / values["batch_size"]
         return {
             "noise_scale": effective * share,
@@ -80,8 +107,21 @@ class Knobs:
         """Return the factor by which g is off what its schedule says; 1 where the payers pay it all."""
         if "noise_scale" not in self.schedules:
             return 1.0
-        scheduled = self.scales(self.base)["noise_scale"] * self.schedules["noise_scale"](epoch)
-        return self.scales(self.at(epoch))["noise_scale"] / scheduled if scheduled else 1.0
+        scheduled = self._noise(self.base) * self.schedules["noise_scale"](epoch)
+        return self._noise(self.at(epoch)) / scheduled if scheduled else 1.0
+
+    def _noise(self, values: Mapping[str, float]) -> float:
+        """What g is in proportion to: also where the gain is not known, as long as the momentum stays."""
+        gain = self.gain(values.get("momentum", 0.0)) if self.gain else 1.0
+        return values["lr"] * gain / values["batch_size"]
+
+    @property
+    def momentum_pays(self) -> bool:
+        """Whether g grows with the momentum as 1 / (1 - m), by whatever factor."""
+        if self.gain is None:
+            return False
+        low, high = (self.gain(m) * (1 - m) for m in (0.5, 0.9))
+        return math.isclose(low, high)
 
     def batches(self, epoch: int, position: int = 0) -> Iterator[tuple[int, int]]:
         """Yield the epoch's batches from a position on, as (start, stop) in its order.
@@ -106,8 +146,10 @@ class Knobs:
         """Return the largest batch size that the schedule asks for."""
         if not self._batch_moves:
             return int(self.at(0)["batch_size"])
-        times = (e + start / self.n for e in range(epochs) for start, _ in self.batches(e))
-        return max(int(self.at(t)["batch_size"]) for t in times)
+        times = (e + start / self.n for e in range(epochs) for start in (0, *(start for start, _ in self.batches(e))))
+        return max(
+            int(self.at(t)["batch_size"]) for t in times
+        )  # with each epoch's first, which may be too large to take
 
     def smallest_batch(self, epochs: int) -> int:
         """Return the fewest images that a step of the run takes."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from runner.config.places import (
-    KNOBS,
     Augment,
     Candidates,
     CoupledPenalty,
@@ -62,7 +61,9 @@ def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
         if isinstance(trick, CoupledPenalty):
             called(f"penalty.{name}", trick.loss, model)
         if isinstance(trick, DecoupledPenalty):
-            called(f"penalty.{name}", trick.after_step, copy.deepcopy(model), dict.fromkeys(KNOBS, 0.0))
+            twin = copy.deepcopy(model)
+            rates = {p: 0.0 for p in twin.parameters() if p.requires_grad}
+            called(f"penalty.{name}", trick.after_step, twin, rates)
 
 
 def one_gradient(optimizer: torch.optim.Optimizer) -> None:

@@ -96,9 +96,10 @@ class Run:
 
     def set_knobs(self) -> dict[str, float]:
         """Read the knobs at this time, set the optimizer's parameter groups to them, and return them."""
-        values = self.knobs.at(self.time)
+        values, factor = self.knobs.at(self.time), self.knobs.lr_factor(self.time)
         for group in self.optimizer.param_groups:
             group["lr"] = values["lr"] * group.get("lr_scale", 1.0)
+            group["lr_factor"] = factor
             if "weight_decay" in values:
                 group["weight_decay"] = values["weight_decay"] * group.get("decay_scale", 1.0)
             if "momentum" in group:
@@ -106,6 +107,10 @@ class Run:
             elif "betas" in group:
                 group["betas"] = (values["momentum"], *group["betas"][1:])
         return values
+
+    def learning_rates(self) -> dict[nn.Parameter, float]:
+        """Return the learning rate of each trained parameter, as the knobs were last set."""
+        return {p: group["lr"] for group in self.optimizer.param_groups for p in group["params"]}
 
     def _parameter_names(self) -> list[str]:
         """Return the names of the optimizer's parameters, in its own order."""

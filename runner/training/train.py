@@ -65,7 +65,7 @@ def train_epoch(run: Run, edge: Edge) -> None:
 
 def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
     """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
-    knobs = run.set_knobs()
+    run.set_knobs()
     x, y = augmented.batch(run, images, labels, rows)
     first: list[tuple[Tensor, Tensor]] = []  # logits and loss, of the closure's first call
 
@@ -84,7 +84,7 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
 
     _update(run, closure)
     for _, penalty in having(run.penalty, DecoupledPenalty):
-        penalty.after_step(run.model, knobs)
+        penalty.after_step(run.model, run.learning_rates())
     run.sums.add(*first[0], y)
 
 

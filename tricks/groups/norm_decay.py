@@ -4,7 +4,8 @@
     all other parameters <- to 0 by weight_decay
 
 For the target 1 the parameter is delta, with gamma = 1 + delta: the decay of delta to 0 is that of gamma to 1, in any
-optimizer's own way, and the loss's gradient is the same.
+optimizer's own way, and the loss's gradient is the same. What goes by the size of the weight finds the 1 as the group's
+`origin`.
 """
 
 from typing import Any, Literal
@@ -47,7 +48,7 @@ def norm_decay(
     known = {id(p) for p in (*gammas, *betas)}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     groups: list[dict[str, Any]] = [
-        {"params": gammas, "decay_scale": gamma_decay},
+        {"params": gammas, "decay_scale": gamma_decay, **({"origin": 1.0} if target == 1 else {})},
         {"params": betas, "decay_scale": beta_decay},
         {"params": others},
     ]

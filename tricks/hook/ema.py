@@ -5,6 +5,9 @@
 
 The average begins as the weights after the first step. Floating-point buffers (running means and variances) are
 averaged alike; other buffers are the model's own.
+
+Differs from the authors' code: there the average begins as the weights before the first step, which count as one more,
+decay_t = min(decay, 1 - 1 / (t + 1)).
 """
 
 import copy

@@ -12,20 +12,27 @@ from typing import Any
 import torch
 
 
-def adadelta(
-    groups: list[dict[str, Any]],
-    *,
-    lr: float = 1.0,
-    rho: float = 0.9,
-    eps: float = 1e-6,
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
+class Adadelta(torch.optim.Adadelta):
     """torch's Adadelta over parameter groups; it has no fused form, and no knob momentum."""
-    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-        if value < 0:
-            raise ValueError(f"{name} must be at least 0, got {value:g}")
-    if not 0 <= rho < 1:
-        raise ValueError(f"rho must lie in [0, 1), got {rho:g}")
-    if eps <= 0:
-        raise ValueError(f"eps must be above 0, got {eps:g}")
-    return torch.optim.Adadelta(groups, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, foreach=True)
+
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, got {value:g}")
+        if not 0 <= rho < 1:
+            raise ValueError(f"rho must lie in [0, 1), got {rho:g}")
+        if eps <= 0:
+            raise ValueError(f"eps must be above 0, got {eps:g}")
+        super().__init__(groups, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, foreach=True)
+
+    def momentum_gain(self, momentum: float) -> float:
+        """1: there is no momentum."""
+        return 1.0

@@ -12,30 +12,37 @@ from typing import Any
 import torch
 
 
-def adagrad(
-    groups: list[dict[str, Any]],
-    *,
-    lr: float = 0.01,
-    eps: float = 1e-10,
-    eps_inside: bool = False,
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
+class Adagrad(torch.optim.Adagrad):
     """torch's Adagrad over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere.
 
     eps_inside: whether eps stands inside the root. The paper has no decay.
     """
-    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-        if value < 0:
-            raise ValueError(f"{name} must be at least 0, got {value:g}")
-    if eps <= 0:
-        raise ValueError(f"eps must be above 0, got {eps:g}")
-    on_gpu = all(p.is_cuda for group in groups for p in group["params"])
-    return torch.optim.Adagrad(
-        groups,
-        lr=lr,
-        eps=0.0 if eps_inside else eps,
-        initial_accumulator_value=eps if eps_inside else 0.0,  # a sum that begins at eps is G + eps
-        weight_decay=weight_decay,
-        fused=on_gpu,
-        foreach=not on_gpu,
-    )
+
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        lr: float = 0.01,
+        eps: float = 1e-10,
+        eps_inside: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, got {value:g}")
+        if eps <= 0:
+            raise ValueError(f"eps must be above 0, got {eps:g}")
+        on_gpu = all(p.is_cuda for group in groups for p in group["params"])
+        super().__init__(
+            groups,
+            lr=lr,
+            eps=0.0 if eps_inside else eps,
+            initial_accumulator_value=eps if eps_inside else 0.0,  # a sum that begins at eps is G + eps
+            weight_decay=weight_decay,
+            fused=on_gpu,
+            foreach=not on_gpu,
+        )
+
+    def momentum_gain(self, momentum: float) -> float:
+        """1: there is no momentum."""
+        return 1.0

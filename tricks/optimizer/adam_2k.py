@@ -19,18 +19,12 @@ from torch import Tensor
 
 
 class Adam2k(torch.optim.Optimizer):
-    """Adam that first measures the gradients' size for `steps` steps, without moving; beta1 is the knob momentum.
-
-    batch_size, n (of the training set), total_epochs: of the run, which must be longer than that.
-    """
+    """Adam that first measures the gradients' size for `steps` steps, without moving; beta1 is the knob momentum."""
 
     def __init__(
         self,
         groups: list[dict[str, Any]],
         *,
-        batch_size: int,
-        n: int,
-        total_epochs: float,
         lr: float = 1e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
@@ -46,11 +40,17 @@ class Adam2k(torch.optim.Optimizer):
                 raise ValueError(f"{name} must lie in [0, 1), got {value:g}")
         if eps <= 0:
             raise ValueError(f"eps must be above 0, got {eps:g}")
-        updates = total_epochs * math.ceil(n / batch_size)
-        if steps >= updates:
-            raise ValueError(f"steps must be less than the run's {updates:g} updates, got {steps}")
         self.eps, self.steps = eps, steps
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
+
+    def momentum_gain(self, momentum: float) -> float:
+        """A steady gradient's step is lr whatever the momentum, which is of a moving average."""
+        return 1.0
+
+    def check_updates(self, updates: int) -> None:
+        """ValueError for a run of so few updates that no weight would move."""
+        if self.steps >= updates:
+            raise ValueError(f"steps must be less than the run's {updates} updates, got {self.steps}")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor

@@ -39,6 +39,10 @@ class AdamEps(torch.optim.Optimizer):
         self.eps = eps
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
+    def momentum_gain(self, momentum: float) -> float:
+        """A steady gradient's step is lr whatever the momentum, which is of a moving average."""
+        return 1.0
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""

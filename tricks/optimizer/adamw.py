@@ -6,7 +6,8 @@
     decay_by lr:  lambda = lr * weight_decay, or lr times the normalized; this is torch's AdamW
 
 eps stands outside the root, after the bias correction. eta_t is the schedule's multiplier alone: the decay is coupled
-to the schedule, and (decay_by schedule) not to lr. b batch size, B training set size, T epochs.
+to the schedule, and (decay_by schedule) neither to lr nor to how lr scales with the batch. b batch size, B training set
+size, T epochs.
 
 Differs from the paper: T is the whole run's, where the paper counts to the next warm restart.
 """
@@ -23,7 +24,8 @@ class AdamW(torch.optim.Optimizer):
     """Adam with decoupled weight decay; beta1 is the knob momentum.
 
     decay_by: what multiplies the decay, the schedule alone or the whole learning rate. batch_size, n, total_epochs: b,
-    B and T of `normalized`. By the schedule, a group's `lr_scale` multiplies lr, and not the decay.
+    B and T of `normalized`. By the schedule, a group's `lr_scale` multiplies lr, and not the decay, but for 0: a frozen
+    group does not decay. eta_t is the group's `lr_factor`; where it has none, its lr over the lr that was given here.
     """
 
     def __init__(
@@ -53,6 +55,10 @@ class AdamW(torch.optim.Optimizer):
             weight_decay *= math.sqrt(batch_size / (n * total_epochs))
         self.eps, self.decay_by = eps, decay_by
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
+
+    def momentum_gain(self, momentum: float) -> float:
+        """A steady gradient's step is lr whatever the momentum, which is of a moving average."""
+        return 1.0
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
@@ -84,5 +90,9 @@ class AdamW(torch.optim.Optimizer):
 
     def _decay(self, group: dict[str, Any]) -> float:
         """The share of w that this step takes off."""
-        base = self.defaults["lr"] * group.get("lr_scale", 1.0) if self.decay_by == "schedule" else 1.0
-        return group["lr"] / base * group["weight_decay"] if base else 0.0  # a frozen group does not decay
+        if self.decay_by == "lr":
+            return group["lr"] * group["weight_decay"]
+        scale = group.get("lr_scale", 1.0)
+        if scale == 0:
+            return 0.0
+        return group.get("lr_factor", group["lr"] / (self.defaults["lr"] * scale)) * group["weight_decay"]

@@ -3,7 +3,8 @@
     after each k steps of `inner` on the fast weights w:    slow <- slow + alpha * (w - slow),    w <- slow
 
 slow begins as the first weights. The inner optimizer's state (its momentum) stays as it is when w is set back; where
-its epsilon and its decay stand is its own affair.
+its epsilon and its decay stand is its own affair. A steady gradient moves the slow weights by alpha of what it would
+move w by alone.
 
 Differs from the paper: what is evaluated are the weights w; they are the slow ones only after a multiple of k steps.
 """
@@ -19,7 +20,8 @@ def lookahead(
 ) -> torch.optim.Optimizer:
     """`inner` itself, which from now on looks ahead; its knobs are as they were, and `slow` stands in its state.
 
-    inner: an optimizer of the same groups. k: steps to a synchronisation. alpha: the slow weights' step size.
+    inner: an optimizer of the same groups. k: steps to a synchronisation. alpha: the slow weights' step size. A run of
+    fewer updates than k is refused (`check_updates`): it would be one of `inner` alone.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
@@ -53,4 +55,20 @@ def lookahead(
 
     inner.register_step_pre_hook(before)
     inner.register_step_post_hook(after)
+    _tell(inner, k, alpha)
     return inner
+
+
+def _tell(inner: Any, k: int, alpha: float) -> None:
+    """Set what the optimizer says of itself: how many updates it needs, and what its momentum comes to where known."""
+    checks, gain = getattr(inner, "check_updates", None), getattr(inner, "momentum_gain", None)
+
+    def check_updates(updates: int) -> None:
+        if k > updates:
+            raise ValueError(f"k must be at most the run's {updates} updates, got {k}")
+        if checks is not None:
+            checks(updates)
+
+    inner.check_updates = check_updates
+    if gain is not None:
+        inner.momentum_gain = lambda momentum: alpha * gain(momentum)

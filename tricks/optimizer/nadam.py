@@ -13,39 +13,45 @@ from typing import Any
 import torch
 
 
-def nadam(
-    groups: list[dict[str, Any]],
-    *,
-    lr: float = 2e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    momentum_decay: float = 4e-3,
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
+class NAdam(torch.optim.NAdam):
     """torch's NAdam over parameter groups; it has no fused form. beta1 is the knob momentum.
 
     momentum_decay: how fast mu grows from about beta1 / 2 to beta1; by 0.004, it is 0.99 beta1 after 24,000 steps.
     """
-    for name, value in (("lr", lr), ("momentum_decay", momentum_decay), ("weight_decay", weight_decay)):
-        if value < 0:
-            raise ValueError(f"{name} must be at least 0, got {value:g}")
-    for name, value in (("beta1", beta1), ("beta2", beta2)):
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} must lie in [0, 1), got {value:g}")
-    if eps <= 0:
-        raise ValueError(f"eps must be above 0, got {eps:g}")
-    optimizer = torch.optim.NAdam(
-        groups,
-        lr=lr,
-        betas=(beta1, beta2),
-        eps=eps,
-        momentum_decay=momentum_decay,
-        weight_decay=weight_decay,
-        foreach=True,
-    )
-    optimizer.register_load_state_dict_post_hook(_products_on_the_cpu)
-    return optimizer
+
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        lr: float = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float = 4e-3,
+        weight_decay: float = 0.0,
+    ) -> None:
+        for name, value in (("lr", lr), ("momentum_decay", momentum_decay), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, got {value:g}")
+        for name, value in (("beta1", beta1), ("beta2", beta2)):
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {value:g}")
+        if eps <= 0:
+            raise ValueError(f"eps must be above 0, got {eps:g}")
+        super().__init__(
+            groups,
+            lr=lr,
+            betas=(beta1, beta2),
+            eps=eps,
+            momentum_decay=momentum_decay,
+            weight_decay=weight_decay,
+            foreach=True,
+        )
+        self.register_load_state_dict_post_hook(_products_on_the_cpu)
+
+    def momentum_gain(self, momentum: float) -> float:
+        """A steady gradient's step is lr whatever the momentum, which is of a moving average."""
+        return 1.0
 
 
 def _products_on_the_cpu(optimizer: torch.optim.Optimizer) -> None:

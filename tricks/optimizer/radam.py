@@ -49,6 +49,10 @@ class RAdam(torch.optim.Optimizer):
         self.eps, self.threshold, self.degenerated_to_sgd = eps, threshold, degenerated_to_sgd
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
+    def momentum_gain(self, momentum: float) -> float:
+        """A steady gradient's step is lr whatever the momentum, which is of a moving average."""
+        return 1.0
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""

@@ -43,6 +43,10 @@ class RMSProp(torch.optim.Optimizer):
         self.alpha, self.eps, self.eps_inside = alpha, eps, eps_inside
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
+    def momentum_gain(self, momentum: float) -> float:
+        """How many times lr the step of a steady gradient is: u grows to 1 / (1 - momentum) of it."""
+        return 1 / (1 - momentum)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # a Tensor
         """One step on the parameters that have a gradient; returns the closure's loss."""

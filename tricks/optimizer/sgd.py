@@ -11,34 +11,41 @@ from typing import Any
 import torch
 
 
-def sgd(
-    groups: list[dict[str, Any]],
-    *,
-    lr: float = 0.1,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    dampening: float = 0.0,
-    nesterov: bool = False,
-) -> torch.optim.Optimizer:
+class SGD(torch.optim.SGD):
     """torch's SGD over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere."""
-    if lr < 0:
-        raise ValueError(f"lr must be at least 0, got {lr:g}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must lie in [0, 1), got {momentum:g}")
-    if weight_decay < 0:
-        raise ValueError(f"weight_decay must be at least 0, got {weight_decay:g}")
-    if not 0 <= dampening <= 1:
-        raise ValueError(f"dampening must lie in [0, 1], got {dampening:g}")
-    if nesterov and (momentum == 0 or dampening != 0):
-        raise ValueError("nesterov needs a momentum above 0 and dampening 0")
-    on_gpu = all(p.is_cuda for group in groups for p in group["params"])
-    return torch.optim.SGD(
-        groups,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        dampening=dampening,
-        nesterov=nesterov,
-        fused=on_gpu,
-        foreach=not on_gpu,
-    )
+
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        if lr < 0:
+            raise ValueError(f"lr must be at least 0, got {lr:g}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must lie in [0, 1), got {momentum:g}")
+        if weight_decay < 0:
+            raise ValueError(f"weight_decay must be at least 0, got {weight_decay:g}")
+        if not 0 <= dampening <= 1:
+            raise ValueError(f"dampening must lie in [0, 1], got {dampening:g}")
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError("nesterov needs a momentum above 0 and dampening 0")
+        on_gpu = all(p.is_cuda for group in groups for p in group["params"])
+        super().__init__(
+            groups,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            dampening=dampening,
+            nesterov=nesterov,
+            fused=on_gpu,
+            foreach=not on_gpu,
+        )
+
+    def momentum_gain(self, momentum: float) -> float:
+        """How many times lr a steady gradient's step is: u grows to (1 - dampening) / (1 - momentum) of it."""
+        return (1 - self.defaults["dampening"]) / (1 - momentum) if momentum else 1.0

@@ -4,8 +4,10 @@
     decoupled:  w <- sign(w) max(|w| - lr * strength, 0)   after the optimizer's step, which does not see it
 
 Coupled, weights move about zero and hardly any is exactly zero; decoupled (the soft threshold, the proximal step of
-the L1 norm) they stay there until the gradient is larger than strength.
+the L1 norm) they stay there until the gradient is larger than strength. lr is that of w's own group.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -36,15 +38,16 @@ class L1:
         return self.strength * torch.stack([weight.abs().sum() for weight in _weights(model)]).sum()
 
     @torch.no_grad()
-    def _threshold(self, model: nn.Module, knobs: dict[str, float]) -> None:
-        threshold, weights = knobs["lr"] * self.strength, _weights(model)
-        cut = torch._foreach_clamp_min(weights, -threshold)
-        torch._foreach_clamp_max_(cut, threshold)
+    def _threshold(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
+        thresholds = [lr[weight] * self.strength for weight in _weights(model)]
+        weights: list[Tensor] = [*_weights(model)]
+        cut = list(torch._foreach_clamp_min(weights, [-threshold for threshold in thresholds]))
+        torch._foreach_clamp_max_(cut, thresholds)
         torch._foreach_sub_(weights, cut)  # w - w is exactly 0, and nan stays nan
 
 
-def _weights(model: nn.Module) -> list[Tensor]:
-    weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+def _weights(model: nn.Module) -> list[nn.Parameter]:
+    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     if not weights:
         raise ValueError("l1 finds no trainable weight of more than one dimension")
     return weights

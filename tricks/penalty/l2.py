@@ -3,12 +3,19 @@
     coupled:    loss + strength / 2 * ||w||^2
     decoupled:  w <- (1 - lr * strength) w   after the optimizer's step, which does not see it
 
+lr is that of w's own group. Of a weight that is computed from parameters (torch.nn.utils.parametrize), w is the value:
+gamma, where gamma = 1 + delta.
+
 Differs from the paper: its decoupled form multiplies by the schedule's factor alone; lr here is the whole learning
 rate of the step (torch's AdamW does the same), so the paper's lambda is strength * the base learning rate.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 
 class L2:
@@ -27,16 +34,31 @@ class L2:
             self.loss = self._half_square
 
     def _half_square(self, model: nn.Module) -> Tensor:
-        squares = [weight.square().sum() for weight in _trainable(model)]
-        return 0.5 * self.strength * torch.stack(squares).sum()
+        stored, computed = _trainable(model)
+        values: list[Tensor] = [*stored, *(getattr(module, name) for module, name, _ in computed)]
+        return 0.5 * self.strength * torch.stack([value.square().sum() for value in values]).sum()
 
     @torch.no_grad()
-    def _shrink(self, model: nn.Module, knobs: dict[str, float]) -> None:
-        torch._foreach_mul_(_trainable(model), 1 - knobs["lr"] * self.strength)
+    def _shrink(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
+        stored, computed = _trainable(model)
+        if stored:
+            torch._foreach_mul_([*stored], [1 - lr[weight] * self.strength for weight in stored])
+        for module, name, source in computed:  # setting the value sets what it is computed from
+            setattr(module, name, (1 - lr[source] * self.strength) * getattr(module, name))
 
 
-def _trainable(model: nn.Module) -> list[Tensor]:
-    weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    if not weights:
+def _trainable(model: nn.Module) -> tuple[list[nn.Parameter], list[tuple[nn.Module, str, nn.Parameter]]]:
+    """The weights that are parameters, and those that are computed: module, name, and a parameter of their source."""
+    sources: set[nn.Parameter] = set()
+    computed = []
+    for module in model.modules():
+        if parametrize.is_parametrized(module):
+            lists: Any = module.parametrizations
+            for name, steps in lists.items():
+                trained = [p for p in steps.parameters() if p.requires_grad]
+                sources.update(trained)
+                computed += [(module, name, trained[0])] if trained else []
+    stored = [p for p in model.parameters() if p.requires_grad and p not in sources]
+    if not stored and not computed:
         raise ValueError("l2 finds no trainable parameter")
-    return weights
+    return stored, computed

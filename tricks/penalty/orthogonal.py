@@ -5,9 +5,12 @@
 
 W is a layer's weight as a matrix, out x (in kernel kernel). Where it has more rows than columns, W^T W stands for
 W W^T: the rows cannot all be orthogonal, and the two penalties differ by a constant, so their gradients are the same.
+lr is that of W's own group.
 
 Differs from the paper: strength is constant; the paper lowers it during training, from 0.1 to 0.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +36,12 @@ class Orthogonal:
         return self.strength * torch.stack(squares).sum()
 
     @torch.no_grad()
-    def _descend(self, model: nn.Module, knobs: dict[str, float]) -> None:
+    def _descend(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
         for weight in _weights(model):
             w = weight.flatten(1)
             excess = _excess(w)
             gradient = excess @ w if len(excess) == len(w) else w @ excess
-            weight.sub_(gradient.view(weight.shape), alpha=4 * knobs["lr"] * self.strength)
+            weight.sub_(gradient.view(weight.shape), alpha=4 * lr[weight] * self.strength)
 
 
 def _excess(w: Tensor) -> Tensor:

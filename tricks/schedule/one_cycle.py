@@ -5,6 +5,10 @@
 in straight lines, or half cosines. The knob's base value is max_lr, reached at stepsize; base = min_lr / max_lr. The
 momentum moves the other way: base and end 0.95 / 0.85 on a momentum of 0.85. Super-convergence (Smith & Topin 2018,
 arXiv:1708.07120) is this policy with a large max_lr.
+
+Differs from torch's OneCycleLR (three_phase), whose last step has the value of the end: of a run of n steps it gives
+the cycle n - 1, and the peak of a share p of the run is its step p n - 1. Here the end is after the last step, and the
+peak at p n, one step later.
 """
 
 import math

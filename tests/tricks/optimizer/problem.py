@@ -65,7 +65,8 @@ def _take(optimizer, t):
     values = {knob: value * factors(t)[knob] for knob, value in base.items()}
     for group, scale in zip(optimizer.param_groups, scales(t), strict=True):
         group.update(scale)
-    Run.set_knobs(SimpleNamespace(time=t, knobs=SimpleNamespace(at=lambda _: values), optimizer=optimizer))
+    knobs = SimpleNamespace(at=lambda _: values, lr_factor=lambda _: factors(t)["lr"])
+    Run.set_knobs(SimpleNamespace(time=t, knobs=knobs, optimizer=optimizer))
     a, b = (group["params"][0] for group in optimizer.param_groups)
     x, y = (torch.tensor(each) for each in batch(t))
 
@@ -146,6 +147,18 @@ def equal(make, other, steps=STEPS, rtol=1e-9):
     """Two optimizers take the same way."""
     for a, b in zip(solve(make, steps), solve(other, steps), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol)
+
+
+def steady(make, steps=300):
+    """The step of a gradient that is 1 at all times, in units of lr: the mean over the last hundred of so many."""
+    (p,) = lone((0.0,))[0]["params"]
+    p.data = p.data.double()
+    optimizer, seen = make([{"params": [p]}]), []
+    for _ in range(steps):
+        p.grad = torch.ones_like(p)
+        optimizer.step()
+        seen.append(p.item())
+    return (seen[-101] - seen[-1]) / 100 / optimizer.defaults["lr"]
 
 
 def lone(value=(1.0,)):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.tricks.optimizer.problem import check, lone
-from tricks.optimizer.adadelta import adadelta
+from tricks.optimizer.adadelta import Adadelta
 
 
 def rule(w, g, s, t, knobs):
@@ -16,11 +17,11 @@ def rule(w, g, s, t, knobs):
 
 
 def test_the_equations_over_a_run():
-    check(lambda groups: adadelta(groups, lr=0.7, rho=0.8, eps=1e-3, weight_decay=0.1), rule, lr=0.7, weight_decay=0.1)
+    check(lambda groups: Adadelta(groups, lr=0.7, rho=0.8, eps=1e-3, weight_decay=0.1), rule, lr=0.7, weight_decay=0.1)
 
 
 def test_the_defaults_are_the_papers():
-    group = adadelta(lone()).param_groups[0]
+    group = Adadelta(lone()).param_groups[0]
     assert (group["lr"], group["rho"], group["eps"], group["weight_decay"]) == (1.0, 0.9, 1e-6, 0.0)
     assert group["foreach"]
 
@@ -36,4 +37,9 @@ def test_the_defaults_are_the_papers():
 )
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
-        adadelta(lone(), **arguments)
+        Adadelta(lone(), **arguments)
+
+
+def test_it_is_torchs_without_momentum():
+    optimizer = Adadelta(lone())
+    assert isinstance(optimizer, torch.optim.Adadelta) and optimizer.momentum_gain(0.0) == 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.tricks.optimizer.problem import check, lone
-from tricks.optimizer.adagrad import adagrad
+from tricks.optimizer.adagrad import Adagrad
 
 
 @pytest.mark.parametrize("eps_inside", [False, True])
@@ -16,7 +16,7 @@ def test_the_equations_over_a_run(eps_inside):
         w -= knobs.lr * g / (np.sqrt(s["sum"] + 0.05) if eps_inside else np.sqrt(s["sum"]) + 0.05)
 
     check(
-        lambda groups: adagrad(groups, lr=0.1, eps=0.05, eps_inside=eps_inside, weight_decay=0.1),
+        lambda groups: Adagrad(groups, lr=0.1, eps=0.05, eps_inside=eps_inside, weight_decay=0.1),
         rule,
         lr=0.1,
         weight_decay=0.1,
@@ -27,14 +27,14 @@ def test_the_equations_over_a_run(eps_inside):
 def test_where_eps_stands_decides_about_small_gradients(eps_inside, step):
     groups = lone((0.0,))
     (p,) = groups[0]["params"]
-    optimizer = adagrad(groups, lr=1.0, eps=1e-10, eps_inside=eps_inside)
+    optimizer = Adagrad(groups, lr=1.0, eps=1e-10, eps_inside=eps_inside)
     p.grad = torch.full_like(p, 1e-6)
     optimizer.step()
     assert -p.item() == pytest.approx(step, rel=1e-4)
 
 
 def test_the_defaults():
-    optimizer = adagrad(lone())
+    optimizer = Adagrad(lone())
     group = optimizer.param_groups[0]
     assert (group["lr"], group["eps"], group["weight_decay"]) == (0.01, 1e-10, 0.0)
     assert group["foreach"] and not group["fused"]
@@ -50,4 +50,9 @@ def test_the_defaults():
 )
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
-        adagrad(lone(), **arguments)
+        Adagrad(lone(), **arguments)
+
+
+def test_it_is_torchs_without_momentum():
+    optimizer = Adagrad(lone())
+    assert isinstance(optimizer, torch.optim.Adagrad) and optimizer.momentum_gain(0.0) == 1

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.tricks.optimizer.problem import check, lone
-from tricks.optimizer.adam import adam
+from tests.tricks.optimizer.problem import check, lone, steady
+from tricks.optimizer.adam import Adam
 
 
 def rule(w, g, s, t, knobs):
@@ -16,7 +16,7 @@ def rule(w, g, s, t, knobs):
 
 def test_the_equations_over_a_run():
     check(
-        lambda groups: adam(groups, lr=0.03, beta1=0.8, beta2=0.99, eps=1e-3, weight_decay=0.1),
+        lambda groups: Adam(groups, lr=0.03, beta1=0.8, beta2=0.99, eps=1e-3, weight_decay=0.1),
         rule,
         lr=0.03,
         momentum=0.8,
@@ -25,7 +25,7 @@ def test_the_equations_over_a_run():
 
 
 def test_the_defaults():
-    optimizer = adam(lone())
+    optimizer = Adam(lone())
     group = optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (1e-3, (0.9, 0.999), 1e-8, 0.0)
     assert group["foreach"] and not group["fused"]
@@ -43,4 +43,11 @@ def test_the_defaults():
 )
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
-        adam(lone(), **arguments)
+        Adam(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
+    optimizer = Adam(lone())
+    assert optimizer.momentum_gain(momentum) == 1
+    assert steady(lambda groups: Adam(groups, beta1=momentum)) == pytest.approx(1, rel=1e-3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, lone
+from tests.tricks.optimizer.problem import check, lone, steady
 from tricks.optimizer.adam_eps import AdamEps
 
 
@@ -47,3 +47,10 @@ def test_at_the_first_step_eps_counts_32_times():
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         AdamEps(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
+    optimizer = AdamEps(lone())
+    assert optimizer.momentum_gain(momentum) == 1
+    assert steady(lambda groups: AdamEps(groups, beta1=momentum, eps=1e-8)) == pytest.approx(1, rel=1e-3)

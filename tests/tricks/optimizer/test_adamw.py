@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, equal, lone
+from tests.tricks.optimizer.problem import check, equal, lone, steady
 from tricks.optimizer.adamw import AdamW
 
 SIZES = {"batch_size": 128, "n": 50000, "total_epochs": 100.0}
@@ -84,3 +84,30 @@ def test_normalized_weight_decay():
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         AdamW(lone(), **SIZES, **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
+    assert AdamW(lone(), **SIZES).momentum_gain(momentum) == 1
+    make = lambda groups: AdamW(groups, **SIZES, beta1=momentum, weight_decay=0.0)  # noqa: E731
+    assert steady(make) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_decay_does_not_know_how_lr_scales_with_the_batch():
+    """lr is 4 times the base one by the batch, and the schedule's factor 0.2: w loses 0.2 lambda, or by lr 0.8 lr lambda."""
+    for decay_by, expected in (("schedule", 0.2 * 0.1), ("lr", 0.8 * 0.01 * 0.1)):
+        (p,) = (groups := lone())[0]["params"]
+        optimizer = AdamW(groups, **SIZES, lr=0.01, weight_decay=0.1, normalized=False, decay_by=decay_by)
+        optimizer.param_groups[0].update(lr=4 * 0.2 * 0.01, lr_factor=0.2)
+        p.grad = torch.zeros_like(p)
+        optimizer.step()
+        assert 1 - p.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_frozen_group_stays_whatever_the_schedule():
+    (p,) = (groups := [{**lone()[0], "lr_scale": 0.0}])[0]["params"]
+    optimizer = AdamW(groups, **SIZES, weight_decay=0.1, normalized=False)
+    optimizer.param_groups[0].update(lr=0.0, lr_factor=0.7)
+    p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert p.item() == 1

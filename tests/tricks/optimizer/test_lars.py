@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tricks.optimizer.problem import check, lone
+from tests.tricks.optimizer.problem import check, lone, steady
 from tricks.optimizer.lars import LARS
 
 
@@ -69,3 +69,26 @@ def test_no_gradient_is_no_fault(decay):
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         LARS(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_the_step_of_a_steady_gradient(momentum):
+    make = lambda groups: LARS(groups, exempt_1d=True, momentum=momentum, weight_decay=0.0)  # noqa: E731
+    gain = make(lone()).momentum_gain(momentum)
+    assert gain == pytest.approx(1 / (1 - momentum)) and steady(make) == pytest.approx(gain, rel=1e-6)
+
+
+def test_the_rate_goes_by_the_weight_and_not_by_what_is_trained_of_it():
+    """gamma = 1 + delta: |gamma| decides, and delta decays, so gamma goes to 1."""
+    delta, g, decay = np.array([0.0, 0.5, -0.25]), np.array([0.3, -0.4, 0.1]), 0.1
+    p = nn.Parameter(torch.tensor(delta))
+    optimizer = LARS([{"params": [p], "origin": 1.0}], lr=0.5, weight_decay=decay, trust_coefficient=0.01)
+    expected, v = delta.copy(), 0.0
+    for _ in range(3):
+        gamma = 1 + expected
+        local = 0.01 * np.linalg.norm(gamma) / (np.linalg.norm(g) + decay * np.linalg.norm(gamma - 1))
+        v = 0.9 * v + 0.5 * local * (g + decay * (gamma - 1))
+        expected = expected - v
+        p.grad = torch.tensor(g)
+        optimizer.step()
+    np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-12)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import START, check, equal, lone
+from tests.tricks.optimizer.problem import START, check, equal, lone, steady
+from tricks.optimizer.adam_2k import Adam2k
 from tricks.optimizer.lookahead import lookahead
 from tricks.optimizer.rmsprop import RMSProp
 
@@ -109,3 +110,26 @@ def test_lookahead_does_not_look_ahead_of_itself():
     groups = lone(START[1].tolist())
     with pytest.raises(ValueError, match="inner must not look ahead itself"):
         lookahead(groups, lookahead(groups, torch.optim.SGD(groups, lr=0.1)))
+
+
+@pytest.mark.parametrize(("k", "alpha"), [(5, 0.5), (10, 0.8), (1, 0.3)])
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+def test_a_steady_gradient_moves_the_slow_weights_by_alpha_of_the_inner_step(k, alpha, momentum):
+    make = lambda groups: lookahead(groups, RMSProp(groups, momentum=momentum), k=k, alpha=alpha)  # noqa: E731
+    gain = make(lone()).momentum_gain(momentum)
+    assert gain == pytest.approx(alpha / (1 - momentum)) and steady(make) == pytest.approx(gain, rel=1e-6)
+
+
+def test_what_is_not_known_of_the_inner_one_is_not_known():
+    groups = lone()
+    assert not hasattr(lookahead(groups, torch.optim.SGD(groups, lr=0.1)), "momentum_gain")
+
+
+def test_a_run_too_short_to_synchronise_is_refused():
+    groups = lone()
+    optimizer = lookahead(groups, Adam2k(groups, steps=8), k=5)
+    optimizer.check_updates(9)
+    with pytest.raises(ValueError, match="^k must be at most the run's 4 updates, got 5$"):
+        optimizer.check_updates(4)
+    with pytest.raises(ValueError, match="^steps must be less than the run's 8 updates, got 8$"):
+        optimizer.check_updates(8)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.tricks.optimizer.problem import check, lone
-from tricks.optimizer.nadam import nadam
+from tests.tricks.optimizer.problem import check, lone, steady
+from tricks.optimizer.nadam import NAdam
 
 
 def rule(w, g, s, t, knobs):
@@ -21,7 +21,7 @@ def rule(w, g, s, t, knobs):
 
 def test_the_equations_over_a_run():
     check(
-        lambda groups: nadam(groups, lr=0.03, beta1=0.8, beta2=0.99, eps=1e-3, momentum_decay=0.02, weight_decay=0.1),
+        lambda groups: NAdam(groups, lr=0.03, beta1=0.8, beta2=0.99, eps=1e-3, momentum_decay=0.02, weight_decay=0.1),
         rule,
         lr=0.03,
         momentum=0.8,
@@ -30,7 +30,7 @@ def test_the_equations_over_a_run():
 
 
 def test_the_defaults():
-    group = nadam(lone()).param_groups[0]
+    group = NAdam(lone()).param_groups[0]
     assert (group["lr"], group["betas"], group["eps"]) == (2e-3, (0.9, 0.999), 1e-8)
     assert (group["momentum_decay"], group["weight_decay"], group["foreach"]) == (4e-3, 0.0, True)
 
@@ -48,4 +48,11 @@ def test_the_defaults():
 )
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
-        nadam(lone(), **arguments)
+        NAdam(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
+    optimizer = NAdam(lone())
+    assert optimizer.momentum_gain(momentum) == 1
+    assert steady(lambda groups: NAdam(groups, beta1=momentum)) == pytest.approx(1, rel=1e-3)

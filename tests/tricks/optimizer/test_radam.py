@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, equal, lone
+from tests.tricks.optimizer.problem import check, equal, lone, steady
 from tricks.optimizer.radam import RAdam
 
 ARGUMENTS = {"lr": 0.03, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "weight_decay": 0.1}
@@ -91,3 +91,10 @@ def test_without_degenerated_steps_the_weights_wait():
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         RAdam(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
+    optimizer = RAdam(lone())
+    assert optimizer.momentum_gain(momentum) == 1
+    assert steady(lambda groups: RAdam(groups, beta1=momentum)) == pytest.approx(1, rel=1e-3)

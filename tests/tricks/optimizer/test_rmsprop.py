@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, equal, lone
+from tests.tricks.optimizer.problem import check, equal, lone, steady
 from tricks.optimizer.rmsprop import RMSProp
 
 
@@ -58,3 +58,10 @@ def test_the_first_step(alpha, step):
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         RMSProp(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_the_step_of_a_steady_gradient(momentum):
+    make = lambda groups: RMSProp(groups, momentum=momentum, weight_decay=0.0)  # noqa: E731
+    gain = make(lone()).momentum_gain(momentum)
+    assert gain == pytest.approx(1 / (1 - momentum)) and steady(make) == pytest.approx(gain, rel=1e-6)

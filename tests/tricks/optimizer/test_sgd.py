@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from tricks.optimizer.sgd import sgd
+from tests.tricks.optimizer.problem import steady
+from tricks.optimizer.sgd import SGD
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_the_equation_on_a_quadratic(arguments):
     momentum, dampening = arguments["momentum"], arguments.get("dampening", 0.0)
     decay = arguments.get("weight_decay", 1e-4)
     p = nn.Parameter(torch.tensor(start))
-    optimizer = sgd([{"params": [p]}], lr=lr, **arguments)
+    optimizer = SGD([{"params": [p]}], lr=lr, **arguments)
     for _ in range(6):
         g = curvature * w + decay * w
         u = g if u is None else momentum * u + (1 - dampening) * g  # torch's first velocity is not dampened
@@ -42,7 +43,7 @@ def test_the_equation_on_a_quadratic(arguments):
 
 def test_the_defaults_and_the_groups_own_keys():
     a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
-    optimizer = sgd([{"params": [a]}, {"params": [b], "decay_scale": 0.0}])
+    optimizer = SGD([{"params": [a]}, {"params": [b], "decay_scale": 0.0}])
     group = optimizer.param_groups[1]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, False)
     assert group["decay_scale"] == 0 and group["foreach"] and not group["fused"]
@@ -51,7 +52,7 @@ def test_the_defaults_and_the_groups_own_keys():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_one_kernel_on_a_gpu():
-    optimizer = sgd([{"params": [nn.Parameter(torch.zeros(1, device="cuda"))]}])
+    optimizer = SGD([{"params": [nn.Parameter(torch.zeros(1, device="cuda"))]}])
     assert optimizer.param_groups[0]["fused"]
 
 
@@ -67,4 +68,24 @@ def test_one_kernel_on_a_gpu():
 )
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=line):
-        sgd([{"params": [nn.Parameter(torch.zeros(1))]}], **arguments)
+        SGD([{"params": [nn.Parameter(torch.zeros(1))]}], **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"momentum": 0.0},
+        {"momentum": 0.0, "dampening": 0.5},
+        {"momentum": 0.5},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.9, "dampening": 0.9},
+        {"momentum": 0.8, "dampening": 0.5},
+    ],
+)
+def test_the_step_of_a_steady_gradient(arguments):
+    make = lambda groups: SGD(groups, **arguments, weight_decay=0.0)  # noqa: E731
+    m, dampening = arguments["momentum"], arguments.get("dampening", 0.0)
+    gain = make([{"params": [nn.Parameter(torch.zeros(1))]}]).momentum_gain(m)
+    assert gain == pytest.approx((1 - dampening) / (1 - m) if m else 1)
+    assert steady(make) == pytest.approx(gain, rel=1e-6)

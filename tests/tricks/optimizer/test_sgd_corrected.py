@@ -1,10 +1,14 @@
 """Momentum correction: lr inside the velocity against the equation, and against SGD with lr outside."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, equal, lone, solve
+from tests.tricks.optimizer import problem
+from tests.tricks.optimizer.problem import check, equal, lone, solve, steady
+from tricks.optimizer.sgd import SGD
 from tricks.optimizer.sgd_corrected import SGDCorrected
 
 
@@ -44,16 +48,37 @@ def test_without_the_correction_it_is_not():
     assert np.abs(found[0] - solve(sgd)[0]).max() > 1e-4
 
 
-def test_a_step_with_lr_0_forgets_the_past():
+@pytest.mark.parametrize(
+    "lr",
+    [
+        lambda t: t / 30,  # a warm-up from 0
+        lambda t: abs(t % 20 - 10) / 10,  # a triangle with base 0
+        lambda t: max(0.0, math.sin(t / 3)),  # many zeros in a row, at first and later
+        lambda t: 0.0 if t < 7 else 1e-9 if t < 9 else 1.0,
+    ],
+)
+def test_with_the_correction_it_is_sgd_where_lr_goes_through_0(monkeypatch, lr):
+    old = problem.factors
+    monkeypatch.setattr(problem, "factors", lambda t: {**old(t), "lr": lr(t)})
+    assert any(lr(t) == 0 for t in range(100))
+    corrected = lambda groups: SGDCorrected(groups, lr=0.1, momentum=0.8, weight_decay=0.1)  # noqa: E731
+    equal(corrected, lambda groups: SGD(groups, lr=0.1, momentum=0.8, weight_decay=0.1), steps=100)
+    for cut in (1, 5, 31):
+        for a, b in zip(solve(corrected), solve(corrected, resume_at=cut), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_without_the_correction_a_step_with_lr_0_has_the_past_alone():
     groups = lone((0.0,))
     (p,) = groups[0]["params"]
-    optimizer, seen = SGDCorrected(groups, lr=1.0, momentum=0.5, weight_decay=0.0), []
-    for lr in (1.0, 0.0, 1.0, 1.0):
+    optimizer = SGDCorrected(groups, lr=1.0, momentum=0.5, weight_decay=0.0, momentum_correction=False)
+    seen = []
+    for lr in (1.0, 0.0, 1.0):
         optimizer.param_groups[0]["lr"] = lr
         p.grad = torch.ones_like(p)
         optimizer.step()
         seen.append(-p.item())
-    assert seen == [1.0, 1.0, 2.0, 3.5]
+    assert seen == [1.0, 1.5, 2.75]
 
 
 @pytest.mark.parametrize(
@@ -67,3 +92,10 @@ def test_a_step_with_lr_0_forgets_the_past():
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         SGDCorrected(lone(), **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_the_step_of_a_steady_gradient(momentum):
+    make = lambda groups: SGDCorrected(groups, momentum=momentum, weight_decay=0.0)  # noqa: E731
+    gain = make(lone()).momentum_gain(momentum)
+    assert gain == pytest.approx(1 / (1 - momentum)) and steady(make) == pytest.approx(gain, rel=1e-6)

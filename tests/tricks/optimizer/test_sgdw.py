@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, lone
+from tests.tricks.optimizer.problem import check, lone, steady
 from tricks.optimizer.sgdw import SGDW
 
 SIZES = {"batch_size": 128, "n": 50000, "total_epochs": 100.0}
@@ -69,3 +69,29 @@ def test_normalized_weight_decay(normalized, epochs, expected):
 def test_out_of_range(arguments, line):
     with pytest.raises(ValueError, match=f"^{line}$"):
         SGDW(lone(), **SIZES, **arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_the_step_of_a_steady_gradient(momentum):
+    make = lambda groups: SGDW(groups, **SIZES, momentum=momentum, weight_decay=0.0)  # noqa: E731
+    gain = make(lone()).momentum_gain(momentum)
+    assert gain == pytest.approx(1 / (1 - momentum)) and steady(make) == pytest.approx(gain, rel=1e-6)
+
+
+def test_the_decay_does_not_know_how_lr_scales_with_the_batch():
+    """lr is 4 times the base one by the batch, and the schedule's factor 0.2: w loses 0.2 lambda."""
+    (p,) = (groups := lone())[0]["params"]
+    optimizer = SGDW(groups, **SIZES, lr=0.01, weight_decay=0.1, normalized=False)
+    optimizer.param_groups[0].update(lr=4 * 0.2 * 0.01, lr_factor=0.2)
+    p.grad = torch.zeros_like(p)
+    optimizer.step()
+    assert p.item() == pytest.approx(1 - 0.2 * 0.1)
+
+
+def test_a_frozen_group_stays_whatever_the_schedule():
+    (p,) = (groups := [{**lone()[0], "lr_scale": 0.0}])[0]["params"]
+    optimizer = SGDW(groups, **SIZES, weight_decay=0.1, normalized=False)
+    optimizer.param_groups[0].update(lr=0.0, lr_factor=0.7)
+    p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert p.item() == 1
