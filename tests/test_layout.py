@@ -11,7 +11,7 @@ import yaml
 from runner.config import CONFIGS
 from runner.config.compose import GROUPS
 from runner.config.places import PLACES
-from runner.training.build import shared
+from runner.training.objects import shared
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")

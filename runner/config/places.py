@@ -4,15 +4,15 @@ One word per place: it is the config group, the folder under tricks/, the argume
 one class or function in tricks/<place>/<trick>.py, with its arguments in configs/<place>/<trick>.yaml. Where torch has
 a native type (Module, Optimizer), that type is the interface.
 
-What a trick may do and need not (a hook's `finish`, a norm's `images_together`) is an interface of its own, below that
-of its place. A trick has an interface by defining what it names, and inherits nothing; `having` finds those that do.
+What a trick may do and need not (a norm's `images_together`, a hook's state) is an interface of its own: abilities.py.
+A trick has an interface by defining what it names, and inherits nothing.
 
 Shapes: B images of a batch, N of the training set, K classes, C channels, H W pixels.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # this page is read by commands that must not pay for importing torch
     import torch
@@ -73,40 +73,10 @@ class Conv(Protocol):
     ) -> "nn.Module": ...
 
 
-@runtime_checkable
-class AfterInit(Protocol):
-    """A Module whose other parameters follow from its initialised weight (weight norm's g)."""
-
-    def after_init(self) -> None:
-        """Called after each `init`. ValueError where nothing can follow from the weight as it is."""
-
-
 class Norm(Protocol):
     """norm: makes a normalisation of B C H W. See JointStatistics."""
 
     def __call__(self, num_features: int) -> "nn.Module": ...
-
-
-@runtime_checkable
-class JointStatistics(Protocol):
-    """A normalisation over several images that is no torch BatchNorm of the whole batch.
-
-    `images_together`: over how many (None: the whole batch); a batch is split between them only.
-    """
-
-    images_together: int | None
-
-
-@runtime_checkable
-class InParts(Protocol):
-    """A Module that does something once a batch, and so must know where it stands when a batch is taken in parts.
-
-    Running averages move with the last part, by the whole batch's statistics. A number that is drawn for a whole batch
-    is drawn with the first part and kept for the others; what is drawn for each image is not concerned.
-    """
-
-    def part(self, start: int, stop: int, of: int) -> None:
-        """Called in training before the pass over images [start, stop) of a batch of so many; never without parts."""
 
 
 class Activation(Protocol):
@@ -162,14 +132,6 @@ class Augment(Protocol):
         """Float images B C H W (normalised: 0 is the mean), targets B x K (rows sum to 1), its rows of the table."""
 
 
-@runtime_checkable
-class ImageSample(Protocol):
-    """An augmentation whose choices follow each image through the epochs; it has this in place of `sample`."""
-
-    def sample_images(self, order: "Tensor", rng: "torch.Generator", epoch: int) -> Any:
-        """Draw for the images `order` (int64 n, CPU) at the positions of epoch 0, 1 ...; each epoch `rng` is as new."""
-
-
 class Loss(Protocol):
     """loss: logits B x K, target distributions B x K, images B C H W after augmentation -> a scalar.
 
@@ -199,14 +161,6 @@ Penalty = CoupledPenalty | DecoupledPenalty
 """penalty: one of the two, or both."""
 
 
-@runtime_checkable
-class Figures(Protocol):
-    """A penalty with columns of its own in the table of epochs."""
-
-    def figures(self, model: "nn.Module") -> dict[str, float]:
-        """Columns for each epoch's row, always the same ones."""
-
-
 class Groups(Protocol):
     """groups: the model's parameters as torch's parameter groups. One may reparametrise the model in place.
 
@@ -225,28 +179,6 @@ class Gradient(Protocol):
 
 Optimizer = Callable[..., Any]
 """optimizer: `(groups, **arguments) -> torch.optim.Optimizer`. It is stepped with a closure. See EvaluationWeights."""
-
-
-@runtime_checkable
-class EvaluationWeights(Protocol):
-    """An optimizer that trains other weights than its result: figures and `run.variants["final"]` are of the result."""
-
-    def evaluation_weights(self) -> "Mapping[Tensor, Tensor]":
-        """Return the weights to evaluate, by their parameter; one that is not there is evaluated as it is."""
-
-
-@runtime_checkable
-class MomentumGain(Protocol):
-    """An optimizer that knows how many times lr a steady gradient's step is; the noise scale of others is null."""
-
-    def momentum_gain(self, momentum: float) -> float: ...
-
-
-@runtime_checkable
-class UpdateCheck(Protocol):
-    """An optimizer that does nothing, or less than it says, in a run of too few updates: ValueError."""
-
-    def check_updates(self, updates: int) -> None: ...
 
 
 class Schedule(Protocol):
@@ -292,21 +224,6 @@ Hook = BeginHook | StepHook | EpochHook | FinishHook
 """hook: any of these."""
 
 
-@runtime_checkable
-class VariantHook(Protocol):
-    """A hook whose `finish` adds variants: `variants` maps each one's name to the number of its models."""
-
-    variants: dict[str, int]
-
-
-@runtime_checkable
-class StatefulHook(Protocol):
-    """A hook that remembers: all its state is in `state_dict()`, tensors and numbers, and so in the checkpoint."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
 class Inference(Protocol):
     """inference: a variant's models -> a Module from B C H W images to B x K logits (or logs of probabilities).
 
@@ -315,33 +232,3 @@ class Inference(Protocol):
     """
 
     def __call__(self, models: "list[nn.Module]") -> "nn.Module": ...
-
-
-@runtime_checkable
-class Candidates(Protocol):
-    """An inference's Module with a value that is picked on the validation split: the one with the smallest loss.
-
-    `candidates`: the values to pick from; empty where the value is given.
-    """
-
-    candidates: Sequence[float]
-
-    def choose(self, candidate: float) -> None: ...
-
-
-@runtime_checkable
-class Strides(Protocol):
-    """A network that says by how much it divides the images' sides: its stem, and the whole of it."""
-
-    stem_stride: int
-    stride: int
-
-
-Interface = TypeVar("Interface")
-
-
-def having(tricks: Mapping[str, object], interface: type[Interface]) -> Iterator[tuple[str, Interface]]:
-    """Yield those tricks that have an interface of this page, with their names, in their order."""
-    for name, trick in tricks.items():
-        if isinstance(trick, interface):
-            yield name, trick

@@ -19,7 +19,7 @@ from runner.disk.code import changed
 from runner.disk.runs import Evaluation, StoredRun
 from runner.disk.summary import Result
 from runner.errors import BadInput
-from runner.training import build, compute, evaluate, rehearse
+from runner.training import build, compute, evaluate, objects, rehearse
 from runner.training.run import Run
 
 # Of the run's own data: where it lies and how it is read.
@@ -119,7 +119,7 @@ def _other(own: Splits, other: Splits) -> Splits:
 
 
 def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
-    now, then = build.files(config), stored.info.identity.code
+    now, then = objects.files(config), stored.info.identity.code
     files = [name for name in changed(then, now) if name in now and name in then]
     if files:
         print(f"warning: {stored.id}: {', '.join(files)} changed since it trained", file=sys.stderr)

@@ -108,7 +108,7 @@ def _seeded(config: Config, seed: int) -> Config:
 
 def current(point: Point, runs: Runs) -> StoredRun | None:
     """The newest of a point's runs that was made by the code as it is now."""
-    from runner.training.build import files
+    from runner.training.objects import files
 
     found = runs.by_choices.get(point.key, ())
     now = files(point.config) if found else {}

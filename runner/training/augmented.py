@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.config.places import Augment, ImageSample
+from runner.config.abilities import ImageSample
+from runner.config.places import Augment
 
 if TYPE_CHECKING:
     from runner.training.run import Run

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.config.places import Candidates
+from runner.config.abilities import Candidates
 from runner.disk.epoch import EpochRow
 from runner.disk.summary import Result
 from runner.errors import BadInput

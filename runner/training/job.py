@@ -12,7 +12,7 @@ from typing import Any
 
 from runner import data
 from runner.config import schema
-from runner.config.places import Strides
+from runner.config.abilities import Strides
 from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.data.split import split
@@ -22,9 +22,10 @@ from runner.disk.info import Identity, State
 from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
 from runner.training import compute, teacher
-from runner.training.build import build, files
+from runner.training.build import build
 from runner.training.divergence import Divergence, divergence_of
 from runner.training.evaluate import results
+from runner.training.objects import files
 from runner.training.progress import Reporter
 from runner.training.run import Run
 from runner.training.summary import summarise

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from runner.config.places import InParts
+from runner.config.abilities import InParts
 
 
 def parts_of(images: int, size: int | None) -> list[tuple[int, int]]:

@@ -10,16 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.config.places import (
-    Augment,
-    Candidates,
-    CoupledPenalty,
-    DecoupledPenalty,
-    JointStatistics,
-    Penalty,
-    VariantHook,
-    having,
-)
+from runner.config.abilities import Candidates, JointStatistics, VariantHook, having
+from runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from runner.data.split import Splits
 from runner.errors import BadInput
 from runner.training import augmented

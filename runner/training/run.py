@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from runner.config.places import (
-    Augment,
-    EvaluationWeights,
-    FinishHook,
-    Gradient,
-    Hook,
-    Inference,
-    Loss,
-    Penalty,
-    StatefulHook,
-    having,
-)
+from runner.config.abilities import EvaluationWeights, StatefulHook, having
+from runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
 from runner.training import statistics
 from runner.training.compute import Compute
 from runner.training.count import Count

@@ -15,14 +15,14 @@ from runner.data.split import Splits
 from runner.disk import runs
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput
-from runner.training import build
+from runner.training import build, objects
 from runner.training.compute import Compute
 from runner.training.run import evaluated_weights
 
 
 def named(config: Config) -> "Iterator[tuple[str, StoredRun]]":
     """The arguments of the loss that name a run, each with that run."""
-    hints = build.hints(build.target("tricks/loss", config.loss.name))
+    hints = objects.hints(objects.target("tricks/loss", config.loss.name))
     for key, value in config.loss.arguments.items():
         hint = hints.get(key)
         if isinstance(value, str) and nn.Module in (hint, *typing.get_args(hint)):
@@ -49,7 +49,7 @@ def given(config: Config, splits: Splits, compute: Compute) -> Option:
                 f"and these images have {classes} and {channels}"
             )
         model = build.build_model(run.settings, channels, classes)
-        build.make("groups", run.settings.groups)(model)  # may have reparametrised it
+        objects.make("groups", run.settings.groups)(model)  # may have reparametrised it
         model.load_state_dict(evaluated_weights(run.checkpoint().tensors))
         networks[key] = Frozen(model, compute, splits, torch.tensor(data.mean), torch.tensor(data.std))
     return _with(config.loss, networks)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from runner import randomness
-from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, Figures, StepHook, having
+from runner.config.abilities import Figures, having
+from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, StepHook
 from runner.disk.epoch import EpochRow
 from runner.training import augmented
 from runner.training.divergence import divergence_of

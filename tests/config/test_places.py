@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from runner.config import places
+from runner.config import abilities, places
+from runner.config.abilities import StatefulHook, VariantHook, having
 from runner.config.compose import options
-from runner.config.places import EpochHook, FinishHook, Hook, Penalty, StatefulHook, StepHook, VariantHook, having
+from runner.config.places import EpochHook, FinishHook, Hook, Penalty, StepHook
 from runner.config.schema import Option
-from runner.training.build import make, target
+from runner.training.objects import make, target
 from tests.conftest import ROOT
 
 
@@ -65,7 +66,10 @@ def test_every_hook_acts_and_saves_either_all_of_its_state_or_has_none(name):
 def test_a_public_method_of_a_trick_belongs_to_an_interface(place):
     """A misspelt `on_setp` would be silently never called."""
     interfaces = [
-        each for each in vars(places).values() if inspect.isclass(each) and getattr(each, "_is_protocol", False)
+        each
+        for page in (places, abilities)
+        for each in vars(page).values()
+        if inspect.isclass(each) and getattr(each, "_is_protocol", False)
     ]
     known = {name for each in interfaces for name in vars(each) if not name.startswith("_")}
     assert {"on_step", "loss", "load_state_dict"} <= known
@@ -75,5 +79,5 @@ def test_a_public_method_of_a_trick_belongs_to_an_interface(place):
 
 
 def test_the_page_is_read_without_torch():
-    code = "import sys, runner.config.places; sys.exit('torch' in sys.modules)"
+    code = "import sys, runner.config.places, runner.config.abilities; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

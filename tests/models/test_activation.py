@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models._parts import SqueezeExcite
-from runner.training.build import target
+from runner.training.objects import target
 from tests.models.test_zoo import FAMILIES
 
 NONLINEAR = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from runner.training.build import target
+from runner.training.objects import target
 from tests.models.test_zoo import FAMILIES
 
 FEATURES, TOKENS, MAPS = 2, 3, 4  # dimensions of what is dropped: B C, B N C, or B C H W

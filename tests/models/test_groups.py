@@ -12,7 +12,7 @@ from torch import nn
 from runner.config import CONFIGS
 from runner.config.compose import compose, options
 from runner.errors import BadInput
-from runner.training import build
+from runner.training import build, objects
 from tests.conftest import ROOT
 
 FAMILIES = sorted(p.stem for p in (ROOT / "models").glob("[!_]*.py"))
@@ -43,7 +43,7 @@ def network(name, *overrides):
 
 
 def seams(name):
-    return set(inspect.signature(build.target("models", name)).parameters)
+    return set(inspect.signature(objects.target("models", name)).parameters)
 
 
 # Whose branches fixup does not take: those of one weight layer, and those that end in an activation or have none.
@@ -69,7 +69,7 @@ def kinds(model):
 
 @cache
 def made(trick):
-    return build.make("groups", compose([f"groups={trick}"]).groups)
+    return objects.make("groups", compose([f"groups={trick}"]).groups)
 
 
 def grouped(trick, model):

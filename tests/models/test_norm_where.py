@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from runner.training.build import target
+from runner.training.objects import target
 from tests.models.checks import trains
 from tests.models.test_zoo import FAMILIES
 

@@ -15,7 +15,7 @@ from runner.config.compose import compose, merge, options
 from runner.config.schema import Option
 from runner.errors import BadInput
 from runner.explore import networks
-from runner.training import build, count
+from runner.training import build, count, objects
 from tests.conftest import ROOT
 
 MEMBERS = options("model")
@@ -111,7 +111,7 @@ def test_the_smallest_of_each_family_trains(name, half):
 
 
 def takes(name):
-    return set(inspect.signature(build.target("models", name)).parameters)
+    return set(inspect.signature(objects.target("models", name)).parameters)
 
 
 class Counted:
@@ -132,7 +132,7 @@ OWN = {
     "norm": nn.BatchNorm2d,
     "activation": nn.Softplus,
     "head": nn.Linear,
-    "residual": build.target("tricks/residual", "sum"),
+    "residual": objects.target("tricks/residual", "sum"),
 }
 
 
@@ -144,8 +144,8 @@ def test_every_seam_is_used_or_refused(name, seam, monkeypatch):
     config = compose([f"model={member}"])
     config = type(config)(**{**vars(config), seam: Option("counted", {})})
     counted = Counted(OWN[seam])
-    make = build.make
-    monkeypatch.setattr(build, "make", lambda p, o, *a, **g: counted if o.name == "counted" else make(p, o, *a, **g))
+    make = objects.make
+    monkeypatch.setattr(objects, "make", lambda p, o, *a, **g: counted if o.name == "counted" else make(p, o, *a, **g))
     if seam not in takes(name):
         with pytest.raises(BadInput, match=f"{seam}: the network {name} has no such seam"):
             build.build_model(config, shape[0], classes)
@@ -182,8 +182,8 @@ def test_residual_blocks_are_numbered_in_forward_order(name, monkeypatch):
     member = residual_member(name)
     config = compose([f"model={member}"])
     config = type(config)(**{**vars(config), "residual": Option("seen", {})})
-    make = build.make
-    monkeypatch.setattr(build, "make", lambda p, o, *a, **g: residual if o.name == "seen" else make(p, o, *a, **g))
+    make = objects.make
+    monkeypatch.setattr(objects, "make", lambda p, o, *a, **g: residual if o.name == "seen" else make(p, o, *a, **g))
     shape, classes, _ = facts(member)
     with torch.device("meta"):
         model = build.build_model(config, shape[0], classes)
@@ -203,7 +203,7 @@ def test_every_family_has_a_member_and_every_member_its_family():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_arguments_have_types_that_the_runner_can_check(name):
-    made = build.target("models", name)
+    made = objects.target("models", name)
     hints = typing.get_type_hints(made.__init__)
     assert set(inspect.signature(made).parameters) <= set(hints), "an argument without a type"
 

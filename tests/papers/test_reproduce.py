@@ -19,7 +19,7 @@ from runner.errors import BadInput
 from runner.papers import estimate, matching, recipe, reproduce, statics
 from runner.report import command
 from runner.training import job
-from runner.training.build import files
+from runner.training.objects import files
 from tests.data import sets
 
 RECIPE = """# two rates

@@ -1,5 +1,7 @@
 """Names become objects in one way, and what cannot be is one line that names the key."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -8,8 +10,9 @@ from runner.config.compose import compose, options
 from runner.config.places import PLACES
 from runner.config.schema import Option
 from runner.errors import BadInput
-from runner.training import build as builder
-from runner.training.build import build_model, file_of, files, target
+from runner.training import objects
+from runner.training.build import build_model
+from runner.training.objects import file_of, files, target
 
 
 @pytest.mark.parametrize("name", ["os.system", "../runner/cli", "__init__", "_private", "", "nothing", "a b", "sgd\n"])
@@ -19,8 +22,12 @@ def test_only_files_of_the_tree_can_be_named(name):
 
 
 def test_a_hostile_model_name_reaches_nothing():
+    config = compose([])
+    hostile = replace(config, model=Option("os.system", {}))
     with pytest.raises(BadInput, match=r"no file models/os\.system\.py"):
-        files(compose(["model.name=os.system"]))
+        files(hostile)
+    with pytest.raises(BadInput, match="chosen as a whole"):
+        compose(["model.name=os.system"])
 
 
 def test_every_file_defines_one_public_thing():
@@ -65,7 +72,7 @@ def test_what_cannot_be_built_names_its_key(make_run, overrides, said):
 
 def test_an_argument_that_a_trick_lacks_is_refused():
     with pytest.raises(BadInput, match=r"unknown key optimizer\.momentm; did you mean momentum\?"):
-        builder.make("optimizer", Option("sgd", {"momentm": 0.9}), groups=[])
+        objects.make("optimizer", Option("sgd", {"momentm": 0.9}), groups=[])
 
 
 def test_a_model_without_a_seam_refuses_it(monkeypatch):
@@ -73,8 +80,8 @@ def test_a_model_without_a_seam_refuses_it(monkeypatch):
         def __init__(self, num_classes: int, in_channels: int) -> None:
             super().__init__()
 
-    real = builder.target
-    monkeypatch.setattr(builder, "target", lambda folder, name: Bare if folder == "models" else real(folder, name))
+    real = objects.target
+    monkeypatch.setattr(objects, "target", lambda folder, name: Bare if folder == "models" else real(folder, name))
     config = compose(["norm=batch"])
     config = type(config)(**{**vars(config), "model": Option("bare", {})})
     with pytest.raises(BadInput, match="norm: the network bare has no such seam"):
@@ -86,11 +93,11 @@ def test_a_schedule_on_a_knob_that_the_optimizer_lacks_is_refused(make_run, monk
         def __init__(self, groups, lr=0.1):
             super().__init__(groups, {"lr": lr})
 
-    real = builder.target
-    monkeypatch.setattr(builder, "target", lambda folder, name: Plain if "optimizer" in folder else real(folder, name))
-    make = builder.make
+    real = objects.target
+    monkeypatch.setattr(objects, "target", lambda folder, name: Plain if "optimizer" in folder else real(folder, name))
+    make = objects.make
     monkeypatch.setattr(
-        builder, "make", lambda p, o, w=None, **g: Plain(g["groups"]) if p == "optimizer" else make(p, o, w, **g)
+        objects, "make", lambda p, o, w=None, **g: Plain(g["groups"]) if p == "optimizer" else make(p, o, w, **g)
     )
     with pytest.raises(BadInput, match=r"schedule\.momentum: the optimizer sgd has no momentum"):
         make_run("schedule.momentum=step")
@@ -112,8 +119,8 @@ def test_an_init_that_asks_is_given_training_images_as_the_run_normalises_them(m
     def record(model: nn.Module, images: object, n: int, eps: float) -> None:
         given.extend(images(count) for count in (n, 1000))
 
-    real = builder.target
-    monkeypatch.setattr(builder, "target", lambda f, name: record if name == "whitening" else real(f, name))
+    real = objects.target
+    monkeypatch.setattr(objects, "target", lambda f, name: record if name == "whitening" else real(f, name))
     run = make_run(*whitened("init.whitening.n=7", "data.validation=4"))
     normalised = run.prepare(run.splits.train.images)
     assert torch.equal(given[0], normalised[[0, 5, 10, 15, 20, 25, 30]])  # every 36 / 7th

@@ -334,7 +334,7 @@ def test_channels_last_is_only_a_layout(make_run):
 def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
     """norm, residual and head by their inhabitants; conv, which has none yet, by one that the test puts there."""
     from runner.config.schema import Option
-    from runner.training import build
+    from runner.training import build, objects
 
     made = []
 
@@ -347,9 +347,9 @@ def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
         def forward(self, x):
             return self.scale * super().forward(x)
 
-    target, compose = build.target, build_config
+    target, compose = objects.target, build_config
     monkeypatch.setattr(
-        build, "target", lambda folder, name: Doubled if folder == "tricks/conv" else target(folder, name)
+        objects, "target", lambda folder, name: Doubled if folder == "tricks/conv" else target(folder, name)
     )
     config = compose("norm=batch", "residual=sum", "head=linear", "norm.eps=0.25", "head.bias=false")
     config = type(config)(**{**vars(config), "conv": Option("doubled", {"scale": 3.0})})
