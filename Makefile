@@ -1,11 +1,12 @@
 # make demo    set up, then train a small comparison and a paper's table on real images; ends in the table and its page
 # make test    set up, then lint and test
+# make test-long    the tests that take longer, such as hundreds of compositions at random
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint docs format clean
+.PHONY: setup demo test test-long lint docs format clean
 
 setup: $(READY)
 
@@ -20,7 +21,10 @@ demo: setup
 	$(BIN)/tricktable table liu2020_radam/sec5.2_warmup --budget smoke --run --jobs 2 compute=cpu compute.threads=1
 
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not long"
+
+test-long: setup
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
 
 lint: setup
 	$(BIN)/ruff format --check .

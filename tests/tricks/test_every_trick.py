@@ -7,14 +7,12 @@ import pytest
 import torch
 
 from runner.config.catalogue import attempt
-from runner.config.compose import compose, options
+from runner.config.compose import options
 from runner.config.places import PLACES
 from runner.disk import checkpoint
 from runner.disk.epoch import EpochRow
-from runner.training import job
 from runner.training.evaluate import results
 from runner.training.train import train
-from tests.conftest import TINY
 
 EVERY = [(place, name) for place in PLACES for name in options(place)]
 ALL_ON = {
@@ -44,14 +42,6 @@ ALL_ON = {
         "inference.crops.pad=1"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A complete run on disk, for tricks that use another run."""
-    root = tmp_path_factory.mktemp("outputs")
-    summary = job.execute(compose([*TINY, f"output.root={root}"]))
-    return root / "default" / summary.id
 
 
 def state_of(run):
