@@ -169,7 +169,7 @@ def test_with_a_growing_batch_in_parts_it_is_the_whole_batchs(make_run, finished
     overrides = shlex.split(attempt(place, name).replace("<run>", str(finished)))
     keys = {override.partition("=")[0] for override in overrides}
     network = [] if "model" in keys else ["model=resnet8", "model.width=8"]
-    norm = [] if "norm" in keys or name == "whitening" else ["norm=ghost_batch", "norm.ghost_batch_size=4"]
+    norm = [] if "norm" in keys else ["norm=ghost_batch", "norm.ghost_batch_size=4"]
     if (place, name) == ("norm", "ghost_batch"):
         norm = ["norm.ghost_batch_size=4"]
     growing = [o for o in ("data.subset=6", *GROWING) if o.partition("=")[0] not in keys]
