@@ -196,7 +196,7 @@ def _check_payers(knobs: Knobs, epochs: int) -> None:
             )
         if payer.cap == base or (payer.knob == "batch_size" and payer.cap is not None and payer.cap < base):
             raise BadInput(f"noise.spend: the cap {payer.cap:g} of {payer.knob} leaves it nothing to pay from {base:g}")
-    if all(payer.cap is not None for payer in knobs.payers):
+    if all(payer.cap is not None or payer.knob == "momentum" for payer in knobs.payers):  # a momentum ends at 0
         for epoch in range(epochs):
             if abs(knobs.unpaid(epoch) - 1) > 0.5 / knobs.base["batch_size"] + 1e-9:
                 raise BadInput(

@@ -14,6 +14,8 @@ from runner.errors import BadInput
 from runner.explore import lr_range
 from runner.explore.lr_range import suggest
 from tests.conftest import TINY
+from tricks.optimizer.sgd import SGD
+from tricks.optimizer.sgdw import SGDW
 
 RATES = [1e-4 * 10 ** (i / 20) for i in range(101)]  # 1e-4 to 10
 
@@ -29,13 +31,13 @@ def run_test(root, *overrides, **options):
 def applied(monkeypatch):
     """The learning rate that the optimizer has at each of its steps."""
     rates = []
-    step = torch.optim.SGD.step
+    step = SGD.step
 
     def noted(self, *arguments):
         rates.append(self.param_groups[0]["lr"])
         return step(self, *arguments)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    monkeypatch.setattr(SGD, "step", noted)
     return rates
 
 
@@ -100,8 +102,19 @@ def test_the_applied_rate_rises_from_low_to_high(tmp_path, applied, linear):
 
 
 def test_the_rate_rises_whatever_holds_it_and_in_every_group(tmp_path, applied):
-    run_test(tmp_path, "optimizer=lookahead", low=1e-4, high=0.1, updates=4)
+    run_test(tmp_path, "optimizer=lookahead", "optimizer.k=2", low=1e-4, high=0.1, updates=4)
     assert applied == pytest.approx([1e-4 * 1000 ** (i * 16 / 60) for i in range(4)], rel=1e-12)
+
+
+def test_a_decay_by_the_schedule_rises_with_the_rate(tmp_path, monkeypatch):
+    """As in a run whose schedule rises from the base value: the factor is lr over the optimizer's own."""
+    factors = []
+    step = SGDW.step
+    monkeypatch.setattr(
+        SGDW, "step", lambda self, *a: (factors.append(self.param_groups[0]["lr_factor"]), step(self, *a))[1]
+    )
+    test = run_test(tmp_path, "optimizer=sgdw", low=1e-4, high=0.1, updates=4)
+    assert factors == pytest.approx([row["lr"] / 0.05 for row in test.rows])
 
 
 def test_rows_are_each_step_by_itself(tmp_path, make_run):

@@ -4,10 +4,12 @@ import json
 import math
 
 import pytest
+import torch
 
 from runner.config.compose import options
 from runner.errors import BadInput, DataProblem
 from runner.explore import preview
+from runner.training import build
 
 N = 50_000
 SMITH = ("epochs=200", "schedule.lr=null")  # Smith et al. 2018, arXiv:1711.00489: 60, 60, 40 and 40 epochs
@@ -136,6 +138,33 @@ def test_a_line_a_knob_with_its_first_last_lowest_and_highest_value():
         *("lr", "batch_size", "momentum", "weight_decay", "noise_scale", "effective_lr")
     }
     assert lr.index("▄") == batch_size.index("constant") == lines[2].index("over the run")
+
+
+def test_adams_noise_scale_is_by_its_rate_alone(printed):
+    plan = preview.planned(["optimizer=adam", "schedule.lr=null"], 1000)
+    assert plan.values["effective_lr"][0] == pytest.approx(1e-3)
+    assert plan.values["noise_scale"][0] == pytest.approx(1e-3 * 1000 / 128)
+
+
+def test_what_is_not_known_of_an_optimizer_is_said_to_be_so(printed, tmp_path, monkeypatch):
+    """torch's SGD in the place of ours does not say what its momentum comes to."""
+
+    class Silent(torch.optim.SGD):
+        def __init__(self, groups, lr=0.1, momentum=0.9, weight_decay=1e-4, dampening=0.0, nesterov=False):
+            super().__init__(groups, lr, momentum, dampening, weight_decay, nesterov)
+
+    real = build.target
+    monkeypatch.setattr(build, "target", lambda folder, name: Silent if "optimizer" in folder else real(folder, name))
+    overrides = ["schedule.lr=null", "epochs=2"]
+    told = json.loads(printed(*overrides, images=1000, as_json=True))
+    assert told["scales"] == {k: [None] * 2 for k in ("noise_scale", "noise_scale_exact", "effective_lr")}
+    lines = preview.text(preview.planned(overrides, 1000), 80).splitlines()
+    (line,) = [line for line in lines if line.startswith("noise_scale")]
+    assert line.split(maxsplit=2) == ["noise_scale", "–", "not known of this optimizer"] and len(line) <= 80
+    assert next(line for line in lines if line.startswith("lr")).split() == ["lr", "0.1", "constant"]
+    printed(*overrides, images=1000)
+    (path,) = tmp_path.rglob("*.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_fits_the_terminal():

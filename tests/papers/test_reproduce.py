@@ -19,6 +19,7 @@ from runner.errors import BadInput
 from runner.papers import estimate, matching, recipe, reproduce, statics
 from runner.report import command
 from runner.training import job
+from runner.training.knobs import Knobs
 from runner.training.objects import files
 from tests.data import sets
 
@@ -298,6 +299,13 @@ def test_static_facts_that_make_no_sense_are_one_line():
         decided(1, {"test": "tests/papers/test_reproduce.py::test_nothing"})
     with pytest.raises(BadInput, match="give `expect`"):
         decided("text", {"count": "params", "of": ["model=resnet20"]})
+
+
+def test_a_static_fact_about_a_noise_scale_that_is_not_known_is_one_line(monkeypatch):
+    knobs = Knobs({"lr": 0.1, "batch_size": 128, "momentum": 0.9}, {}, n=50_000)
+    monkeypatch.setattr(statics, "plan", lambda overrides, images: (knobs, 1))
+    with pytest.raises(BadInput, match=r"^noise_scale: "):
+        decided(1, {"knob": "noise_scale", "at": 0, "of": ["epochs=1"]})
 
 
 def test_the_commands(tricktable, tmp_path):

@@ -13,6 +13,7 @@ from runner.disk.summary import Result
 from runner.errors import BadInput
 from runner.training.evaluate import FIGURES, evaluate, results
 from runner.training.train import train
+from tests.tricks.test_every_trick import check
 
 ROW = [
     "epoch", "samples", "updates", "lr", "batch_size", "momentum", "weight_decay", "noise_scale",
@@ -402,6 +403,51 @@ def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monk
     rows = rows_of(second)
     assert rows[-1]["test_loss"] == expected[-1]["test_loss"]
     assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "orthogonal"])
+def test_a_decoupled_penalty_is_given_each_weights_own_rate(make_run, monkeypatch, penalty):
+    run = make_run("groups=layerwise", "groups.decay=0.5", f"penalty=[{penalty}]", f"penalty.{penalty}.decoupled=true", "epochs=1",
+                   "scale_with_batch=linear", "reference_batch=8", "schedule.lr=linear")  # fmt: skip
+    given, trick = [], run.penalty[penalty]
+    real = trick.after_step
+    monkeypatch.setattr(trick, "after_step", lambda model, lr: (given.append(dict(lr)), real(model, lr)))
+    rows_of(run)
+    assert len(given) == 4 and all(set(lr) == set(run.model.parameters()) for lr in given)
+    for lr, start in zip(given, (0, 16, 32, 48), strict=True):
+        expected = {
+            p: run.knobs.at(start / 60)["lr"] * g["lr_scale"] for g in run.optimizer.param_groups for p in g["params"]
+        }
+        assert lr == pytest.approx(expected) and len(set(lr.values())) == len(run.optimizer.param_groups)
+
+
+def test_a_scalar_with_no_rate_does_not_decay(make_run):
+    run = make_run("norm=none", "init=[fixup]", "groups=scalar_lr", "groups.lr_scale=0", "groups.by=elements", "penalty=[l2]",
+                   "penalty.l2.decoupled=true", "penalty.l2.strength=1")  # fmt: skip
+    scalars = [p for p in run.model.parameters() if p.numel() == 1]
+    before = [p.item() for p in scalars]
+    rows_of(run)
+    assert before == [p.item() for p in scalars] and 1.0 in before
+
+
+def test_the_first_step_of_lars_on_gammas_that_decay_to_1(make_run):
+    """gamma = 1 + delta, and delta begins at 0: the rate is by |gamma|, as for a gamma that decays to 0."""
+    steps = []
+    for target in (0, 1):
+        run = make_run("optimizer=lars", "optimizer.weight_decay=0", "groups=norm_decay", f"groups.target={target}", "epochs=1", "schedule.lr=null",
+                       "batch_size=60")  # fmt: skip
+        rows_of(run)
+        steps.append([m.weight.detach() - 1 for m in run.model.modules() if isinstance(m, nn.BatchNorm2d)])
+    assert all(step.abs().max() > 1e-4 for step in steps[0])
+    for a, b in zip(*steps, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lars", "sgd_corrected", "lookahead"])
+def test_penalties_on_gammas_that_are_computed_resume_with_the_same_bits(make_run, tmp_path, optimizer):
+    overrides = [f"optimizer={optimizer}", "groups=norm_decay", "penalty=[l2]", "penalty.l2.decoupled=true", "penalty.l2.strength=0.1",
+                 "schedule.lr=[warmup,step]", "schedule.lr.epochs=1", "epochs=2", "model.width=8"]  # fmt: skip
+    check(make_run, overrides, tmp_path / "run")
 
 
 NORMS = {

@@ -41,6 +41,16 @@ def test_the_equation(shape):
     torch.testing.assert_close(conv(x), F.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups))
 
 
+def test_the_unbiased_deviation_of_the_authors_code():
+    """Theirs divides by n - 1: filters are smaller by sqrt((n - 1) / n), 0.7 % at 72 inputs."""
+    conv, unbiased = (make(8, 6, unbiased=flag, eps=0.0, bias=False).double() for flag in (False, True))
+    x = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(unbiased(x), conv(x) * (71 / 72) ** 0.5)
+    w = unbiased.weight
+    deviation = (w - w.mean((1, 2, 3), keepdim=True)).square().sum((1, 2, 3), keepdim=True).div(71).sqrt()
+    torch.testing.assert_close(unbiased(x), F.conv2d(x, (w - w.mean((1, 2, 3), keepdim=True)) / deviation, padding=1))
+
+
 def test_filters_act_with_mean_zero_and_standard_deviation_one():
     conv = make(bias=False, padding=0)
     patches = torch.eye(36).reshape(36, 4, 3, 3)  # each picks one weight of every filter

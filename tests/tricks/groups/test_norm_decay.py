@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tricks.groups.norm_decay import norm_decay
+from tricks.optimizer.lars import LARS
 
 
 def network():
@@ -78,6 +79,27 @@ def test_which_parameters_are_in_which_group():
         ["0.weight", "0.bias", "4.weight", "4.bias"],
     ]
     assert [group.get("decay_scale", 1) for group in groups] == [2, 0, 1]
+    assert [group.get("origin") for group in groups] == [1, None, None]
+    assert not any("origin" in group for group in norm_decay(network(), target=0))
+
+
+def test_lars_goes_by_gamma_as_if_it_had_no_other_form():
+    """Without decay the two targets are one: gamma's rate is that of its own norm, here of its first step too."""
+    ways = []
+    for target in (0, 1):
+        model = network()
+        nn.init.ones_(model[1].weight)
+        optimizer = optimizer_of(LARS, norm_decay(model, target=target), 0.0)
+        for _ in range(3):
+            gradients(model)
+            optimizer.step()
+        ways.append([model[1].weight.detach(), model[1].bias.detach(), model[0].weight.detach()])
+    assert all(
+        (a - b).abs().max() > 1e-6
+        for a, b in zip(ways[0], [torch.ones(3), network()[1].bias, network()[0].weight], strict=True)
+    )
+    for a, b in zip(*ways, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_the_network_computes_the_same_and_so_does_its_copy():

@@ -97,4 +97,4 @@ def test_out_of_range(arguments, line):
 def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
     optimizer = RAdam(lone())
     assert optimizer.momentum_gain(momentum) == 1
-    assert steady(lambda groups: RAdam(groups, beta1=momentum)) == pytest.approx(1, rel=1e-3)
+    assert steady(lambda groups: RAdam(groups, beta1=momentum, beta2=0.9)) == pytest.approx(1, rel=1e-3)

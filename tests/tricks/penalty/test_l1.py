@@ -35,7 +35,7 @@ def test_the_coupled_equation_and_its_gradient():
 def test_the_decoupled_equation():
     model = network()
     before = [p.detach().clone() for p in model.parameters()]
-    L1(0.32, decoupled=True).after_step(model, {"lr": 0.5})
+    L1(0.32, decoupled=True).after_step(model, dict.fromkeys(model.parameters(), 0.5))
     changed = {id(p) for p in acted_on(model)}
     for p, old in zip(model.parameters(), before, strict=True):
         if id(p) in changed:
@@ -46,12 +46,21 @@ def test_the_decoupled_equation():
             assert torch.equal(p, old)
 
 
+def test_each_weight_has_its_own_rate():
+    model = network()
+    frozen, other = acted_on(model)
+    before = [p.detach().clone() for p in (frozen, other)]
+    L1(0.32, decoupled=True).after_step(model, {p: 0.0 if p is frozen else 0.5 for p in model.parameters()})
+    assert torch.equal(frozen, before[0])
+    torch.testing.assert_close(other.detach(), before[1] - before[1].clamp(-0.16, 0.16))
+
+
 @pytest.mark.parametrize("w", [-1.0, -0.05, 0.0, 0.07, 0.6])
 def test_the_decoupled_step_minimises_the_norm_near_the_weight(w):
     """The proximal step: the argument of min over v of (v - w)^2 / 2 + lr strength |v|."""
     layer = nn.Linear(1, 1)
     nn.init.constant_(layer.weight, w)
-    L1(0.2, decoupled=True).after_step(layer, {"lr": 0.5})
+    L1(0.2, decoupled=True).after_step(layer, dict.fromkeys(layer.parameters(), 0.5))
     best = minimize_scalar(lambda v: (v - w) ** 2 / 2 + 0.1 * abs(v), bounds=(-2, 2), options={"xatol": 1e-9})
     assert layer.weight.item() == pytest.approx(best.x, abs=1e-6)
 
@@ -65,7 +74,7 @@ def test_away_from_zero_and_without_momentum_both_are_alike():
         optimizer.zero_grad()
         L1(0.1).loss(coupled).backward()
         optimizer.step()
-        L1(0.1, decoupled=True).after_step(decoupled, {"lr": 0.2})
+        L1(0.1, decoupled=True).after_step(decoupled, dict.fromkeys(decoupled.parameters(), 0.2))
     torch.testing.assert_close(coupled.weight, decoupled.weight)
 
 
@@ -73,7 +82,7 @@ def test_nan_is_not_hidden_as_a_zero():
     layer = nn.Linear(2, 1)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[math.nan, 0.01]]))
-    L1(1.0, decoupled=True).after_step(layer, {"lr": 1.0})
+    L1(1.0, decoupled=True).after_step(layer, dict.fromkeys(layer.parameters(), 1.0))
     assert layer.weight[0, 0].isnan() and layer.weight[0, 1] == 0
 
 
@@ -97,7 +106,7 @@ def test_only_the_method_in_use_is_there():
 def test_nothing_to_act_on(decoupled):
     penalty, model = L1(decoupled=decoupled), nn.BatchNorm2d(3)
     with pytest.raises(ValueError, match="^l1 finds no trainable weight of more than one dimension$"):
-        penalty.after_step(model, {"lr": 1.0}) if decoupled else penalty.loss(model)
+        penalty.after_step(model, dict.fromkeys(model.parameters(), 1.0)) if decoupled else penalty.loss(model)
 
 
 def test_a_negative_strength_is_refused():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tricks.groups.norm_decay import norm_decay
 from tricks.penalty.l2 import L2
 
 
@@ -28,9 +29,49 @@ def test_the_coupled_equation_and_its_gradient():
 def test_the_decoupled_equation():
     model = network()
     before = [p.detach().clone() for p in model.parameters()]
-    L2(0.3, decoupled=True).after_step(model, {"lr": 0.5})
+    L2(0.3, decoupled=True).after_step(model, dict.fromkeys(model.parameters(), 0.5))
     for p, old in zip(model.parameters(), before, strict=True):
         torch.testing.assert_close(p.detach(), (1 - 0.5 * 0.3) * old if p.requires_grad else old)
+
+
+def test_each_weight_has_its_own_rate():
+    layer = nn.Linear(3, 3)
+    weight, bias = (p.detach().clone() for p in layer.parameters())
+    L2(0.3, decoupled=True).after_step(layer, {layer.weight: 0.5, layer.bias: 0.0})
+    torch.testing.assert_close(layer.weight.detach(), (1 - 0.5 * 0.3) * weight)
+    assert torch.equal(layer.bias, bias)
+
+
+def test_the_coupled_penalty_is_of_gamma_and_not_of_its_difference_from_1():
+    model, plain = network(), network()
+    norm_decay(model)
+    loss, expected = L2(0.3).loss(model), L2(0.3).loss(plain)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    torch.testing.assert_close(model[1].parametrizations.weight.original.grad, 0.3 * torch.ones(3))
+
+
+def test_the_decoupled_penalty_shrinks_gamma_and_not_its_difference_from_1():
+    model = network()
+    nn.init.uniform_(model[1].weight)
+    gamma, weight = model[1].weight.detach().clone(), model[0].weight.detach().clone()
+    norm_decay(model)
+    delta = model[1].parametrizations.weight.original
+    rates = {p: 0.2 if p is delta else 0.5 for p in model.parameters()}
+    for _ in range(3):
+        L2(0.3, decoupled=True).after_step(model, rates)
+    torch.testing.assert_close(model[1].weight.detach(), (1 - 0.2 * 0.3) ** 3 * gamma)
+    torch.testing.assert_close(model[0].weight.detach(), (1 - 0.5 * 0.3) ** 3 * weight)
+    assert model[1].parametrizations.weight.original is delta
+
+
+def test_a_computed_weight_that_is_frozen_is_left():
+    model = network()
+    norm_decay(model)
+    model[1].parametrizations.weight.original.requires_grad_(False).fill_(0.5)
+    before = L2(1.0).loss(model).item()
+    L2(0.3, decoupled=True).after_step(model, dict.fromkeys(model.parameters(), 0.5))
+    assert (model[1].weight == 1.5).all() and L2(1.0).loss(model).item() < before
 
 
 def test_alone_and_without_momentum_both_shrink_the_weights_alike():
@@ -41,7 +82,7 @@ def test_alone_and_without_momentum_both_shrink_the_weights_alike():
         optimizer.zero_grad()
         L2(0.1).loss(coupled).backward()
         optimizer.step()
-        L2(0.1, decoupled=True).after_step(decoupled, {"lr": 0.2})
+        L2(0.1, decoupled=True).after_step(decoupled, dict.fromkeys(decoupled.parameters(), 0.2))
     for a, b in zip(coupled.parameters(), decoupled.parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
@@ -55,7 +96,7 @@ def test_only_the_method_in_use_is_there():
 def test_nothing_to_decay(decoupled):
     penalty, model = L2(decoupled=decoupled), nn.Linear(2, 2).requires_grad_(False)
     with pytest.raises(ValueError, match="finds no trainable parameter"):
-        penalty.after_step(model, {"lr": 1.0}) if decoupled else penalty.loss(model)
+        penalty.after_step(model, dict.fromkeys(model.parameters(), 1.0)) if decoupled else penalty.loss(model)
 
 
 def test_a_negative_strength_is_refused():

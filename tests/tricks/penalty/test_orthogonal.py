@@ -39,7 +39,7 @@ def test_the_side_of_the_product_changes_a_constant_alone():
 
 def test_the_closed_form_step_is_a_gradient_step():
     stepped, model = network(), network()
-    Orthogonal(0.1, decoupled=True).after_step(stepped, {"lr": 0.2})
+    Orthogonal(0.1, decoupled=True).after_step(stepped, dict.fromkeys(stepped.parameters(), 0.2))
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.2)
     Orthogonal(0.1).loss(model).backward()
     optimizer.step()
@@ -49,10 +49,20 @@ def test_the_closed_form_step_is_a_gradient_step():
     assert stepped[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_each_weight_has_its_own_rate():
+    stepped, slow, fast = network(), network(), network()
+    rates = dict(zip(acted_on(stepped), (0.0, 0.1, 0.2), strict=True))
+    Orthogonal(0.1, decoupled=True).after_step(stepped, rates)
+    Orthogonal(0.1, decoupled=True).after_step(slow, dict.fromkeys(slow.parameters(), 0.1))
+    Orthogonal(0.1, decoupled=True).after_step(fast, dict.fromkeys(fast.parameters(), 0.2))
+    for i, model in enumerate((network(), slow, fast)):
+        assert torch.equal(acted_on(stepped)[i], acted_on(model)[i])
+
+
 def test_steps_end_at_orthonormal_rows_or_columns():
     model, penalty = network(), Orthogonal(0.1, decoupled=True)
     for _ in range(1000):
-        penalty.after_step(model, {"lr": 0.2})
+        penalty.after_step(model, dict.fromkeys(model.parameters(), 0.2))
     for weight in acted_on(model):
         singular = torch.linalg.svdvals(weight.detach().flatten(1))
         torch.testing.assert_close(singular, torch.ones_like(singular), rtol=1e-4, atol=1e-4)
@@ -67,7 +77,7 @@ def test_only_the_method_in_use_is_there():
 def test_nothing_to_act_on(decoupled):
     penalty, model = Orthogonal(decoupled=decoupled), nn.BatchNorm2d(3)
     with pytest.raises(ValueError, match="^orthogonal finds no trainable weight of more than one dimension$"):
-        penalty.after_step(model, {"lr": 1.0}) if decoupled else penalty.loss(model)
+        penalty.after_step(model, dict.fromkeys(model.parameters(), 1.0)) if decoupled else penalty.loss(model)
 
 
 def test_a_negative_strength_is_refused():

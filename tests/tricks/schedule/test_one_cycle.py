@@ -40,6 +40,22 @@ def test_torchs_schedule_with_three_phases(anneal):
             reference.step()
 
 
+def test_the_peak_is_one_step_after_torchs():
+    """Of a run of 100 steps with 30 on the way up: torch's peak is step 29, the cycle being 99 steps; here it is step 30."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.85)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=100, pct_start=0.3, anneal_strategy="linear", three_phase=True
+    )
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(rates) < 100:
+            torchs.step()
+    ours = [OneCycle(total_epochs=1, stepsize=0.3)(i / 100) for i in range(100)]
+    assert rates.index(max(rates)) == 29 and ours.index(max(ours)) == 30
+
+
 def test_a_stepsize_below_one_is_a_share_of_the_run():
     one_cycle = OneCycle(total_epochs=30, stepsize=0.4, base=0.2, end=0.0)
     assert [one_cycle(t) for t in (0, 12, 24, 27, 30)] == pytest.approx([0.2, 1, 0.2, 0.1, 0])
