@@ -38,7 +38,7 @@ def plain(model, x, patch_size, kernel_size, activation):
         ({"patch_size": 1, "kernel_size": 3}, F.gelu),
         ({"patch_size": 7, "kernel_size": 3, "nonlinearity": "relu"}, F.relu),
     ],
-    ids=str,
+    ids=["gelu", "gelu without patches", "relu"],
 )
 def test_it_is_the_papers_network(arguments, activation):
     model = small(**arguments).double()
