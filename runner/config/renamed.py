@@ -1,7 +1,8 @@
 """Keys that have changed since the first runs were made: such runs are still found, continued and read.
 
 What a run is identified by keeps the earlier names, and so do the words of its label; its config.yaml may have them. A
-place that came later is no part of the identity where it is null, and need not stand in config.yaml.
+place that came later is no part of the identity where it is null, and need not stand in config.yaml; nor is an argument
+that came later where it has the value of what was done before.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 FORMER = {"noise_scale": "noise"}  # knobs
 ARGUMENTS = {"nonlinearity": "activation"}  # of networks; the earlier name is a place now
 LATER = ("activation",)  # places; null there is what was before
+BEFORE = {"he": {"linear": True}, "weight_standardization": {"unbiased": False}}  # of options, their later arguments
 
 
 def former(knob: str) -> str:
@@ -20,13 +22,33 @@ def former(knob: str) -> str:
 def earlier(values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's plain values as the first runs would have had them: what identifies a run."""
     kept = {key: value for key, value in values.items() if key not in LATER or value is not None}
-    return _by(FORMER, ARGUMENTS, kept)
+    return _by(FORMER, ARGUMENTS, {key: _without_later(value) for key, value in kept.items()})
 
 
 def current(values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's plain values by the names of today."""
     found = _by({v: k for k, v in FORMER.items()}, {v: k for k, v in ARGUMENTS.items()}, values)
-    return {**found, **{key: None for key in LATER if found and key not in found}}
+    complete = {key: _with_later(value) for key, value in found.items()}
+    return {**complete, **{key: None for key in LATER if found and key not in found}}
+
+
+def _without_later(value: Any) -> Any:
+    """An option, or several of a place, without the arguments that say no more than what was done before."""
+    if isinstance(value, list | tuple):
+        return [_without_later(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    before = BEFORE.get(str(value.get("name")), {})
+    return {k: _without_later(v) for k, v in value.items() if k not in before or v != before[k]}
+
+
+def _with_later(value: Any) -> Any:
+    """An option, or several of a place, with all arguments of today."""
+    if isinstance(value, list | tuple):
+        return [_with_later(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {**BEFORE.get(str(value.get("name")), {}), **{k: _with_later(v) for k, v in value.items()}}
 
 
 def _by(knobs: Mapping[str, str], arguments: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ A text in place of a list of overrides says why such rows cannot be run here.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 from runner.config import CONFIGS, loading, reader
 from runner.config.compose import default
@@ -23,11 +24,43 @@ By = Mapping[str, Mapping[str, Layer]]  # of a row's model, its dataset or a key
 
 
 @dataclass(frozen=True)
+class Deviation:
+    """Something that is done here otherwise than in the paper, and shown with the table.
+
+    effect: on the figures, as far as it is known. material: what kind of thing it is, where it is large enough that a
+    claim on these rows is no longer the paper's: no more than an indication is found then. rows: of these alone, by
+    label; none stands for all.
+    """
+
+    what: str
+    why: str
+    effect: str | None = None
+    material: Literal["augmentation", "data", "network", "optimization", "evaluation"] | None = None
+    rows: tuple[str, ...] = ()
+
+    def of(self, label: str) -> bool:
+        """Whether it concerns a row."""
+        return not self.rows or label in self.rows
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Something that the paper leaves open, and how it is done here; `rows` as a deviation's."""
+
+    what: str
+    rows: tuple[str, ...] = ()
+
+    def of(self, label: str) -> bool:
+        """Whether it concerns a row."""
+        return not self.rows or label in self.rows
+
+
+@dataclass(frozen=True)
 class Budget:
     """How much of the paper's training is done.
 
     epochs: of a row, below 1 as a share of its own. overrides: what replaces the row's. by, rows: as a recipe's, for
-    the budget alone (a smaller network for a model). n: seeds, where not the recipe's.
+    the budget alone (a smaller network for a model). n: seeds, where not the recipe's. differs: what else it changes.
     """
 
     epochs: float | None = key(above=0, default=None)
@@ -35,6 +68,7 @@ class Budget:
     by: By = field(default_factory=dict)
     n: int | None = key(low=1, default=None)
     rows: Mapping[str, Layer] = field(default_factory=dict)
+    differs: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +87,13 @@ class Recipe:
     rows: Mapping[str, Layer] = field(default_factory=dict)
     budgets: Mapping[str, Budget]
     results: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    differs: tuple[Deviation, ...] = ()
+    assumed: tuple[Assumption, ...] = ()
     note: str | None = None
+
+    def deviations(self, budget: str) -> tuple[Deviation, ...]:
+        """What is done otherwise than in the paper, at this budget."""
+        return (*self.differs, *self.budgets[budget].differs)
 
     def overrides(self, label: str, budget: str) -> Overrides | str:
         """What is typed after `tricktable train` for a row, but for its seed; or why it cannot be run."""
@@ -117,9 +157,14 @@ def fitting(recipe: Recipe) -> Recipe:
     rows = recipe.table.rows
     _known("results", recipe.results, (*rows, "all"))
     _known("rows", recipe.rows, rows)
+    for where, several in (("differs", recipe.differs), ("assumed", recipe.assumed)):
+        for each in several:
+            _known(where, each.rows, rows)
     _complete("by", recipe.by, rows.values())
     for name, budget in recipe.budgets.items():
         _known(f"budgets.{name}.rows", budget.rows, rows)
+        for deviation in budget.differs:
+            _known(f"budgets.{name}.differs", deviation.rows, rows)
         _complete(f"budgets.{name}.by", budget.by, rows.values())
     return recipe
 

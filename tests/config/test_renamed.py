@@ -129,6 +129,19 @@ def test_an_activation_that_is_chosen_is_part_of_the_identity_and_null_is_not():
     assert compose(["activation=swish"]).label == "resnet20-digits-swish-s0"
 
 
+def test_an_argument_that_came_later_is_part_of_the_identity_where_it_changes_something():
+    """Keys of runs with the default `init: [he]`, and with weight standardization, before `linear` and `unbiased`."""
+    before = "c787efb2a9ce5d457b93e7c09f5f6e91ae98b30337f97b9ef0bc97fc5c4dda13"
+    standardized = "0b043bfc992e1ab0e5a1a67c98cc608b9c38319963fe52f462a2065ea3a9b5d3"
+    config = compose()
+    assert schema.choices_key(config) == before
+    assert schema.choices_key(compose(["conv=weight_standardization"])) == standardized
+    assert schema.choices_key(compose(["init.he.linear=false"])) != before
+    old = schema.plain(config)
+    del old["init"]["he"]["linear"]
+    assert schema.read(old) == config
+
+
 def test_of_nothing_nothing_is_made():
     """A run without a config.yaml has no keys, and none that came later."""
     assert choices({}) == {}

@@ -4,6 +4,9 @@
 
 fan_in keeps the variance of the activations (equation 10), fan_out that of the gradients (equation 14). A grouped
 convolution counts the channels of one group. Normalisations are left alone.
+
+The rule is derived for layers before a ReLU. A classifier has none behind it: with `linear` false it stays as it was
+made, and so do other linear layers.
 """
 
 import math
@@ -14,14 +17,15 @@ from torch import nn
 
 
 @torch.no_grad()
-def he(model: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_in") -> None:
-    """Draw the trainable weights of all convolutions and linear layers from torch's default generator.
+def he(model: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_in", linear: bool = True) -> None:
+    """Draw the trainable weights of all convolutions, and of linear layers too, from torch's default generator.
 
     ValueError where the model has none.
     """
-    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear) and m.weight.requires_grad]
+    kinds = (nn.Conv2d, nn.Linear) if linear else (nn.Conv2d,)
+    layers = [m for m in model.modules() if isinstance(m, kinds) and m.weight.requires_grad]
     if not layers:
-        raise ValueError("he finds no trainable convolution or linear layer to initialise")
+        raise ValueError(f"he finds no trainable convolution{' or linear layer' if linear else ''} to initialise")
     for layer in layers:
         nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / _fan(layer, mode)))
         if layer.bias is not None:

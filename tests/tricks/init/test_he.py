@@ -47,6 +47,16 @@ def test_normalisations_and_frozen_layers_are_left_alone():
     assert all(p.requires_grad for p in model[0].parameters())
 
 
+def test_without_linear_layers_the_classifier_is_as_it_was_made():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 2))
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    he(model, linear=False)
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"0.weight", "0.bias"}
+    with pytest.raises(ValueError, match="finds no trainable convolution to"):
+        he(model[2], linear=False)
+
+
 def test_equal_seeds_give_equal_bits():
     a, b = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
     for layer in (a, b):
