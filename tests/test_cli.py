@@ -129,6 +129,10 @@ def test_list_shows_places_and_options_with_papers(tricktable):
 def test_count(tricktable):
     (row,) = json.loads(tricktable("count", "model=resnet20", "--json").stdout)
     assert (row["params"], row["madds"], row["flops"]) == (269722, 40551040, 81102080)
+
+
+@pytest.mark.long
+def test_count_of_the_whole_zoo(tricktable):
     text = tricktable("count", "--all").stdout
     assert re.search(r"^resnet56 .*853,018", text, re.M) and "MAdds" in text
 

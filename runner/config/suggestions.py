@@ -101,12 +101,15 @@ def setting(typed: Typed, key: str, composed: Composed) -> str:
 
 
 def holding(key: str, composed: Composed) -> str:
-    """The override that leaves an existing key, or the first key below it, as it is."""
+    """The override that leaves an existing key, or the first key below it, as it is; of a list's option, the list."""
     if group_at(key) is not None:
         return choosing(key, composed.chosen.get(key, []))
     value = composed.value(key)
     if isinstance(value, DictConfig):
-        return holding(f"{key}.{next(iter(value))}", composed)
+        place = key.partition(".")[0]
+        if takes_several(place):
+            return choosing(place, composed.chosen.get(place, []))
+        return holding(f"{key}.{next(name for name in value if name != 'name')}", composed)
     return quoted(f"{key}={_written(value)}")
 
 

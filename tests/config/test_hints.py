@@ -152,7 +152,12 @@ def test_what_is_chosen_stays_chosen():
 
 
 def test_a_key_of_what_is_chosen_is_preferred():
-    assert suggested("decay=0.9") == ["groups=layerwise groups.decay=0.9", "hook=[ema] hook.ema.decay=0.9"]
+    assert suggested("decay=0.9") == [
+        "groups=layerwise groups.decay=0.9",
+        "schedule.lr=wsd schedule.lr.decay=0.9",
+        "hook=[ema] hook.ema.decay=0.9",
+    ]
+    assert suggested("kaiming=true") == ["init=[he]"]
     assert said("hook=[ema]", "decay=0.9").endswith("did you mean hook.ema.decay=0.9?")
 
 

@@ -9,7 +9,7 @@ import torch
 from runner.config.compose import options
 from runner.errors import BadInput, DataProblem
 from runner.explore import preview
-from runner.training import build
+from runner.training import objects
 
 N = 50_000
 SMITH = ("epochs=200", "schedule.lr=null")  # Smith et al. 2018, arXiv:1711.00489: 60, 60, 40 and 40 epochs
@@ -153,8 +153,8 @@ def test_what_is_not_known_of_an_optimizer_is_said_to_be_so(printed, tmp_path, m
         def __init__(self, groups, lr=0.1, momentum=0.9, weight_decay=1e-4, dampening=0.0, nesterov=False):
             super().__init__(groups, lr, momentum, dampening, weight_decay, nesterov)
 
-    real = build.target
-    monkeypatch.setattr(build, "target", lambda folder, name: Silent if "optimizer" in folder else real(folder, name))
+    real = objects.target
+    monkeypatch.setattr(objects, "target", lambda folder, name: Silent if "optimizer" in folder else real(folder, name))
     overrides = ["schedule.lr=null", "epochs=2"]
     told = json.loads(printed(*overrides, images=1000, as_json=True))
     assert told["scales"] == {k: [None] * 2 for k in ("noise_scale", "noise_scale_exact", "effective_lr")}

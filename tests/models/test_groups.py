@@ -92,7 +92,7 @@ def test_every_trainable_parameter_is_in_one_group_once(trick, chosen):
     listed = [id(p) for group in groups for p in group["params"]]
     assert sorted(listed) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     assert all(group["params"] for group in groups)
-    assert all(set(group) <= {"params", "lr_scale", "decay_scale"} for group in groups)
+    assert all(set(group) <= {"params", "lr_scale", "decay_scale", "origin"} for group in groups)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -142,8 +142,9 @@ def test_fixup_refuses_the_others(name):
 def test_scalar_lr_finds_fixups_scalars_and_nothing_else(name):
     plain, model = network(name, "norm=none"), network(name, *FIXUP)
     others, scalars = grouped("scalar_lr", model)
-    assert [p.shape for p in others["params"]] == [p.shape for p in plain.parameters()]
-    assert {p.shape for p in scalars["params"]} == {(1,)}
+    (classifier,) = [p for p in plain.parameters() if p.ndim == 1]  # its bias is slowed too, by its name
+    assert [p.shape for p in others["params"]] == [p.shape for p in plain.parameters() if p is not classifier]
+    assert {p.shape for p in scalars["params"]} == {(1,), classifier.shape}
     assert (others.get("lr_scale", 1), scalars["lr_scale"]) == (1, 0.1)
     with pytest.raises(ValueError, match="finds no trainable parameter of one element"):
         grouped("scalar_lr", plain)

@@ -8,7 +8,7 @@ import torch
 
 from runner.config.compose import compose, options
 from runner.errors import BadInput
-from runner.training import build, rehearse
+from runner.training import build, objects, rehearse
 from runner.training.knobs import Knobs, Payer, time_constant
 from runner.training.train import train
 
@@ -135,8 +135,8 @@ def unknown(monkeypatch):
         def __init__(self, groups, lr=0.1, momentum=0.9, weight_decay=1e-4, dampening=0.0, nesterov=False):
             super().__init__(groups, lr, momentum, dampening, weight_decay, nesterov)
 
-    real = build.target
-    monkeypatch.setattr(build, "target", lambda folder, name: Silent if "optimizer" in folder else real(folder, name))
+    real = objects.target
+    monkeypatch.setattr(objects, "target", lambda folder, name: Silent if "optimizer" in folder else real(folder, name))
 
 
 def test_where_the_gain_is_not_known_there_is_no_noise_scale(monkeypatch, make_run):

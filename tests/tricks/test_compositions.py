@@ -24,16 +24,16 @@ NETWORKS = [
     "model=resnet14 model.width=4 model.shortcut=D model.erase_relu=true",
     "model=preact_resnet20 model.depth=8 model.width=4",
     "model=wrn_16_4 model.depth=10 model.widen=1 model.dropout=0.2",
-    "model=pyramidnet110 model.depth=11 model.alpha=6",
+    "model=pyramidnet110 model.depth=8 model.alpha=6",
     "model=resnext29_2x64d model.depth=11 model.cardinality=2 model.base_width=4",
     "model=shake_resnet26_2x32d model.depth=8 model.width=4",
     "model=densenet40_k12 model.depth=10 model.growth_rate=4",
     "model=mobilenet_v2_cifar model.width=0.25",
-    "model=squeezenet1_1",
-    "model=vgg16_cifar model.width=0.125",
-    "model=airbench94 model.widths=[8,8,8]",
-    "model=convmixer_256_8 model.dim=8 model.depth=2",
-    "model=cct_2_3x2 model.dim=16 model.heads=2",
+    "model=mobilenet_v1_cifar model.width=0.25",
+    "model=lenet model.channels=[4,8] model.hidden=[16]",
+    "model=airbench94 model.widths=[8,8]",
+    "model=convmixer_256_8 model.dim=8 model.depth=2 model.patch_size=1",
+    "model=cct_2_3x2 model.embedding_dim=16 model.image_size=8",
     "model=mlp",
 ]
 LISTS = {"init": 2, "augment": 4, "penalty": 2, "gradient": 2, "hook": 3, "inference": 3}  # the most that are drawn
@@ -46,7 +46,7 @@ WANTS_COMPANY = {  # arguments without which a trick has nothing to act on in so
     "lookahead": ["optimizer.k=2"],
     "ghost_batch": ["norm.ghost_batch_size=4"],
     "batch_group": ["norm.examples_per_group=4", "norm.channels_per_group=2"],
-    "group": ["norm.num_groups=2"],
+    "group": ["norm.num_groups=2", "norm.group_size=null"],
     "distillation": ["loss.teacher=<run>"],
     "dkd": ["loss.teacher=<run>"],
 }
@@ -78,7 +78,6 @@ def composition(rng):
         "micro_batch=4",
         "data.last_batch=drop",
         "scale_with_batch=sqrt",
-        "data.normalize=paper",
         "compute.precision=bf16",
     ):
         if rng.random() < 0.25:
@@ -141,13 +140,13 @@ def check(make_run, overrides):
         torch.testing.assert_close(other_tensors[name], tensor, rtol=0, atol=0, equal_nan=True, msg=name)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_composition_at_random_trains_and_resumes(make_run, finished, seed):
     check(make_run, legal(make_run, random.Random(seed), finished, []))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(24, 300))
+@pytest.mark.parametrize("seed", range(12, 300))
 def test_many_compositions_at_random_train_and_resume(make_run, finished, seed):
     check(make_run, legal(make_run, random.Random(seed), finished, []))
 

@@ -164,3 +164,24 @@ def steady(make, steps=300):
 def lone(value=(1.0,)):
     """One group of one parameter, for tests of arguments."""
     return [{"params": [nn.Parameter(torch.tensor(value))]}]
+
+
+def check_evaluation_weights(make, rule, **base):
+    """The weights that an optimizer gives to evaluate, after the run, are the transcription's x, and not what trains."""
+    made, states = [], []
+
+    def remembered(groups):
+        made.append(make(groups))
+        return made[-1]
+
+    def kept(w, g, s, t, knobs):
+        states.extend([s] if t == 1 else [])
+        rule(w, g, s, t, knobs)
+
+    solve(remembered)
+    transcribed(kept, **base)
+    weights = made[0].evaluation_weights()
+    for group, state in zip(made[0].param_groups, states, strict=True):
+        (p,) = group["params"]
+        torch.testing.assert_close(weights[p], torch.tensor(state["x"]), rtol=1e-9, atol=0)
+        assert (weights[p] - p.detach()).abs().max() > 1e-3, "else this would show nothing"

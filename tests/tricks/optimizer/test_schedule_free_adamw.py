@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, lone, solve, transcribed
+from tests.tricks.optimizer.problem import check, check_evaluation_weights, lone
 from tricks.optimizer.schedule_free_adamw import ScheduleFreeAdamW
 
 BASE = {"lr": 0.03, "momentum": 0.9, "weight_decay": 0.1}
@@ -31,23 +31,7 @@ def test_algorithm_1_over_a_run():
 
 
 def test_the_weights_to_evaluate_over_a_run():
-    made, states = [], []
-
-    def make(groups):
-        made.append(ScheduleFreeAdamW(groups, **OWN))
-        return made[-1]
-
-    def kept(w, g, s, t, knobs):
-        states.extend([s] if t == 1 else [])
-        rule(w, g, s, t, knobs)
-
-    solve(make)
-    transcribed(kept, **BASE)
-    weights = made[0].evaluation_weights()
-    for group, state in zip(made[0].param_groups, states, strict=True):
-        (p,) = group["params"]
-        torch.testing.assert_close(weights[p], torch.tensor(state["x"]), rtol=1e-9, atol=0)
-        assert (weights[p] - p.detach()).abs().max() > 1e-3, "else this would show nothing"
+    check_evaluation_weights(lambda groups: ScheduleFreeAdamW(groups, **OWN), rule, **BASE)
 
 
 def test_the_first_step_is_of_size_lr():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.tricks.optimizer.problem import check, lone, solve, transcribed
+from tests.tricks.optimizer.problem import check, check_evaluation_weights, lone
 from tricks.optimizer.lookahead import lookahead
 from tricks.optimizer.schedule_free_sgd import ScheduleFreeSGD
 
@@ -28,23 +28,7 @@ def test_the_weights_that_train_over_a_run(momentum):
 
 
 def test_the_weights_to_evaluate_over_a_run():
-    made, states = [], []
-
-    def make(groups):
-        made.append(ScheduleFreeSGD(groups, **BASE))
-        return made[-1]
-
-    def kept(w, g, s, t, knobs):
-        states.extend([s] if t == 1 else [])
-        rule(w, g, s, t, knobs)
-
-    solve(make)
-    transcribed(kept, **BASE)
-    weights = made[0].evaluation_weights()
-    for group, state in zip(made[0].param_groups, states, strict=True):
-        (p,) = group["params"]
-        torch.testing.assert_close(weights[p], torch.tensor(state["x"]), rtol=1e-9, atol=0)
-        assert (weights[p] - p.detach()).abs().max() > 1e-3, "else this would show nothing"
+    check_evaluation_weights(lambda groups: ScheduleFreeSGD(groups, **BASE), rule, **BASE)
 
 
 def test_at_a_constant_rate_x_is_the_plain_mean_of_z():
