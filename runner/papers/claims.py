@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.papers.facts import Claim, Table
+from runner.papers.facts import CURVES, Claim, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
 from runner.papers.significance import LEVEL, find, holm, mean
 
@@ -137,7 +137,7 @@ def _labels(rows: Sequence[MeasuredRow]) -> str:
 
 def _lacking(claim: Claim, sides: Sides) -> Judged | None:
     """What becomes of a claim with nothing on a side."""
-    if claim.field not in (*EXACT, "value"):
+    if claim.field not in (*EXACT, *CURVES, "value"):
         return Judged(claim, "not runnable here", f"no run measures {claim.field}")
     empty = [side for side in sides if not any(_has(claim, row) for row in side)]
     barred = [row.reason for side in empty for row in side if all(each.reason for each in side)]

@@ -16,7 +16,7 @@ from runner.config.schema import Config
 from runner.disk.code import changed
 from runner.disk.runs import Evaluation, Runs, StoredRun
 from runner.errors import BadInput
-from runner.papers.facts import PaperRow, Table
+from runner.papers.facts import CURVES, Claim, Metric, PaperRow, Table
 from runner.papers.measured import MeasuredRow, Measurement, each_once
 from runner.papers.recipe import Recipe
 
@@ -205,6 +205,30 @@ def _measurement(plan: TablePlan, point: Point, run: StoredRun, runs: Runs) -> M
         figure=None if figure is None else convert(figure),
         best=None if best is None else convert(best),
     )
+
+
+def in_field(row: MeasuredRow, claim: Claim, metric: Metric) -> MeasuredRow:
+    """The row with what its runs measure of a claim's field, where that is not the table's figure."""
+    if claim.field not in CURVES:
+        return row
+    runs = []
+    for measured in row.runs:
+        figure = _of_curve(measured.run, claim, metric) if measured.state == "complete" else None
+        runs.append(replace(measured, figure=figure, best=figure))
+    return replace(row, runs=tuple(runs))
+
+
+def _of_curve(run: StoredRun, claim: Claim, metric: Metric) -> float | None:
+    """A field of a complete run; None where it has none, or never reached the target."""
+    if claim.target is None:
+        return run.summary.figure(claim.field or "")
+    name, convert = ERRORS[metric.name]
+    sign = 1 if metric.better == "lower" else -1
+    for epoch in run.epochs:
+        value = getattr(epoch, name)
+        if value is not None and sign * convert(value) <= sign * claim.target:
+            return float(epoch.epoch)
+    return None
 
 
 def evaluation(run: StoredRun, result: tuple[str, str], images_key: str | None = None) -> Evaluation | None:

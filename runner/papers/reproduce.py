@@ -80,7 +80,10 @@ def _judged(plan: TablePlan, rows: Sequence[MeasuredRow]) -> list[Judged]:
 def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> Judged:
     """One claim: by what its rows count at the paper's budget, whatever was run, or by their runs."""
     table = plan.recipe.table
-    left, right = ([by_label[label] for label in side if label in by_label] for side in (claim.left, claim.right))
+    left, right = (
+        [matching.in_field(by_label[label], claim, table.metric) for label in side if label in by_label]
+        for side in (claim.left, claim.right)
+    )
     if claim.field in claims.EXACT or table.metric.name in matching.COUNTED:
         left, right = ([_counted(plan, row) for row in side] for side in (left, right))
         return claims.judge(claim, table, left, right, "paper")
