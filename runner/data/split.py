@@ -74,7 +74,7 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
     )
 
 
-def tested(source: Arrays | Files, data: DataConfig, device: torch.device | str = "cpu") -> Split:
+def only_test(source: Arrays | Files, data: DataConfig, device: torch.device | str = "cpu") -> Split:
     """The test images alone, on the device: all that a finished run is evaluated on."""
     none = torch.zeros(0, dtype=torch.int64)
     return _parts(source, none, none, data.workers)[2].to(device)

@@ -16,7 +16,7 @@ from runner.config.overrides import Overrides
 from runner.config.schema import Config, DataConfig
 from runner.data.draw import Split
 from runner.data.source import Arrays, Files
-from runner.data.split import Splits, split, tested
+from runner.data.split import Splits, only_test, split
 from runner.disk import atomic, lock, record, runs
 from runner.disk.code import changed
 from runner.disk.runs import Evaluation, StoredRun
@@ -100,7 +100,7 @@ def _built(stored: StoredRun, request: Request) -> Run:
     _warn_of_changed_code(stored, config)
     if "data" in request.keys:
         source = data.load(typed.data)
-        run.splits = _other(own, source, tested(source, typed.data, resolved.device))
+        run.splits = _other(own, source, only_test(source, typed.data, resolved.device))
         rehearse.cost(run.model, run.splits.test.shape)
     return run
 

@@ -163,7 +163,8 @@ def _caveats(claim: Claim, sides: Sides) -> list[str]:
         return found
     unended = [row for row in rows if row.missing and row not in without]
     if unended:
-        found.append(f"seeds have not ended of {_labels(unended)}")
+        what = "some seeds have no figure" if claim.field in CURVES else "seeds have not ended"
+        found.append(f"{what} of {_labels(unended)}")
     choices = sum(len(side) > 1 for side in sides)
     if choices > 1 or (choices == 1 and claim.kind != "less_than"):  # what choosing costs is not known there
         found.append("the best row was chosen by the figures that are compared")

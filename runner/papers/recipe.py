@@ -110,6 +110,11 @@ class Recipe:
     against: str | None = None
     note: str | None = None
 
+    @property
+    def runs_of(self) -> str:
+        """The table whose runs these are: recipes that are like one another share them."""
+        return self.like or self.table.id
+
     def deviations(self, budget: str) -> tuple[Deviation, ...]:
         """What is done otherwise than in the paper, at this budget."""
         return (*self.differs, *self.budgets[budget].differs)

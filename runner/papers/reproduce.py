@@ -107,14 +107,14 @@ def _share_runs(plan: TablePlan, claim: Claim) -> bool:
     return len(claim.left) == len(claim.right) == 1 and sides[0] == sides[1] != []
 
 
-def _on_own_data(recipe: recipe.Recipe, row: MeasuredRow) -> bool:
+def _on_own_data(loaded: recipe.Recipe, row: MeasuredRow) -> bool:
     """Whether a row's runs saw its dataset, all of it, as the data source vouches for; a paper may not say which.
 
     Where they are tested elsewhere, that is the row's dataset, and they trained on the one that the recipe names.
     """
     assert row.theirs is not None, "a paper's row"
     dataset = row.theirs.dataset
-    elsewhere = recipe.elsewhere.get(dataset or "")
+    elsewhere = loaded.elsewhere.get(dataset or "")
     trained = elsewhere.trained if elsewhere else dataset
     seen = [run.summary.data for run in row.runs]
     tested = [run.elsewhere for run in row.runs if run.elsewhere]
@@ -130,8 +130,9 @@ def _elsewhere(plan: TablePlan, runs: Runs) -> list[Judged]:
     for name in recipe.names():
         if not name.startswith(f"{plan.recipe.paper.id}/") or name == plan.recipe.name:
             continue
-        if name.replace("/", ".") in studies:
-            other = matching.plan(recipe.load(name), plan.budget, plan.extra)
+        found = recipe.load(name)
+        if name.replace("/", ".") in studies or found.runs_of == plan.recipe.runs_of:
+            other = matching.plan(found, plan.budget, plan.extra)
             judged += _judged(other, matching.rows(other, runs))
     return judged
 

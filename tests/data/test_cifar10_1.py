@@ -10,7 +10,7 @@ import torch
 from runner import data
 from runner.data.source import Origin
 from runner.data.sources import cifar10, cifar10_1
-from runner.data.split import split, tested
+from runner.data.split import only_test, split
 from runner.errors import BadInput, DataProblem
 from tests.data import sets
 from tests.data.sets import config
@@ -42,7 +42,7 @@ def test_the_test_images_are_the_files_and_there_are_no_others(files, tmp_path):
     assert source.test_labels.tolist() == labels.tolist() and source.test_labels.dtype == torch.int64
     assert source.train_images.shape == (0, 3, 32, 32) and source.classes == cifar10.CLASSES
     assert source.title == "cifar10.1 v6" and source.origin == Origin("cifar10_1_v6", complete=True)
-    alone = tested(source, config("cifar10_1"))
+    alone = only_test(source, config("cifar10_1"))
     assert alone.n == 4 and torch.equal(next(iter(alone.draw([(0, 4)])))[0], source.test_images)
 
 
