@@ -265,8 +265,8 @@ def test_what_is_missing_is_trained_once_and_evaluated_elsewhere(tmp_path, capsy
     assert len(under(tmp_path)) == 2
     assert reproduce.evaluate(plan, under(tmp_path)) == 2
     rows = {row.label: row for row in matching.rows(plan, under(tmp_path))}
-    for seed, run in enumerate(under(tmp_path)):
-        own, other = run.evaluations
+    for seed, stored in enumerate(under(tmp_path)):
+        own, other = stored.evaluations
         assert rows[f"{TEN} original"].figures[seed] == 100 - own.test_error
         assert rows[f"{TEN} new"].figures[seed] == 100 - other.test_error and other.data.startswith("synthetic")
     assert reproduce.evaluate(plan, under(tmp_path)) == 0
