@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 
 from runner.data import official
 from runner.data.source import Arrays, Origin
@@ -42,7 +43,7 @@ def cifar10_1(path: str | None = None, download: bool = True, version: str = "v4
 
     wanted = " and ".join(f"{name} (SHA-256 {digest})" for name, digest in files.items())
     official.ensure(root, files, get if download else None, f"put {wanted} from {ADDRESS} into {root}")
-    pixels, labels = (np.load(root / name, allow_pickle=False) for name in files)
+    pixels, labels = (_array(root / name) for name in files)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (32, 32, 3) or labels.shape != pixels.shape[:1]:
         raise DataProblem(f"{root}: expected images uint8 N 32 32 3 and N labels, found {pixels.shape}, {labels.shape}")
     images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
@@ -55,3 +56,9 @@ def cifar10_1(path: str | None = None, download: bool = True, version: str = "v4
         f"cifar10.1 {version}",
         origin=Origin(DATASETS[version], complete=True),
     )
+
+
+def _array(path: Path) -> np.ndarray:
+    """The array of a .npy file of numbers; one of pickled objects is refused by numpy."""
+    with open(path, "rb") as file:
+        return npy.read_array(file)
