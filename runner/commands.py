@@ -89,10 +89,12 @@ def table(arguments: argparse.Namespace) -> int:
     outcomes = reproduce.make(plan, runs, **_pool(arguments)) if arguments.make else []
     if outcomes:
         runs = under(runs.root)
+    if arguments.make and reproduce.evaluate(plan, runs):
+        runs = under(runs.root)
     typed = " ".join([arguments.name, "--run", "--budget", plan.budget, *arguments.overrides])
     table = reproduce.tabulate(plan, runs, f"tricktable table {typed}")
     terminal.show(table)
-    if any(row.runs for row in table.rows):
+    if any(row.runs or row.exact is not None for row in table.rows):
         print(report.write(table, reproduce.folder(plan, runs.root))[-1])
     pool.raise_for(outcomes)
     return 0

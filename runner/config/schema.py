@@ -251,6 +251,11 @@ def choices_key(config: Config) -> str:
     return digest({k: v for k, v in numeric(config).items() if k != "compute"})
 
 
+def images_key(data: DataConfig) -> str:
+    """SHA-256 of which images are meant: a source and its arguments, wherever its files lie."""
+    return f"sha256:{digest({'name': data.name, **data.arguments})}"
+
+
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of plain values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """The sets that torchvision downloads: found, fetched and checked here, read by torchvision.datasets.
 
-Every file is compared with torchvision's own MD5 table before anything in it is read (CIFAR's batches are pickles). A
+Every file is compared with torchvision's own MD5 table before anything in it is read (CIFAR's batches are pickles), or
+with the SHA-256 that a source gives. A
 download goes into a folder of its own, and each file is moved into place once it is whole; none is ever replaced.
 """
 
@@ -124,7 +125,7 @@ def folder(path: str | None, *inner: str) -> Path:
 
 
 def ensure(root: Path, files: Mapping[str, str], get: Callable[[Path], object] | None, advice: str) -> None:
-    """That each file (relative name: MD5) is below `root` and whole; `get(folder)` makes what is absent in a new one.
+    """That each file (relative name: digest) is below `root` and whole; `get(folder)` makes what is absent elsewhere.
 
     DataProblem where a file is not what it should be (it is left as it is), or is absent and cannot be had.
     """
@@ -153,16 +154,20 @@ def ensure(root: Path, files: Mapping[str, str], get: Callable[[Path], object] |
         raise DataProblem(text) from None
 
 
-def _expect(path: Path, md5: str) -> None:
-    """That a file has this MD5."""
+DIGESTS = {32: ("md5", "MD5"), 64: ("sha256", "SHA-256")}  # by their hexadecimal digits
+
+
+def _expect(path: Path, digest: str) -> None:
+    """That a file has this MD5 or SHA-256."""
+    algorithm, kind = DIGESTS[len(digest)]
     try:
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise DataProblem(f"{path}: expected a file that can be read, found: {error.strerror}") from None
-    if found != md5:
+    if found != digest:
         raise DataProblem(
-            f"{path}: expected the official file (MD5 {md5}), found another or a part of it (MD5 {found}); "
+            f"{path}: expected the official file ({kind} {digest}), found another or a part of it ({kind} {found}); "
             "delete it to have it fetched again"
         )
 

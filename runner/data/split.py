@@ -46,6 +46,10 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
     `data.validation`: 0 none, below 1 a share (rounded), else a number of images; as many of each class as its share of
     the training set, to within one. Then `data.subset` images per class out of what is left. The test split is whole.
     """
+    if not len(source.train_labels):
+        raise BadInput(
+            f"data: {source.title} has no training images; evaluate finished runs on it: tricktable evaluate"
+        )
     total = _held_out(data.validation, len(source.train_labels))
     k = len(source.classes)
     labels = source.train_labels
@@ -68,6 +72,12 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
         fingerprint=source.fingerprint,
         origin=source.origin,
     )
+
+
+def only_test(source: Arrays | Files, data: DataConfig, device: torch.device | str = "cpu") -> Split:
+    """The test images alone, on the device: all that a finished run is evaluated on."""
+    none = torch.zeros(0, dtype=torch.int64)
+    return _parts(source, none, none, data.workers)[2].to(device)
 
 
 def _held_out(validation: float, n: int) -> int:

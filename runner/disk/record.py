@@ -5,7 +5,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,17 @@ def read(path: Path) -> list[dict[str, Value]]:
         if len(row) != len(rows[0]):
             raise StorageProblem(f"{path}: damaged: {len(row)} values in line {number}, {len(rows[0])} columns")
     return [dict(zip(rows[0], map(_value, row), strict=True)) for row in rows[1:]]
+
+
+def widen(path: Path, columns: Sequence[str]) -> None:
+    """Give an earlier version's table the columns that it lacks, empty, behind its own; the file is replaced whole."""
+    rows = read(path)
+    names = list(rows[0]) if rows else []
+    more = [name for name in columns if name not in names]
+    if rows and more:
+        lines = [_line([*names, *more])]
+        lines += [_line([_text(value) for value in row.values()] + [""] * len(more)) for row in rows]
+        atomic.replace(path, b"".join(lines))
 
 
 def _write_whole(handle: int, data: bytes) -> None:

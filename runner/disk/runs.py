@@ -23,10 +23,18 @@ from runner.errors import BadInput, CheckpointProblem, StorageProblem
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Result):
-    """A result with the images that it is on, and where it was computed (None: as its run was)."""
+    """A result with the images that it is on, and where it was computed (None: as its run was).
+
+    dataset, copy, complete: of the images, as the data source vouches for; of older evaluations nothing is known.
+    images_key: schema.images_key of what was typed for them; None where they are the run's own.
+    """
 
     data: str
     fingerprint: str
+    dataset: str | None = None
+    copy: str | None = None
+    complete: bool = False
+    images_key: str | None = None
     device: str | None = None
     precision: str | None = None
     evaluated: str | None = None
@@ -89,9 +97,8 @@ class StoredRun:
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Its own results, then those of later evaluations."""
         data = self.summary.data
-        own = (
-            Evaluation(**each.plain(), data=data.title, fingerprint=data.fingerprint) for each in self.summary.results
-        )
+        images = {name: getattr(data, name) for name in ("fingerprint", "dataset", "copy", "complete")}
+        own = (Evaluation(**each.plain(), data=data.title, **images) for each in self.summary.results)
         try:
             return (*own, *map(_evaluation, record.read(self.files.evaluations)))
         except TypeError as error:  # a column is missing
@@ -106,7 +113,8 @@ class StoredRun:
 
 
 def _evaluation(row: Mapping[str, Any]) -> Evaluation:
-    return Evaluation(**{name: row[name] for name in Evaluation.__dataclass_fields__ if row.get(name) is not None})
+    known = {name: row[name] for name in Evaluation.__dataclass_fields__ if row.get(name) is not None}
+    return Evaluation(**{**known, "complete": bool(known.get("complete"))})
 
 
 @dataclass(frozen=True)

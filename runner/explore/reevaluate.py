@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner import data
+from runner.config import schema
 from runner.config.compose import compose
 from runner.config.overrides import Overrides
 from runner.config.schema import Config, DataConfig
-from runner.data.split import Splits, split
+from runner.data.draw import Split
+from runner.data.source import Arrays, Files
+from runner.data.split import Splits, only_test, split
 from runner.disk import atomic, lock, record, runs
 from runner.disk.code import changed
 from runner.disk.runs import Evaluation, StoredRun
@@ -53,10 +56,11 @@ def read(overrides: Sequence[str]) -> Request:
 def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[Evaluation]]]:
     """Evaluate the runs that a folder, id or glob stands for; each with its evaluations, which are then on disk."""
     request = read(overrides)
-    return [(run, _evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
+    return [(run, evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
 
 
-def _evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
+def evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
+    """Evaluate one run as was typed; its evaluations are then on disk."""
     try:
         run = _built(stored, request)
     except BadInput as error:
@@ -64,7 +68,8 @@ def _evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
     saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
-    made = [_evaluation(run, result) for result in evaluate.results(run, None)]
+    key = schema.images_key(request.config.data) if "data" in request.keys else None
+    made = [_evaluation(run, result, key) for result in evaluate.results(run, None)]
     _add(stored, made)
     return made
 
@@ -94,7 +99,8 @@ def _built(stored: StoredRun, request: Request) -> Run:
     run = build.build(config, own, resolved)
     _warn_of_changed_code(stored, config)
     if "data" in request.keys:
-        run.splits = _other(own, split(data.load(typed.data), typed.data, resolved.device))
+        source = data.load(typed.data)
+        run.splits = _other(own, source, only_test(source, typed.data, resolved.device))
         rehearse.cost(run.model, run.splits.test.shape)
     return run
 
@@ -107,15 +113,15 @@ def _same_data(own: DataConfig, request: Request) -> DataConfig:
     return replace(own, **typed)
 
 
-def _other(own: Splits, other: Splits) -> Splits:
+def _other(own: Splits, source: Arrays | Files, test: Split) -> Splits:
     """Other images to test on; normalised and selected on the run's own."""
     for what, a, b in (
-        ("classes", len(own.classes), len(other.classes)),
-        ("channels", own.train.shape[0], other.test.shape[0]),
+        ("classes", len(own.classes), len(source.classes)),
+        ("channels", own.train.shape[0], test.shape[0]),
     ):
         if a != b:
-            raise BadInput(f"data: {other.title} has {b} {what}, and the network was trained for {a}")
-    return replace(own, test=other.test, title=other.title, fingerprint=other.fingerprint, origin=other.origin)
+            raise BadInput(f"data: {source.title} has {b} {what}, and the network was trained for {a}")
+    return replace(own, test=test, title=source.title, fingerprint=source.fingerprint, origin=source.origin)
 
 
 def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
@@ -125,11 +131,13 @@ def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
         print(f"warning: {stored.id}: {', '.join(files)} changed since it trained", file=sys.stderr)
 
 
-def _evaluation(run: Run, result: Result) -> Evaluation:
+def _evaluation(run: Run, result: Result, images_key: str | None) -> Evaluation:
     return Evaluation(
         **result.plain(),
         data=run.splits.title,
         fingerprint=run.splits.fingerprint,
+        **asdict(run.splits.origin),
+        images_key=images_key,
         device=run.compute.device.type,
         precision=run.compute.precision,
         evaluated=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -142,6 +150,7 @@ def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
     with atomic.storage(path):
         handle = lock.take(stored.folder)
     try:
+        record.widen(path, list(Evaluation.__dataclass_fields__))
         table = record.Metrics(path)
         known = [_key(each) for each in stored.evaluations]
         for each in made:
@@ -151,5 +160,5 @@ def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
         lock.release(handle)
 
 
-def _key(evaluation: Evaluation) -> tuple[str, str, str]:
-    return evaluation.variant, evaluation.inference, evaluation.fingerprint
+def _key(evaluation: Evaluation) -> tuple[str, str, str, str | None]:
+    return evaluation.variant, evaluation.inference, evaluation.fingerprint, evaluation.images_key

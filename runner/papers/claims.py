@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.papers.facts import Claim, Table
+from runner.papers.facts import CURVES, Claim, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
 from runner.papers.significance import LEVEL, find, holm, mean
 
@@ -113,9 +113,21 @@ def _pick(better: Better, values: Iterable[float | None]) -> Any:
     return better((value for value in values if value is not None), default=None)
 
 
+def _count(claim: Claim, row: MeasuredRow) -> float | None:
+    """What is compared where no seed changes it: a count, or a table's figure that is counted."""
+    count: float | None = getattr(row, claim.field) if claim.field in EXACT else row.exact
+    return count
+
+
+def _counted(claim: Claim, sides: Sides) -> bool:
+    return claim.field in EXACT or any(row.exact is not None for row in chain(*sides))
+
+
 def _has(claim: Claim, row: MeasuredRow) -> bool:
+    if _count(claim, row) is not None:
+        return True
     if claim.field in EXACT:
-        return getattr(row, claim.field) is not None
+        return False
     return bool(row.figures) and not mostly_diverged(row)
 
 
@@ -125,7 +137,7 @@ def _labels(rows: Sequence[MeasuredRow]) -> str:
 
 def _lacking(claim: Claim, sides: Sides) -> Judged | None:
     """What becomes of a claim with nothing on a side."""
-    if claim.field not in (*EXACT, "value"):
+    if claim.field not in (*EXACT, *CURVES, "value"):
         return Judged(claim, "not runnable here", f"no run measures {claim.field}")
     empty = [side for side in sides if not any(_has(claim, row) for row in side)]
     barred = [row.reason for side in empty for row in side if all(each.reason for each in side)]
@@ -147,11 +159,12 @@ def _caveats(claim: Claim, sides: Sides) -> list[str]:
         found.append("from memory")
     if without:
         found.append(f"without {_labels(without)}")
-    if claim.field in EXACT:
+    if _counted(claim, sides):
         return found
     unended = [row for row in rows if row.missing and row not in without]
     if unended:
-        found.append(f"seeds have not ended of {_labels(unended)}")
+        what = "some seeds have no figure" if claim.field in CURVES else "seeds have not ended"
+        found.append(f"{what} of {_labels(unended)}")
     choices = sum(len(side) > 1 for side in sides)
     if choices > 1 or (choices == 1 and claim.kind != "less_than"):  # what choosing costs is not known there
         found.append("the best row was chosen by the figures that are compared")
@@ -160,7 +173,7 @@ def _caveats(claim: Claim, sides: Sides) -> list[str]:
 
 def _decided(claim: Claim, selection: str, better: Better, sides: Sides, paired: bool) -> Judged:
     """By counts; or by the last epoch and, where the paper reports its best test epoch, by that."""
-    if claim.field in EXACT:
+    if _counted(claim, sides):
         return _exact(claim, sides)
     left, right = ([row for row in side if _has(claim, row)] for side in sides)
     judged = _compared(claim, better, (left, right), paired, best=False)
@@ -173,10 +186,10 @@ def _decided(claim: Claim, selection: str, better: Better, sides: Sides, paired:
 
 
 def _exact(claim: Claim, sides: Sides) -> Judged:
-    left, right = (_pick(min, (getattr(row, claim.field or "") for row in side)) for side in sides)
+    left, right = (_pick(min, (_count(claim, row) for row in side)) for side in sides)
     found = find(claim, [left], [right])
     says = VERDICTS[0] if found.excess >= 0 else VERDICTS[1]
-    return Judged(claim, says, f"exact: {left:,} and {right:,}", ours=float(found.effect))
+    return Judged(claim, says, f"exact: {left:,.10g} and {right:,.10g}", ours=float(found.effect))
 
 
 def _compared(claim: Claim, better: Better, sides: Sides, paired: bool, best: bool) -> Judged:

@@ -33,6 +33,11 @@ NUMBERS: Mapping[Kind, frozenset[str]] = {
 }
 
 
+# What runs measure besides the table's figure, and papers show in curves: of the last epoch, and the first epoch whose
+# test figure reaches the claim's target.
+CURVES = ("train_error", "train_loss", "epochs_to_target")
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a table's values are: top1_error, top1_accuracy ..., their unit, and whether lower or higher is better."""
@@ -80,7 +85,9 @@ class PaperRow:
         return ("†" if self.confidence == "memory" else "") + ("‡" if self.secondary else "")
 
     def field(self, name: str) -> float | None:
-        """A claim's field of this row: value, updates, params, madds or extra.<name>."""
+        """A claim's field of this row: value, updates, params, madds or extra.<name>; None of what curves show."""
+        if name in CURVES:
+            return None
         found = self.extra.get(name.removeprefix("extra.")) if name.startswith("extra.") else getattr(self, name)
         return None if found is None else float(found)
 
@@ -121,7 +128,8 @@ class Claim:
     """What a paper says of rows.
 
     less_than: left + margin <= right. equal_within: |left - right| <= tolerance. ratio: |left / right - expected| <=
-    tolerance. qualitative: no row decides it. inconsistent: it does not hold of the paper's own figures.
+    tolerance. qualitative: no row decides it. inconsistent: it does not hold of the paper's own figures. unprinted: the
+    paper shows it in a plot, and prints no value of these rows. target: of epochs_to_target, in the table's metric.
     """
 
     id: str
@@ -137,6 +145,8 @@ class Claim:
     expected: float = 1.0
     note: str | None = None
     inconsistent: bool = False
+    unprinted: bool = False
+    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +226,15 @@ def _check(claim: Claim, keys: frozenset[str], tables: Mapping[str, Table]) -> N
     for label in (*claim.left, *claim.right):
         if label not in rows:
             raise BadInput(f"{where}: {claim.table} has no row {label}{suggest(label, rows)}")
-    known = ("value", "updates", "params", "madds", *(f"extra.{name}" for row in rows.values() for name in row.extra))
+    if (claim.target is None) == (claim.field == "epochs_to_target"):
+        raise BadInput(f"{where}.target: epochs_to_target has one, and no other field")
+    known = (
+        "value",
+        "updates",
+        "params",
+        "madds",
+        *CURVES,
+        *(f"extra.{name}" for row in rows.values() for name in row.extra),
+    )
     if claim.field not in known:
         raise BadInput(f"{where}.field: there is no {claim.field}{suggest(str(claim.field), known)}")

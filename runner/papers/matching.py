@@ -6,7 +6,7 @@ made; not where the code that made it has changed since, which is said.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from runner.config import schema
@@ -14,9 +14,9 @@ from runner.config.compose import compose
 from runner.config.overrides import Overrides
 from runner.config.schema import Config
 from runner.disk.code import changed
-from runner.disk.runs import Runs, StoredRun
+from runner.disk.runs import Evaluation, Runs, StoredRun
 from runner.errors import BadInput
-from runner.papers.facts import PaperRow, Table
+from runner.papers.facts import CURVES, Claim, Metric, PaperRow, Table
 from runner.papers.measured import MeasuredRow, Measurement, each_once
 from runner.papers.recipe import Recipe
 
@@ -26,22 +26,36 @@ ERRORS = {  # a table's metric from an error in percent
     "train_top1_accuracy": ("train_error", lambda error: 100 - error),
     "loss": ("test_loss", lambda loss: loss),
 }
+GAP, GAIN = "accuracy_gap", "accuracy_gain"  # in points: what other test images cost; what is won over a row
+TIME = "train_time"  # of the steps of a run, without its evaluations
+SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
+FP32_MEGABYTES = 4e-6  # of a parameter
+COUNTED = {"model_size": lambda params: FP32_MEGABYTES * params}  # a table's metric from a network's parameters
 MODEL_ITSELF = ("final", "plain")  # the variant and inference whose test error metrics.csv has
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run that a table wants: a row's label, a seed, what is typed for it, and its config."""
+    """One run that a table wants: a row's label, a seed, what is typed for it, and its config.
+
+    `images`: what `tricktable evaluate` is given for the row's figure; nothing where it is of the run's own images.
+    """
 
     label: str
     seed: int
     overrides: Overrides
     config: Config
+    images: Overrides = field(default_factory=Overrides)
 
     @cached_property
     def key(self) -> str:
         """What its run is found by."""
         return schema.choices_key(self.config)
+
+    @cached_property
+    def images_key(self) -> str | None:
+        """What an evaluation on `images` is found by; None where there are none."""
+        return schema.images_key(composed(self.images).data) if self.images else None
 
 
 @dataclass(frozen=True)
@@ -63,28 +77,52 @@ class TablePlan:
         """Every point, row by row."""
         return [point for points in self.points.values() for point in points]
 
+    def baseline(self, seed: int) -> Point | None:
+        """The point of this seed that gains are over."""
+        points = self.points.get(self.recipe.against or "", ())
+        return next((point for point in points if point.seed == seed), None)
+
+
+def distinct(points: Iterable[Point]) -> list[Point]:
+    """One point of each run: rows that are tested on different images may share theirs."""
+    return [*{point.key: point for point in reversed([*points])}.values()][::-1]
+
 
 def plan(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
     """Every run that a table wants at a budget. `extra`: overrides for all of them (data.path, compute)."""
     points: dict[str, tuple[Point, ...]] = {}
     reasons = {}
-    if recipe.table.metric.name not in ERRORS:
-        reasons = dict.fromkeys(recipe.table.rows, f"{recipe.table.metric.name} is not measured by training here")
+    reason = _unmeasured(recipe)
+    if reason:
+        reasons = dict.fromkeys(recipe.table.rows, reason)
     extra = Overrides(extra)
     for label in recipe.table.rows if not reasons else ():
         overrides = typed(recipe, label, budget, extra)
         if isinstance(overrides, str):
             reasons[label] = overrides
             continue
+        if recipe.table.metric.name in COUNTED:
+            continue
         try:
             config = composed(overrides)
         except BadInput as error:
             raise BadInput(f"{recipe.name}, {label}: {error}") from None
+        images = recipe.images(label, budget)
         points[label] = tuple(
-            Point(label, seed, Overrides([*overrides, f"seed={seed}"]), _seeded(config, seed))
+            Point(label, seed, Overrides([*overrides, f"seed={seed}"]), _seeded(config, seed), images)
             for seed in recipe.seeds(budget)
         )
     return TablePlan(recipe, budget, points, reasons, extra)
+
+
+def _unmeasured(recipe: Recipe) -> str | None:
+    """Why no figure of the table is measured here; None where they are."""
+    name = recipe.table.metric.name
+    if name == GAP and not recipe.elsewhere:
+        return "the recipe names no other test images (elsewhere) for a gap"
+    if name == GAIN and not recipe.against:
+        return "the recipe names no row that gains are over (against)"
+    return None if name in (*ERRORS, *COUNTED, GAP, GAIN, TIME) else f"{name} is not measured by training here"
 
 
 def typed(recipe: Recipe, label: str, budget: str, extra: Overrides) -> Overrides | str:
@@ -123,7 +161,7 @@ def rows(plan: TablePlan, runs: Runs) -> list[MeasuredRow]:
 def _row(plan: TablePlan, row: PaperRow, runs: Runs) -> MeasuredRow:
     points = plan.points.get(row.label, ())
     found = [(point, current(point, runs)) for point in points]
-    measured = tuple(_measurement(plan.recipe, point, run) for point, run in found if run is not None)
+    measured = tuple(_measurement(plan, point, run, runs) for point, run in found if run is not None)
     summary = next((each.summary for each in measured if each.state == "complete"), None)
     return MeasuredRow(
         label=row.label,
@@ -138,25 +176,87 @@ def _row(plan: TablePlan, row: PaperRow, runs: Runs) -> MeasuredRow:
     )
 
 
-def _measurement(recipe: Recipe, point: Point, run: StoredRun) -> Measurement:
+def _measurement(plan: TablePlan, point: Point, run: StoredRun, runs: Runs) -> Measurement:
     """The row's figure in the table's metric, and that of the best test epoch (of the model itself, plain)."""
+    metric, result = plan.recipe.table.metric.name, plan.recipe.result(point.label)
+    elsewhere = evaluation(run, result, point.images_key) if run.state == "complete" and point.images else None
+    measured = Measurement(run, point.seed, None, elsewhere=elsewhere)
     if run.state != "complete":
-        return Measurement(run, point.seed, None)
-    name, convert = ERRORS[recipe.table.metric.name]
-    result = recipe.result(point.label)
-    if name.startswith("train_"):
-        figure = run.summary.figure(name)
-    else:
-        images = run.summary.data.fingerprint  # an evaluation may be on others
-        own = (e for e in run.evaluations if (e.variant, e.inference, e.fingerprint) == (*result, images))
-        figure = next((getattr(each, name) for each in own), None)
-    best = _best(run, name) if result == MODEL_ITSELF else None
-    return Measurement(
-        run,
-        point.seed,
-        None if figure is None else convert(figure),
-        None if best is None else convert(best),
+        return measured
+    if metric == GAP:
+        return replace(measured, figure=_less(elsewhere, evaluation(run, result)))
+    if metric == TIME:
+        return replace(measured, figure=_time(run, plan.recipe.table.metric.unit))
+    if metric == GAIN:
+        base = plan.baseline(point.seed)
+        other = current(base, runs) if base else None
+        if base is None or other is None or other.state != "complete":
+            return measured
+        own = evaluation(run, result)
+        return replace(measured, figure=_less(evaluation(other, plan.recipe.result(base.label)), own))
+    name, convert = ERRORS[metric]
+    figure = run.summary.figure(name) if name.startswith("train_") else None
+    if not name.startswith("train_"):
+        found = elsewhere if point.images else evaluation(run, result)
+        figure = getattr(found, name) if found else None
+    best = _best(run, name) if result == MODEL_ITSELF and not point.images else None
+    return replace(
+        measured,
+        figure=None if figure is None else convert(figure),
+        best=None if best is None else convert(best),
     )
+
+
+def in_field(row: MeasuredRow, claim: Claim, metric: Metric) -> MeasuredRow:
+    """The row with what its runs measure of a claim's field, where that is not the table's figure."""
+    if claim.field not in CURVES:
+        return row
+    runs = []
+    for measured in row.runs:
+        figure = _of_curve(measured.run, claim, metric) if measured.state == "complete" else None
+        runs.append(replace(measured, figure=figure, best=figure))
+    return replace(row, runs=tuple(runs))
+
+
+def _of_curve(run: StoredRun, claim: Claim, metric: Metric) -> float | None:
+    """A field of a complete run; None where it has none, or never reached the target."""
+    if claim.target is None:
+        return run.summary.figure(claim.field or "")
+    name, convert = ERRORS[metric.name]
+    sign = 1 if metric.better == "lower" else -1
+    for epoch in run.epochs:
+        value = getattr(epoch, name)
+        if value is not None and sign * convert(value) <= sign * claim.target:
+            return float(epoch.epoch)
+    return None
+
+
+def evaluation(run: StoredRun, result: tuple[str, str], images_key: str | None = None) -> Evaluation | None:
+    """A complete run's evaluation by this (variant, inference): on the images of a key, or on its own test images."""
+    own = run.summary.data.fingerprint
+    for each in run.evaluations:
+        there = each.fingerprint == own if images_key is None else each.images_key == images_key
+        if there and (each.variant, each.inference) == result:
+            return each
+    return None
+
+
+def _less(error: Evaluation | None, other: Evaluation | None) -> float | None:
+    """By how many points the first has the larger error; None where one is not there."""
+    if error is None or other is None or error.test_error is None or other.test_error is None:
+        return None
+    return error.test_error - other.test_error
+
+
+def _time(run: StoredRun, unit: str) -> float | None:
+    """How long a run's steps took, in this unit; None where an epoch does not say how fast it was."""
+    before, seconds = 0, 0.0
+    for epoch in run.epochs:
+        if not epoch.images_per_second or epoch.samples is None:
+            return None
+        seconds += (epoch.samples - before) / epoch.images_per_second
+        before = epoch.samples
+    return seconds / SECONDS[unit] if run.epochs else None
 
 
 def _best(run: StoredRun, name: str) -> float | None:
@@ -176,6 +276,12 @@ def provenance(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
         f"{each.title}, {each.train:,} training images ({each.fingerprint.removeprefix('sha256:')[:12]})"
         for each in (summary.data for summary in summaries)
     )
+    tested = each_once(
+        f"{each.data} ({each.fingerprint.removeprefix('sha256:')[:12]})"
+        for each in (run.elsewhere for row in rows for run in row.runs)
+        if each
+    )
+    data += f", tested on {tested} too" if tested else ""
     epochs = said(summary.epochs for summary in summaries)
     devices = said(summary.environment.device for summary in summaries)
     precision = said(summary.compute.precision for summary in summaries)

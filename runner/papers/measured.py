@@ -8,7 +8,7 @@ from typing import Literal
 
 from runner.config.overrides import Overrides
 from runner.disk.info import State
-from runner.disk.runs import StoredRun
+from runner.disk.runs import Evaluation, StoredRun
 from runner.disk.summary import Summary
 from runner.papers.facts import Claim, Metric, Paper, PaperRow
 from runner.papers.intervals import half_width
@@ -24,13 +24,14 @@ Verdict = Literal[
 class Measurement:
     """What a row takes from a run that ended: its figure in the table's metric, and that of its best test epoch.
 
-    Both are None for a run that diverged.
+    Both are None for a run that diverged. elsewhere: the run's evaluation on the other test images that the row is of.
     """
 
     run: StoredRun
     seed: int
     figure: float | None
     best: float | None = None
+    elsewhere: Evaluation | None = None
 
     @property
     def state(self) -> State:
@@ -48,6 +49,7 @@ class MeasuredRow:
     """A row: what it changes or why it cannot be run, the seeds declared, its runs so far, and the paper's facts.
 
     `theirs` is None in a study, which has no paper. Counts are of the network and the training of the row's runs.
+    exact: the figure in the table's metric where it is counted, and no seed changes it.
     """
 
     label: str
@@ -59,6 +61,7 @@ class MeasuredRow:
     params: int | None = None
     madds: int | None = None
     updates: int | None = None
+    exact: float | None = None
 
     @property
     def figures(self) -> tuple[float, ...]:
@@ -67,7 +70,9 @@ class MeasuredRow:
 
     @property
     def mean(self) -> float | None:
-        """Of the figures; None where there is none."""
+        """Of the figures, or the exact one; None where there is none."""
+        if self.exact is not None:
+            return self.exact
         return statistics.fmean(self.figures) if self.figures else None
 
     @property
@@ -83,8 +88,8 @@ class MeasuredRow:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Seeds without a run that ended."""
-        ended = {run.seed for run in self.runs}
+        """Seeds without a run that ended, or without its evaluation that is the row's figure."""
+        ended = {run.seed for run in self.runs if run.figure is not None or run.state == "diverged"}
         return tuple(seed for seed in self.seeds if seed not in ended)
 
 

@@ -8,7 +8,7 @@ A text in place of a list of overrides says why such rows cannot be run here.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from runner.config import CONFIGS, loading, reader
 from runner.config.compose import default
@@ -56,11 +56,24 @@ class Assumption:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Rows whose runs are tested on other images than their own: `images` as typed with `tricktable evaluate`.
+
+    trained: the dataset that such runs train on in the paper, as its facts have it. A run serves the row of its own
+    test images and the rows of others: it is trained once, and evaluated on each.
+    """
+
+    images: tuple[Override, ...]
+    trained: str
+
+
+@dataclass(frozen=True)
 class Budget:
     """How much of the paper's training is done.
 
     epochs: of a row, below 1 as a share of its own. overrides: what replaces the row's. by, rows: as a recipe's, for
     the budget alone (a smaller network for a model). n: seeds, where not the recipe's. differs: what else it changes.
+    elsewhere: other images for rows of a dataset that are tested elsewhere, in place of the recipe's.
     """
 
     epochs: float | None = key(above=0, default=None)
@@ -69,13 +82,16 @@ class Budget:
     n: int | None = key(low=1, default=None)
     rows: Mapping[str, Layer] = field(default_factory=dict)
     differs: tuple[Deviation, ...] = ()
+    elsewhere: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A table as it is run here. `results`: the (variant, inference) of a run that is a row's figure, by label.
 
-    name, paper and table are given; the other fields stand in the file.
+    like: another table of the paper, whose recipe this one is but for what it says itself. elsewhere: by a row's
+    dataset. against: the row that gains are over, of a table of gains. name, paper and table are given; the other
+    fields stand in the file.
     """
 
     name: str
@@ -89,7 +105,15 @@ class Recipe:
     results: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     differs: tuple[Deviation, ...] = ()
     assumed: tuple[Assumption, ...] = ()
+    like: str | None = None
+    elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
+    against: str | None = None
     note: str | None = None
+
+    @property
+    def runs_of(self) -> str:
+        """The table whose runs these are: recipes that are like one another share them."""
+        return self.like or self.table.id
 
     def deviations(self, budget: str) -> tuple[Deviation, ...]:
         """What is done otherwise than in the paper, at this budget."""
@@ -115,6 +139,13 @@ class Recipe:
     def result(self, label: str) -> tuple[str, str]:
         """The (variant, inference) of a run that is this row's figure."""
         return self.results.get(label, self.results.get("all", ("final", "plain")))
+
+    def images(self, label: str, budget: str) -> Overrides:
+        """What `tricktable evaluate` is given for a row's figure; nothing where it is of the run's own test images."""
+        dataset = self.table.rows[label].dataset or ""
+        if dataset not in self.elsewhere:
+            return Overrides()
+        return Overrides(self.budgets[budget].elsewhere.get(dataset, self.elsewhere[dataset].images))
 
 
 @cache
@@ -144,8 +175,24 @@ def load(name: str) -> Recipe:
             f"configs/table/{name}.yaml: {paper_name} has no table {table_name}{suggest(table_name, paper.tables)}"
         )
     with reader.in_file(f"configs/table/{name}.yaml"):
-        values = loading.load(TABLES / f"{name}.yaml")
+        values = _whole(loading.load(TABLES / f"{name}.yaml"), paper_name)
         return fitting(reader.read(Recipe, values, name=name, paper=paper, table=paper.tables[table_name]))
+
+
+def _whole(values: Any, paper: str) -> Any:
+    """A recipe's plain values; with `like`, behind those of another, mapping by mapping for `by` and each budget."""
+    like = values.get("like") if isinstance(values, Mapping) else None
+    if like is None:
+        return values
+    known = [name.partition("/")[2] for name in names() if name.startswith(f"{paper}/")]
+    if like not in known:
+        raise BadInput(f"like: {paper} has no recipe {like}{suggest(str(like), known)}")
+    other = loading.load(TABLES / paper / f"{like}.yaml")
+    if "like" in other:
+        raise BadInput(f"like: {like} is itself like another; name that one")
+    budgets = {name: {**other["budgets"].get(name, {}), **own} for name, own in values.get("budgets", {}).items()}
+    merged = {key: {**other.get(key, {}), **values.get(key, {})} for key in ("by", "rows")}
+    return {**other, **values, **merged, "budgets": {**other["budgets"], **budgets}}
 
 
 def fitting(recipe: Recipe) -> Recipe:
@@ -160,11 +207,19 @@ def fitting(recipe: Recipe) -> Recipe:
     for where, several in (("differs", recipe.differs), ("assumed", recipe.assumed)):
         for each in several:
             _known(where, each.rows, rows)
+    _known("against", [recipe.against] if recipe.against else [], rows)
+    datasets = {row.dataset for row in rows.values() if row.dataset}
+    _known("elsewhere", recipe.elsewhere, datasets)
+    for dataset, elsewhere in recipe.elsewhere.items():
+        _images(f"elsewhere.{dataset}.images", elsewhere.images)
     _complete("by", recipe.by, rows.values())
     for name, budget in recipe.budgets.items():
         _known(f"budgets.{name}.rows", budget.rows, rows)
         for deviation in budget.differs:
             _known(f"budgets.{name}.differs", deviation.rows, rows)
+        _known(f"budgets.{name}.elsewhere", budget.elsewhere, recipe.elsewhere)
+        for dataset, images in budget.elsewhere.items():
+            _images(f"budgets.{name}.elsewhere.{dataset}", images)
         _complete(f"budgets.{name}.by", budget.by, rows.values())
     return recipe
 
@@ -177,6 +232,13 @@ def _complete(where: str, by: By, rows: Collection[facts.PaperRow]) -> None:
             value = _value(row, name)
             if value is not None and value not in choices:
                 raise BadInput(f"{where}.{name}: lacks {value}, of the row {row.label}{suggest(value, choices)}")
+
+
+def _images(where: str, images: Iterable[Override]) -> None:
+    """Overrides that choose images, and nothing else."""
+    typed = Overrides(images)
+    if "data" not in typed.keys or any(each.group != "data" for each in typed):
+        raise BadInput(f"{where}: expected data=... and arguments of it, got {str(typed) or 'nothing'}")
 
 
 def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -37,6 +37,19 @@ def test_a_word_is_not_read_as_a_number_nor_breaks_a_line(tmp_path):
     assert record.read(tmp_path / "m.csv") == [{"a": "1_000", "b": "two\\nlines"}]
 
 
+def test_a_table_of_an_earlier_version_is_given_the_columns_that_it_lacks(tmp_path):
+    path = tmp_path / "m.csv"
+    record.widen(path, ["a", "b"])
+    assert not path.exists()
+    record.Metrics(path).append({"a": 0.1, "word": "x"})
+    before = path.read_bytes()
+    record.widen(path, ["a"])
+    assert path.read_bytes() == before
+    record.widen(path, ["a", "b"])
+    record.Metrics(path).append({"a": 0.2, "b": 2})
+    assert record.read(path) == [{"a": 0.1, "word": "x", "b": None}, {"a": 0.2, "word": None, "b": 2}]
+
+
 def test_columns_are_those_of_the_first_row(tmp_path):
     metrics = table(tmp_path / "m.csv")
     metrics.append({"epoch": 9})

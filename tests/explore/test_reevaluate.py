@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from runner.config import schema
 from runner.config.compose import compose
 from runner.disk import runs
 from runner.errors import BadInput, CheckpointProblem
@@ -122,6 +123,30 @@ def test_other_images_are_tested_on_with_the_runs_own_normalisation(root):
     assert rows[0].data == "digits" and rows[0].fingerprint != own.data.fingerprint
     labels = [row.label for row in studies.rows(runs.under(root))]
     assert [label.rpartition("(")[2] for label in labels] == ["final, plain)", "final, plain, on digits)"]
+
+
+def test_an_evaluation_says_which_images_were_meant_and_what_they_are(root):
+    folder = train(root)
+    typed = ["data=synthetic", "data.channels=1", "data.size=8"]
+    ((_, rows),) = evaluate(folder, root, *typed)
+    own, stored = runs.one(str(folder), root).evaluations
+    assert stored == rows[0] and (stored.dataset, stored.complete) == (None, False)
+    assert stored.images_key == schema.images_key(compose([*typed, "data.workers=3"]).data)
+    assert stored.images_key != schema.images_key(compose([*typed, "data.seed=1"]).data)
+    assert own.images_key is None
+
+
+def test_evaluations_of_an_earlier_version_are_kept_beside_later_ones(root):
+    folder = train(root)
+    evaluate(folder, root, "inference=[flip]")
+    path = folder / "evaluations.csv"
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    kept = [i for i, name in enumerate(lines[0]) if name not in ("dataset", "copy", "complete", "images_key")]
+    path.write_text("".join(",".join(line[i] for i in kept) + "\n" for line in lines))
+    before = runs.one(str(folder), root).evaluations
+    evaluate(folder, root, "data=synthetic", "data.channels=1", "data.size=8")
+    after = runs.one(str(folder), root).evaluations
+    assert after[:2] == before and len(after) == 3 and after[2].images_key
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from runner.config import reader
 from runner.config.compose import compose
 from runner.errors import BadInput
 from runner.papers import facts, recipe, statics
-from runner.papers.matching import ERRORS, plan
+from runner.papers.matching import plan
 from runner.training import build
 from tests.papers.spelling import misspelt
 
@@ -136,6 +136,15 @@ def test_a_budgets_rows_come_after_its_by_and_may_be_a_text():
         (lambda v: v["budgets"]["smoke"]["rows"].update(on=[]), "budgets.smoke.rows: unknown key on; did you mean one?"),
         (lambda v: v["budgets"]["smoke"]["by"]["optimizer"].pop("b"),
          "budgets.smoke.by.optimizer: lacks b, of the row three; there are: a"),
+        (lambda v: v.update(against="tow"), "against: unknown key tow; did you mean two?"),
+        (lambda v: v.update(elsewhere={"cifar": {"images": ["data=digits"], "trained": "mnist"}}),
+         "elsewhere: unknown key cifar; did you mean cifar10?"),
+        (lambda v: v.update(elsewhere={"cifar10": {"images": ["data.size=8"], "trained": "mnist"}}),
+         "elsewhere.cifar10.images: expected data=... and arguments of it, got data.size=8"),
+        (lambda v: v.update(elsewhere={"cifar10": {"images": ["data=digits", "epochs=1"], "trained": "mnist"}}),
+         "elsewhere.cifar10.images: expected data=... and arguments of it, got data=digits epochs=1"),
+        (lambda v: v["budgets"]["smoke"].update(elsewhere={"cifar10": ["data=digits"]}),
+         "budgets.smoke.elsewhere: unknown key cifar10; there are: none"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_recipe_is_one_line(change, line):
@@ -165,7 +174,24 @@ def assert_misspelt(line, wrong, key):
 NAME = "smith2018_batch_size/fig5_section52"
 RECIPE = yaml.safe_load((recipe.TABLES / f"{NAME}.yaml").read_text(encoding="utf-8"))
 LEVELS = {  # where the keys stand, which, and what a key may have that the recipe does not
-    "recipe": (lambda v: v, ["n", "shared", "by", "rows", "budgets", "results", "note"], None),
+    "recipe": (
+        lambda v: v,
+        [
+            "n",
+            "shared",
+            "by",
+            "rows",
+            "budgets",
+            "results",
+            "note",
+            "differs",
+            "assumed",
+            "like",
+            "elsewhere",
+            "against",
+        ],
+        None,
+    ),
     "budgets": (lambda v: v["budgets"], list(recipe.BUDGETS), None),
     "budget": (lambda v: v["budgets"]["smoke"], [field.name for field in fields(recipe.Budget)], None),
     "by": (lambda v: v.setdefault("by", {}), ["model", "dataset", "batch_size", "at_step"], {}),
@@ -267,9 +293,47 @@ def test_an_unknown_table_is_one_line():
         recipe.load("smith2018_batch_size/fig9")
 
 
-def test_a_metric_that_training_does_not_give_is_said():
-    for name in NAMES:
-        loaded = recipe.load(name)
-        if loaded.table.metric.name not in ERRORS:
-            assert "is not measured by training here" in next(iter(plan(loaded, "paper").reasons.values()))
-            return
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("top5_error", "top5_error is not measured by training here"),
+        ("accuracy_gap", "the recipe names no other test images (elsewhere) for a gap"),
+        ("accuracy_gain", "the recipe names no row that gains are over (against)"),
+    ],
+)
+def test_a_metric_that_training_does_not_give_is_said(metric, said):
+    loaded = made(yaml.safe_load(TEXT))
+    other = replace(loaded.table, metric=replace(loaded.table.metric, name=metric))
+    planned = plan(replace(loaded, table=other), "paper")
+    assert planned.reasons == dict.fromkeys(("one", "two", "three"), said) and not planned.points
+
+
+PAPER = "recht2018_cifar_generalize"
+
+
+def test_a_recipe_like_another_is_that_one_but_for_what_it_says_itself():
+    one, same = recipe.load(f"{PAPER}/table1_original"), recipe.load(f"{PAPER}/pairs")
+    assert (same.n, same.shared, same.by["model"]) == (one.n, one.shared, one.by["model"])
+    assert set(same.by["dataset"]) == {"cifar10", "cifar10_1"} and not one.elsewhere
+    smoke = same.budgets["smoke"]
+    assert smoke.elsewhere and replace(smoke, elsewhere={}) == one.budgets["smoke"]
+    for label in one.table.rows:
+        for budget in recipe.BUDGETS:
+            assert one.overrides(label, budget) == same.overrides(f"{label} original", budget)
+            assert one.overrides(label, budget) == same.overrides(f"{label} new", budget)
+
+
+def test_the_images_of_a_row_are_those_of_its_dataset_and_the_budgets_come_first():
+    pairs = recipe.load(f"{PAPER}/pairs")
+    assert pairs.images("resnet_basic_44 original", "paper") == ()
+    assert pairs.images("resnet_basic_44 new", "paper") == ("data=cifar10_1", "data.version=v4")
+    assert pairs.images("resnet_basic_44 new", "smoke") == ("data=synthetic", "data.channels=1", "data.size=8")
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [("table1_orignal", "did you mean table1_original?"), ("pairs", "like: pairs is itself like another")],
+)
+def test_a_recipe_like_none_is_one_line(like, said):
+    with pytest.raises(BadInput, match=re.escape(said)):
+        recipe._whole({"like": like, "budgets": {}}, PAPER)

@@ -1,17 +1,21 @@
 """A paper's table from its recipe to its page: what belongs to a row, what is missing, what is run, what is said."""
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from runner import cli, data
 from runner.config import reader
 from runner.config.compose import compose
 from runner.config.schema import choices_key
 from runner.disk import record, runs
+from runner.disk.epoch import EpochRow
 from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import Evaluation, under
 from runner.disk.summary import DataSummary, Result, Summary
@@ -179,6 +183,180 @@ def test_an_evaluation_on_other_images_is_not_the_rows_figure(made, tmp_path):
         evaluations.append(asdict(result))
     table = reproduce.tabulate(plan, under(made), "")
     assert {row.label: row for row in table.rows}["original"].figures == (92.0,)
+
+
+def add(point, **values):
+    """A further evaluation of the run of a point."""
+    stored = next(run for run in under(Path(point.config.output.root)) if run.info.choices_key == point.key)
+    evaluation = Evaluation(**{"variant": "final", "inference": "plain", "data": "images", **values})
+    record.Metrics(stored.files.evaluations).append(asdict(evaluation))
+
+
+RECHT = "recht2018_cifar_generalize"
+TEN = "densenet_BC_100_12"
+
+
+def recht(root, table, budget="paper"):
+    overrides = [f"output.root={root}", "compute=cpu", "compute.threads=1"]
+    plan = reproduce.requested(f"{RECHT}/{table}", budget, overrides)[0]
+    return replace(plan, points={label: each for label, each in plan.points.items() if TEN in label})
+
+
+def judged_of(plan, root, name):
+    return next(each for each in reproduce.tabulate(plan, under(root), "").claims if each.claim.id == name)
+
+
+def test_rows_that_differ_in_their_test_images_are_of_the_same_runs(tmp_path):
+    plan = recht(tmp_path, "pairs")
+    assert len(plan.all()) == 10 and len(matching.distinct(plan.all())) == 5
+    original, new = (plan.points[f"{TEN} {which}"] for which in ("original", "new"))
+    assert [a.key for a in original] == [b.key for b in new]
+    assert not original[0].images and new[0].images == ("data=cifar10_1", "data.version=v4")
+    for point in original:
+        finish(point, 5.0 + point.seed, CIFAR10_SEEN)
+    assert not reproduce.missing(plan, under(tmp_path))
+    assert [point for point, _ in reproduce.unevaluated(plan, under(tmp_path))] == list(new)
+    rows = {row.label: row for row in matching.rows(plan, under(tmp_path))}
+    assert len(rows[f"{TEN} original"].figures) == 5 and rows[f"{TEN} new"].missing == (0, 1, 2, 3, 4)
+
+
+def evaluated(root, table, dataset="cifar10_1", complete=True):
+    """Five runs with errors of 5, 6 ... 9 on their own images, and 8.0, 8.1 ... more on others."""
+    plan = recht(root, table)
+    for point in next(iter(plan.points.values())):
+        finish(point, 5.0 + point.seed, CIFAR10_SEEN)
+    for point in next(points for points in plan.points.values() if points[0].images):
+        images = {"images_key": point.images_key, "dataset": dataset, "complete": complete}
+        add(point, test_error=13.0 + 1.1 * point.seed, fingerprint="sha256:new", **images)
+    return plan
+
+
+def test_figures_on_other_images_are_compared_by_seed(tmp_path):
+    """The drops are 8.0, 8.1 ... 8.4 of errors that spread over 4 points: paired, the interval is narrow."""
+    judged = judged_of(evaluated(tmp_path, "pairs"), tmp_path, f"drop_{TEN}")
+    assert judged.verdict == "reproduced" and judged.reason.endswith("paired by seed")
+    assert judged.ours == pytest.approx(8.2)
+    drops = np.array([8.0, 8.1, 8.2, 8.3, 8.4])
+    assert judged.half == pytest.approx(stats.t.ppf(0.975, 4) * drops.std(ddof=1) / math.sqrt(5))
+
+
+def test_a_gap_is_the_difference_of_two_evaluations_of_a_run(tmp_path):
+    plan = evaluated(tmp_path, "gaps")
+    row = next(row for row in matching.rows(plan, under(tmp_path)) if row.label == TEN)
+    assert row.figures == pytest.approx((8.0, 8.1, 8.2, 8.3, 8.4))
+    assert not reproduce.unevaluated(plan, under(tmp_path))
+    assert "tested on images (new) too" in reproduce.tabulate(plan, under(tmp_path), "").provenance
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [({}, "reproduced"), ({"dataset": "cifar10_1_v6"}, "indication for"), ({"complete": False}, "indication for")],
+)
+def test_a_verdict_needs_the_datasets_of_training_and_of_testing(tmp_path, given, verdict):
+    judged = judged_of(evaluated(tmp_path, "pairs", **given), tmp_path, f"drop_{TEN}")
+    assert judged.verdict == verdict
+
+
+def test_what_is_missing_is_trained_once_and_evaluated_elsewhere(tmp_path, capsys):
+    """All the way, on small images: a table's own runs, then their evaluations, then nothing."""
+    plan = recht(tmp_path, "pairs", "smoke")
+    for point in matching.distinct(reproduce.missing(plan, under(tmp_path))):
+        run(point)
+    assert len(under(tmp_path)) == 2
+    assert reproduce.evaluate(plan, under(tmp_path)) == 2
+    rows = {row.label: row for row in matching.rows(plan, under(tmp_path))}
+    for seed, stored in enumerate(under(tmp_path)):
+        own, other = stored.evaluations
+        assert rows[f"{TEN} original"].figures[seed] == 100 - own.test_error
+        assert rows[f"{TEN} new"].figures[seed] == 100 - other.test_error and other.data.startswith("synthetic")
+    assert reproduce.evaluate(plan, under(tmp_path)) == 0
+    assert "2 evaluations on other images are missing" in capsys.readouterr().err
+    reproduce.dry_run(plan, under(tmp_path))
+    assert "0 of 2 runs are missing" in capsys.readouterr().out
+
+
+def test_gains_are_over_the_same_seed_of_a_row(tmp_path):
+    plan = reproduce.requested("summers2020_four_things_bn/gains", "paper", [f"output.root={tmp_path}"])[0]
+    seen = DataSummary(title="cifar100", fingerprint="sha256:c", dataset="cifar100", complete=True)
+    gains = np.linspace(0.5, 0.59, 10)
+    for label, gain in (("no change", 0 * gains), ("ghost_cifar100", gains)):
+        for point in plan.points[label]:
+            finish(point, 20.0 + point.seed - gain[point.seed], seen)
+    rows = {row.label: row for row in matching.rows(plan, under(tmp_path))}
+    assert set(rows["no change"].figures) == {0.0}
+    assert rows["ghost_cifar100"].figures == pytest.approx(gains)
+    judged = judged_of(plan, tmp_path, "ghost_helps")
+    assert judged.verdict == "reproduced" and judged.ours == pytest.approx(gains.mean())
+    assert judged.half == pytest.approx(stats.t.ppf(0.975, 9) * gains.std(ddof=1) / math.sqrt(10))
+
+
+def test_a_size_is_counted_and_not_trained(tmp_path):
+    plan, runs = reproduce.requested("iandola2016_squeezenet/compression", "paper", [f"output.root={tmp_path}"])
+    assert not plan.all()
+    table = reproduce.tabulate(plan, runs, "")
+    rows = {row.label: row for row in table.rows}
+    assert rows["SqueezeNet fp32"].mean == pytest.approx(4 * rows["SqueezeNet fp32"].params / 1e6)
+    judged = {each.claim.id: each for each in table.claims}
+    left, right = rows["AlexNet fp32"].params, rows["SqueezeNet fp32"].params
+    assert judged["fifty_times_smaller"].ours == pytest.approx(left / right)
+    assert judged["fifty_times_smaller"].reason.startswith("exact: ")
+    assert judged["510x"].verdict == "not runnable here"
+
+
+def curve(point, errors, **summary):
+    """The run of a point with these test errors of its epochs, of 100 images each at 50 images a second."""
+    stored = next(run for run in under(Path(point.config.output.root)) if run.info.choices_key == point.key)
+    for i, error in enumerate(errors, 1):
+        row = EpochRow(epoch=i, samples=100 * i, test_error=error, images_per_second=50.0)
+        record.Metrics(stored.files.metrics).append(row.plain())
+    replace(stored.summary, **summary).write(stored.folder / "summary.json")
+
+
+def test_a_run_is_timed_by_its_epochs(tmp_path):
+    plan = reproduce.requested("huang2016_stochastic_depth/training_time", "paper", [f"output.root={tmp_path}"])[0]
+    point = plan.points["constant_c10_time"][0]
+    finish(point, 5.0, CIFAR10_SEEN)
+    curve(point, [9.0, 8.0, 7.0])
+    row = next(row for row in matching.rows(plan, under(tmp_path)) if row.label == "constant_c10_time")
+    assert plan.recipe.table.metric.unit == "minutes" and row.figures == pytest.approx((3 * 100 / 50 / 60,))
+
+
+def test_what_curves_show_is_taken_from_the_runs(made):
+    plan = planned(made)
+    points = plan.points["original"]
+    for point, errors in zip(points, ([9.0, 4.5, 4.0], [9.0, 8.0, 7.0]), strict=True):
+        finish(point, errors[-1], CIFAR10_SEEN)
+        curve(point, errors, train_error=1.0 + point.seed, train_loss=0.5)
+    row = next(row for row in matching.rows(plan, under(made)) if row.label == "original")
+    claim = replace(next(iter(plan.recipe.paper.claims.values())), field="epochs_to_target", target=95.5)
+    metric = plan.recipe.table.metric
+    assert metric.better == "higher"
+    reached = matching.in_field(row, claim, metric)
+    assert reached.figures == (2.0,) and reached.missing == (1,), "the second run never reaches 95.5%"
+    lower = replace(metric, name="top1_error", better="lower")
+    assert matching.in_field(row, replace(claim, target=4.0), lower).figures == (3.0,)
+    trained = replace(claim, field="train_error", target=None)
+    assert matching.in_field(row, trained, metric).figures == (1.0, 2.0)
+    assert matching.in_field(row, replace(claim, field="value", target=None), metric) == row
+
+
+def test_claims_of_a_curve_are_judged(tmp_path):
+    plan = reproduce.requested("wu2018_group_norm/table1", "paper", [f"output.root={tmp_path}"])[0]
+    for label, error in (("GN", 10.0), ("BN", 12.0)):
+        for point in plan.points[label]:
+            finish(point, 24.0, replace(CIFAR10_SEEN, dataset="imagenet"))
+            curve(point, [], train_error=error + point.seed / 10)
+    judged = judged_of(plan, tmp_path, "gn_lower_train_error")
+    assert judged.verdict == "reproduced" and judged.ours == pytest.approx(2.0) and judged.theirs is None
+
+
+def test_parts_of_a_batch_and_workers_are_typed_with_a_table_and_its_rows_are_matched_with_them(made):
+    typed = [f"output.root={made}", "compute=cpu", "micro_batch=4", "data.workers=1", "checkpoint.every=7"]
+    plan = reproduce.requested(NAME, "smoke", typed)[0]
+    assert all(p.config.micro_batch == 4 and p.config.data.workers == 1 for p in plan.all())
+    finish(plan.points["original"][0], 10.0, CIFAR10)
+    assert matching.current(plan.points["original"][0], under(made))
+    assert matching.current(planned(made).points["original"][0], under(made)) is None
 
 
 def test_a_table_composes_each_row_once(made, monkeypatch):
