@@ -1,4 +1,4 @@
-"""What a table does otherwise than the paper, what it assumes, and what its budget changes: in sentences, for every format."""
+"""What a table does otherwise than the paper, what it assumes, and what its budget changes: in sentences."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -42,9 +42,7 @@ def of_row(several: Iterable[Deviation | Assumption], label: str) -> str:
     return " | ".join(each.what for each in several if each.of(label))
 
 
-def by_row(
-    several: Mapping[str, Sequence[Thing]], word: Callable[[Thing], str] = str, between: str = " "
-) -> list[str]:
+def by_row(several: Mapping[str, Sequence[Thing]], word: Callable[[Thing], str] = str, between: str = " ") -> list[str]:
     """What all rows share, in one line; then what each has besides."""
     some = [each for each in several.values() if each]
     shared = set.intersection(*map(set, several.values())) if several else set()

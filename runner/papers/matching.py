@@ -117,7 +117,7 @@ def changes(plan: TablePlan, label: str) -> tuple[Change, ...]:
 
 
 def _instead(key: str, paper: Overrides, full: Mapping[str, Any]) -> str | None:
-    """What the paper's budget has for a key: as it is typed there, else what it comes to; None where it has no such key."""
+    """What the paper's budget has for a key: as it is typed there, else what it comes to; None where it has none."""
     return paper.get(key) or (studies.written(full[key]) if key in full else None)
 
 

@@ -83,7 +83,9 @@ def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> J
     differs = _material(plan, plan.budget, rows)
     copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.runs if run.summary.data.copy)
     own = all(map(_on_own_data, rows))
-    return claims.judge(claim, table, left, right, plan.budget, own_data=own, copy=" / ".join(copies) or None, differs=differs)
+    return claims.judge(
+        claim, table, left, right, plan.budget, own_data=own, copy=" / ".join(copies) or None, differs=differs
+    )
 
 
 def _material(plan: TablePlan, budget: str, rows: Sequence[MeasuredRow]) -> list[str]:
@@ -162,12 +164,20 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
         updates = _updates(points[0].config, points[0].dataset)
         print(
             f"{label}: {' '.join(own) or '(as all)'}; {points[0].config.epochs} epochs, "
-            f"{'?' if updates is None else f'{updates:,}'} updates; "
+            f"{'?' if updates is None else f'{updates:,}'} updates{_assumed_data(points[0])}; "
             f"{len(points) - len(left)} of {len(points)} seeds exist; "
             f"the others take about {estimate.duration(estimate.seconds(left, rate))}"
         )
     for heading, lines in departures.said(plan.recipe, plan.budget, changed).items():
         print("\n".join([f"{heading}:", *(f"- {line}" for line in lines)]))
+
+
+def _assumed_data(point: Point) -> str:
+    """Whose size a row's updates and time are of, where that is taken from the paper and not from the source."""
+    size = data.known(point.config.data, point.dataset)
+    if size is None or data.known(point.config.data) is not None:
+        return ""
+    return f" on {point.dataset}'s {size[0]:,} images"
 
 
 def make(

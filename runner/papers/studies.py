@@ -130,7 +130,7 @@ def _labels(choices: list[dict[str, Any]]) -> list[str]:
 def written(value: Any) -> str:
     """A value as it is typed."""
     if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{k}: {written(v)}' for k, v in value.items())}}}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

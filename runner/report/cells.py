@@ -9,16 +9,16 @@ from collections import Counter
 from runner.papers import departures, intervals
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 
-VERDICTS: dict[Verdict, str] = {
-    "reproduced": "run as in the paper and on its data, and the interval of the effect lies wholly where the paper says.",
-    "contradicted": "run as in the paper and on its data, and the interval lies wholly where the paper says it does not.",
-    "undecided": "run as in the paper and on its data, but the interval lies on both sides: it needs more seeds.",
-    "indication for": "the interval lies wholly where the paper says, in runs that are not the paper's; why says how.",
-    "indication against": "the interval lies wholly elsewhere, in runs that are not the paper's; why says how.",
-    "no indication": "runs that are not the paper's, and their interval lies on both sides: they say nothing either way.",
-    "not run": "nothing is measured yet for a side of the claim.",
-    "not runnable here": "a side of the claim cannot be run or measured here; why says what is lacking.",
-    "qualitative": "no row's figure could decide the claim.",
+VERDICTS: dict[Verdict, str] = {  # each a sentence behind the verdict
+    "reproduced": "run as in the paper, the effect's interval lies wholly where the claim says; or a count agrees.",
+    "contradicted": "run as in the paper, the interval lies wholly where the claim says not; or a count disagrees.",
+    "undecided": "run as in the paper, the interval lies partly where the claim says and partly not.",
+    "indication for": "as reproduced, but something was not as in the paper, which the reason names.",
+    "indication against": "as contradicted, but something was not as in the paper, which the reason names.",
+    "no indication": "as undecided, and something was not as in the paper, which the reason names.",
+    "not run": "nothing has been measured yet for a side of the claim.",
+    "not runnable here": "a side of the claim cannot be run or measured here; the reason says what is lacking.",
+    "qualitative": "no figure of a row could decide the claim.",
 }
 NOTHING = "–"
 TYPED = "Overrides: what was typed for each row"
@@ -201,7 +201,7 @@ def legend(table: MeasuredTable) -> list[str]:
 
 def verdict_legend(table: MeasuredTable) -> list[str]:
     """What the verdicts mean that the table's claims have."""
-    return [f"{verdict}: {meaning}" for verdict, meaning in VERDICTS.items() if verdict in tally(table)]
+    return [f"{verdict.capitalize()}: {meaning}" for verdict, meaning in VERDICTS.items() if verdict in tally(table)]
 
 
 def statements(table: MeasuredTable) -> dict[str, list[str]]:

@@ -451,3 +451,27 @@ def test_choosing_a_row_shows_nothing_too_often(monkeypatch):
 def test_choosing_a_row_refutes_nothing_too_often(monkeypatch):
     monkeypatch.setattr(significance, "CAP", 2)
     assert decided([(1.0, 0.2)] * 9)["contradicted"] <= 400 * 0.025 + 4 * math.sqrt(400 * 0.025)
+
+
+# What a recipe does otherwise than the paper.
+
+
+def test_what_differs_and_is_material_leaves_an_indication():
+    left, right = row("a", around(1)), row("b", around(2))
+    found = judged(LESS, left, right, differs=["augmentation", "data", "augmentation"])
+    assert (found.verdict, found.reason.partition("; ")[2]) == (
+        "indication for",
+        f"{claims.ONLY}: differs: augmentation, data",
+    )
+    assert judged(LESS, left, right, differs=[]).verdict == "reproduced"
+
+
+@pytest.mark.parametrize("field", claims.EXACT)
+@pytest.mark.parametrize("kind", ["augmentation", "data", "network", "optimization", "evaluation"])
+def test_a_count_is_an_indication_where_what_differs_moves_it(field, kind):
+    """A network moves its size and cost, images their number and the cost of one, training the updates."""
+    moves = {"params": {"network"}, "madds": {"network", "data"}, "updates": {"optimization", "data"}}
+    left, right = (row(label, seeds=5, **{field: n}) for label, n in (("a", 90), ("b", 100)))
+    found = judged(replace(LESS, field=field), left, right, differs=[kind])
+    assert found.verdict == ("indication for" if kind in moves[field] else "reproduced")
+    assert (f"differs: {kind}" in found.reason) == (kind in moves[field])
