@@ -212,6 +212,16 @@ def statements(table: MeasuredTable) -> dict[str, list[str]]:
     return departures.said(table.recipe, table.budget, changes)
 
 
+def run_here(table: MeasuredTable) -> list[str]:
+    """Beside the paper's caption: that what was run is something else, where the budget changes it in all rows."""
+    changes = {row.label: row.changes for row in table.rows if row.reason is None}
+    said = [line for line in departures.by_row(changes, str, ", ") if line.startswith(f"{departures.EVERY_ROW}: ")]
+    if not any(changes.values()):
+        return []
+    shared = said[0].removeprefix(f"{departures.EVERY_ROW}: ") if said else "what each row has is listed below"
+    return [f"the caption is the paper's; the {table.budget} budget ran something else ({shared})."]
+
+
 def overrides(table: MeasuredTable) -> list[str]:
     """What was typed for each row, in which what all have stands once; nothing for a study, whose labels are that."""
     if table.paper is None:

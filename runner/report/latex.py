@@ -33,7 +33,12 @@ def document(tables: Sequence[MeasuredTable]) -> str:
 
 
 def _table(table: MeasuredTable) -> Iterator[str]:
-    said = [*cells.legend(table), table.provenance, *table.warnings]
+    said = [
+        *(f"Run here: {line}" for line in cells.run_here(table)),
+        *cells.legend(table),
+        table.provenance,
+        *table.warnings,
+    ]
     said += [f"{heading}: {line}" for heading, lines in cells.statements(table).items() for line in lines]
     said += [f"Overrides, {line}" for line in cells.overrides(table)]
     note = _sentences(said)

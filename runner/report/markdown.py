@@ -38,6 +38,8 @@ def _list(heading: str, lines: Sequence[str]) -> Iterator[str]:
 def _paper(table: MeasuredTable) -> Iterator[str]:
     """With claims, legend and command."""
     yield from (f"# {escaped(cells.title(table))}", "", f"{escaped(table.name)}: {escaped(table.caption)}", "")
+    for line in cells.run_here(table):
+        yield from (f"**Run here:** {escaped(line)}", "")
     yield from _grid(table, columns(table), table.rows)
     yield from (f"{escaped(line)}  " for line in cells.legend(table))
     yield ""

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from runner import terminal
-from runner.papers import departures
 from runner.papers.facts import About
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import cells, drawing, plots, style
@@ -130,12 +129,8 @@ def _section(table: MeasuredTable, name: str) -> Html:
 
 
 def _run_here(table: MeasuredTable) -> list[Html]:
-    """Above the table: that what was run is not what the paper's caption says, where a budget changes it."""
-    changed = departures.by_row({row.label: row.changes for row in table.rows if row.reason is None}, str, ", ")
-    if not changed:
-        return []
-    said = f"the caption is the paper's; the {table.budget} budget ran something else. {'; '.join(changed)}."
-    return [el("p", el("strong", "Run here: "), said, class_="warning")]
+    """Above the table, beside the paper's caption."""
+    return [el("p", el("strong", "Run here: "), line, class_="warning") for line in cells.run_here(table)]
 
 
 def _statements(table: MeasuredTable) -> list[Html]:
