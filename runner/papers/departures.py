@@ -1,7 +1,7 @@
 """What a table does otherwise than the paper, what it assumes, and what its budget changes: in sentences."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from runner.config.places import PLACES
 from runner.papers.measured import Change
@@ -9,7 +9,9 @@ from runner.papers.recipe import Assumption, Deviation, Recipe
 
 DIFFERS, ASSUMED = "Differs from the paper", "Assumed, because the paper does not say"
 EVERY_ROW = "all rows"
-Thing = TypeVar("Thing", bound=Hashable)
+# The kinds of keys that are of no place, or of one that is not as its stage.
+_KINDS = {"data": "data", "model": "network", "augment": "augmentation", "inference": "evaluation"}
+Thing = TypeVar("Thing")
 
 
 def said(recipe: Recipe, budget: str, changes: Mapping[str, Sequence[Change]]) -> dict[str, list[str]]:
@@ -42,13 +44,18 @@ def of_row(several: Iterable[Deviation | Assumption], label: str) -> str:
     return " | ".join(each.what for each in several if each.of(label))
 
 
+def shared(several: Mapping[str, Sequence[Thing]]) -> list[Thing]:
+    """What all rows have, in the order of the first."""
+    first, *others = several.values() or [()]
+    return [each for each in first if all(each in other for other in others)]
+
+
 def by_row(several: Mapping[str, Sequence[Thing]], word: Callable[[Thing], str] = str, between: str = " ") -> list[str]:
     """What all rows share, in one line; then what each has besides."""
-    some = [each for each in several.values() if each]
-    shared = set.intersection(*map(set, several.values())) if several else set()
-    lines = [f"{EVERY_ROW}: {between.join(word(x) for x in some[0] if x in shared)}"] if shared else []
+    common = shared(several)
+    lines = [f"{EVERY_ROW}: {between.join(map(word, common))}"] if common else []
     for label, things in several.items():
-        own = [word(x) for x in things if x not in shared]
+        own = [word(each) for each in things if each not in common]
         lines += [f"{label}: {between.join(own)}"] if own else []
     return lines
 
@@ -64,13 +71,11 @@ def _kinds(changes: Mapping[str, Sequence[Change]], budget: str) -> list[str]:
 
 
 def _kind(key: str) -> str:
-    group: Any = PLACES.get(key.partition(".")[0])
+    """Of a deviation's kinds that which a key is of."""
     name = key.partition(".")[0]
-    if group is None:
-        return name if name == "data" else "network" if name == "model" else "optimization"
-    if group.stage == "BUILD":
-        return "network"
-    return {"augment": "augmentation", "inference": "evaluation"}.get(name, "optimization")
+    if name in _KINDS:
+        return _KINDS[name]
+    return "network" if name in PLACES and PLACES[name].stage == "BUILD" else "optimization"
 
 
 def _rows(labels: Sequence[str]) -> str:

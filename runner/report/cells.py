@@ -215,11 +215,10 @@ def statements(table: MeasuredTable) -> dict[str, list[str]]:
 def run_here(table: MeasuredTable) -> list[str]:
     """Beside the paper's caption: that what was run is something else, where the budget changes it in all rows."""
     changes = {row.label: row.changes for row in table.rows if row.reason is None}
-    said = [line for line in departures.by_row(changes, str, ", ") if line.startswith(f"{departures.EVERY_ROW}: ")]
     if not any(changes.values()):
         return []
-    shared = said[0].removeprefix(f"{departures.EVERY_ROW}: ") if said else "what each row has is listed below"
-    return [f"the caption is the paper's; the {table.budget} budget ran something else ({shared})."]
+    common = ", ".join(map(str, departures.shared(changes))) or "what each row has is listed below"
+    return [f"the caption is the paper's; the {table.budget} budget ran something else ({common})."]
 
 
 def overrides(table: MeasuredTable) -> list[str]:
