@@ -164,7 +164,6 @@ ASKED = {
     ("runner/machine.py", "os"): "an operating system's feature",
     ("runner/training/job.py", "signal"): "an operating system's feature",
     ("runner/config/typed.py", "hint"): "a type's name, for a message",
-    ("runner/data/__init__.py", "importlib.import_module(f'runner.data.sources.{data.name}')"): "a data source's file",
     ("runner/data/decode.py", "main"): "Python's main module, which a shell has no file for",
 }
 

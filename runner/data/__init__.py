@@ -44,13 +44,20 @@ def load(data: "DataConfig") -> "Arrays | Files":
     return loaded
 
 
-def known(data: "DataConfig") -> "tuple[int, tuple[int, int, int], int] | None":
-    """(training images, their shape, classes) of a source that says so without being read; None of others."""
+def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[int, int, int], int] | None":
+    """(training images, their shape, classes) of a source that says so without being read; None of others.
+
+    `dataset`: which known set (`imagenet`) a source of anybody's images is to be given, where that is known.
+    """
     _function(data.name)
-    facts = getattr(importlib.import_module(f"runner.data.sources.{data.name}"), "KNOWN", None)
-    if facts is None:
+    said = vars(importlib.import_module(f"runner.data.sources.{data.name}"))
+    if "KNOWN" in said:
+        total, shape, classes = said["KNOWN"]
+    elif dataset in said.get("SETS", ()) and data.arguments.get("size"):
+        total, classes = said["SETS"][dataset]
+        shape = (1 if data.arguments.get("grayscale") else 3, *[data.arguments["size"]] * 2)
+    else:
         return None
-    total, shape, classes = facts
     held_out = round(data.validation * total) if data.validation < 1 else int(data.validation)
     return (data.subset * classes if data.subset else total - held_out), shape, classes
 

@@ -52,7 +52,8 @@ def cifar(
     train, test = source(root, train=True), source(root, train=False)
     images = [torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))) for part in (train, test)]
     labels = [torch.tensor(part.targets, dtype=torch.int64) for part in (train, test)]
-    return _whole(images, labels, train.classes, title, mean, std)
+    came = f"{source.filename} (MD5 {source.tgz_md5}), {source.url}"
+    return _whole(images, labels, train.classes, title, mean, std, came)
 
 
 def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
@@ -67,13 +68,13 @@ def svhn(path: str | None, download: bool, *, title: str) -> Arrays:
             if not (root / name).exists():
                 datasets.SVHN(into, split, download=True)
 
-    wanted = " and ".join(f"{name} ({url}, MD5 {md5})" for url, name, md5 in table)
+    wanted = " and ".join(f"{name} (MD5 {md5}), {url}" for url, name, md5 in table)
     files = {name: md5 for _, name, md5 in table}
     ensure(root, files, get if download else None, f"put {wanted} into {root}, {INSTEAD}")
     train, test = datasets.SVHN(root, "train"), datasets.SVHN(root, "test")
     images = [torch.from_numpy(np.ascontiguousarray(part.data)) for part in (train, test)]
     labels = [torch.from_numpy(part.labels) for part in (train, test)]
-    return _whole(images, labels, map(str, range(10)), title)
+    return _whole(images, labels, map(str, range(10)), title, came=wanted)
 
 
 def mnist(
@@ -89,9 +90,9 @@ def mnist(
     source = getattr(datasets, kind)
     root = folder(path, kind)
     files = {f"{kind}/raw/{name}": md5 for name, md5 in source.resources}
-    wanted = ", ".join(f"{name} (MD5 {md5})" for name, md5 in source.resources) + f", from {source.mirrors[0]},"
+    wanted = ", ".join(f"{name} (MD5 {md5})" for name, md5 in source.resources) + f", from {source.mirrors[0]}"
     get = (lambda into: source(into, download=True)) if download else None
-    ensure(root, files, get, f"put {wanted} into {root / kind / 'raw'}, {INSTEAD}")
+    ensure(root, files, get, f"put {wanted}, into {root / kind / 'raw'}, {INSTEAD}")
     with tempfile.TemporaryDirectory() as temporary:
         raw = Path(temporary, kind, "raw")
         raw.mkdir(parents=True)
@@ -100,7 +101,7 @@ def mnist(
         train, test = source(temporary, train=True), source(temporary, train=False)
     images = [part.data.unsqueeze(1) for part in (train, test)]
     labels = [part.targets.long() for part in (train, test)]
-    return _whole(images, labels, train.classes, title, mean, std)
+    return _whole(images, labels, train.classes, title, mean, std, wanted)
 
 
 def _whole(
@@ -110,9 +111,10 @@ def _whole(
     title: str,
     mean: Constants = None,
     std: Constants = None,
+    came: str | None = None,
 ) -> Arrays:
     """The training and the test images of an original set, which is vouched for: every file of it has been checked."""
-    origin = Origin(title, complete=True)
+    origin = Origin(title, complete=True, archive=came)
     return Arrays(images[0], labels[0], images[1], labels[1], tuple(classes), title, mean, std, origin=origin)
 
 

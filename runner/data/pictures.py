@@ -30,6 +30,11 @@ def state(found: dict[Member, os.stat_result]) -> str:
     return cache.key("files", rows)
 
 
+def archive(where: Path) -> str | None:
+    """An archive's name and SHA-256, as a table may have it; None of a folder."""
+    return f"{members.shown(where.name)} (SHA-256 {cache.digest(where)})" if where.is_file() else None
+
+
 def decoded(where: Path, size: int | None, channels: int, limit: int | None = None) -> Decoded:
     """The images below `where`, as arrays; BadInput where they would take more than `limit` bytes."""
     found = members.tree(where) if where.is_dir() else None

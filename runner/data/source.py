@@ -16,11 +16,14 @@ class Origin:
 
     `dataset` is the set's name as papers' facts have it (`cifar10`), None where the images are of no known set. `copy`
     says which copy it is where the pixels are not the original's (`JPEG copy`); `complete` that no image is missing.
+    `archive` names the file, or files, that the images come from, with checksum, and where they are fetched from where
+    the source knows that: in words, without the folder that they lie in. None where it is a folder of images.
     """
 
     dataset: str | None = None
     copy: str | None = None
     complete: bool = False
+    archive: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

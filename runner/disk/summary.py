@@ -40,7 +40,8 @@ class DataSummary:
     """The images: their source's title and fingerprint, how many were used how, and what they were normalised by.
 
     `dataset` is the known set that they are (`cifar10`; None where it is none), as the data source vouches for; `copy`
-    says which copy where the pixels are not the original's (`JPEG copy`), `complete` whether no image is missing.
+    says which copy where the pixels are not the original's (`JPEG copy`), `complete` whether no image is missing, and
+    `archive` the files that they come from, with checksums: name, no folder.
     `mean` and `std` are of the raw training pixels, one number per channel.
     """
 
@@ -49,6 +50,7 @@ class DataSummary:
     dataset: str | None = None
     copy: str | None = None
     complete: bool = False
+    archive: str | None = None
     train: int = 0
     validation: int = 0
     test: int = 0

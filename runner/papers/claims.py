@@ -1,6 +1,7 @@
 """What becomes of a paper's claims: a verdict by the figures of seeds (significance.py) or by counts, and its worth.
 
-Only the paper's budget on the claim's own data gives a verdict; anything else is an indication.
+Only the paper's budget on the claim's own data gives a verdict; anything else is an indication, and so is what a recipe
+does otherwise than the paper, where it says that this is material.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,12 +15,16 @@ from runner.papers.facts import CURVES, Claim, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
 from runner.papers.significance import LEVEL, find, holm, mean
 
-EXACT = ("params", "madds", "updates")  # fields that no seed changes
+# What a recipe may do otherwise that moves a count: a network its size, its images the multiply-adds, how long and on
+# how many images is trained the updates.
+COUNTED = {"params": ("network",), "madds": ("network", "data"), "updates": ("optimization", "data")}
+EXACT = tuple(COUNTED)  # fields that no seed changes
 BEST_EPOCH = "best"
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "contradicted", "undecided")
-INDICATIONS: tuple[Verdict, ...] = ("indication for", "indication against", "indication of nothing")
+INDICATIONS: tuple[Verdict, ...] = ("indication for", "indication against", "no indication")
 WEAKER = dict(zip(VERDICTS, INDICATIONS, strict=True))
 OVERRULED = {found: each[2] for each in (VERDICTS, INDICATIONS) for found in each[:2]}
+ONLY = "no more than an indication"
 LIES = dict(zip(VERDICTS, ("on the claimed side", "on the other side", "on neither side"), strict=True))
 Better = Callable[..., Any]  # min or max
 Sides = tuple[Sequence[MeasuredRow], Sequence[MeasuredRow]]
@@ -83,12 +88,13 @@ def mostly_diverged(row: MeasuredRow) -> bool:
 
 def judge(
     claim: Claim, table: Table | None, left: Sequence[MeasuredRow], right: Sequence[MeasuredRow], budget: str,
-    *, own_data: bool = True, copy: str | None = None, paired: bool = False,
+    *, own_data: bool = True, copy: str | None = None, paired: bool = False, differs: Sequence[str] = (),
 ) -> Judged:  # fmt: skip
     """A claim of this table, before Holm; left and right are its sides' rows, several where the best of them counts.
 
     own_data: the claim's dataset. copy: which copy of it, where the pixels are not the original's. paired: by seed,
-    where the recipe declares it.
+    where the recipe declares it. differs: of which kinds is what the recipe does otherwise on these rows, where that is
+    material; of a claim on counts only what moves the count matters.
     """
     if table is None or claim.kind == "qualitative":
         return Judged(claim, "qualitative", claim.note or "no row decides it")
@@ -97,9 +103,15 @@ def judge(
     judged = _lacking(claim, sides) or _decided(claim, table.selection, better, sides, paired)
     theirs = _effect_in_paper(claim, better, sides)
     share = judged.ours / theirs if theirs and judged.ours is not None else None
-    found, why = standing(judged.verdict, budget, own_data, copy, _caveats(claim, sides))
-    reason = "; ".join(filter(None, (judged.reason, why)))
+    found, why = standing(judged.verdict, budget, own_data, copy, [*_material(claim, differs), *_caveats(claim, sides)])
+    reason = "; ".join(filter(None, (judged.reason, f"{ONLY}: {why}" if found in INDICATIONS else why)))
     return replace(judged, verdict=found, reason=reason, theirs=theirs, ratio=share)
+
+
+def _material(claim: Claim, differs: Sequence[str]) -> list[str]:
+    """What is done otherwise, as a reason why the claim is no longer the paper's; nothing where it does not matter."""
+    kinds = dict.fromkeys(kind for kind in differs if claim.field not in EXACT or kind in COUNTED[claim.field])
+    return [f"differs: {', '.join(kinds)}"] if kinds else []
 
 
 def _effect_in_paper(claim: Claim, better: Better, sides: Sides) -> float | None:

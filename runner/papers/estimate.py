@@ -21,7 +21,7 @@ def seconds(points: Sequence[Point], rate: float) -> float | None:
     """
     total = 0.0
     for point in points:
-        size = data.known(point.config.data)
+        size = data.known(point.config.data, point.dataset)
         if size is None:
             return None
         images, shape, classes = size

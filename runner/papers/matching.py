@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 from runner.config import schema
 from runner.config.compose import compose
@@ -16,9 +17,10 @@ from runner.config.schema import Config
 from runner.disk.code import changed
 from runner.disk.runs import Evaluation, Runs, StoredRun
 from runner.errors import BadInput
-from runner.papers.facts import CURVES, Claim, Metric, PaperRow, Table
-from runner.papers.measured import MeasuredRow, Measurement, each_once
-from runner.papers.recipe import Recipe
+from runner.papers import studies
+from runner.papers.facts import CURVES, Claim, Metric, PaperRow
+from runner.papers.measured import Change, MeasuredRow, Measurement
+from runner.papers.recipe import BUDGETS, Recipe
 
 ERRORS = {  # a table's metric from an error in percent
     "top1_error": ("test_error", lambda error: error),
@@ -31,12 +33,13 @@ TIME = "train_time"  # of the steps of a run, without its evaluations
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
 FP32_MEGABYTES = 4e-6  # of a parameter
 COUNTED = {"model_size": lambda params: FP32_MEGABYTES * params}  # a table's metric from a network's parameters
+FULL = BUDGETS[-1]  # the budget that does what the paper did
 MODEL_ITSELF = ("final", "plain")  # the variant and inference whose test error metrics.csv has
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run that a table wants: a row's label, a seed, what is typed for it, and its config.
+    """One run that a table wants: a row's label, a seed, what is typed for it, its config, and the paper's dataset.
 
     `images`: what `tricktable evaluate` is given for the row's figure; nothing where it is of the run's own images.
     """
@@ -45,6 +48,7 @@ class Point:
     seed: int
     overrides: Overrides
     config: Config
+    dataset: str | None = None
     images: Overrides = field(default_factory=Overrides)
 
     @cached_property
@@ -96,7 +100,7 @@ def plan(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
     if reason:
         reasons = dict.fromkeys(recipe.table.rows, reason)
     extra = Overrides(extra)
-    for label in recipe.table.rows if not reasons else ():
+    for label, row in recipe.table.rows.items() if not reasons else ():
         overrides = typed(recipe, label, budget, extra)
         if isinstance(overrides, str):
             reasons[label] = overrides
@@ -109,7 +113,7 @@ def plan(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
             raise BadInput(f"{recipe.name}, {label}: {error}") from None
         images = recipe.images(label, budget)
         points[label] = tuple(
-            Point(label, seed, Overrides([*overrides, f"seed={seed}"]), _seeded(config, seed), images)
+            Point(label, seed, Overrides([*overrides, f"seed={seed}"]), _seeded(config, seed), row.dataset, images)
             for seed in recipe.seeds(budget)
         )
     return TablePlan(recipe, budget, points, reasons, extra)
@@ -139,6 +143,22 @@ def composed(overrides: Overrides) -> Config:
     return compose(overrides)
 
 
+def changes(plan: TablePlan, label: str) -> tuple[Change, ...]:
+    """What the table's budget sets otherwise for a row than the paper's budget does, each with what that one has."""
+    here = typed(plan.recipe, label, plan.budget, plan.extra)
+    paper = typed(plan.recipe, label, FULL, plan.extra)
+    if plan.budget == FULL or isinstance(here, str) or isinstance(paper, str):
+        return ()
+    full = studies.choices(schema.plain(composed(paper)))
+    found = [Change(each.key, each.value, _instead(each.key, paper, full)) for each in here if each not in paper]
+    return (*found, *(Change(each.key, None, each.value) for each in paper if each.key not in here.keys))
+
+
+def _instead(key: str, paper: Overrides, full: Mapping[str, Any]) -> str | None:
+    """What the paper's budget has for a key: as it is typed there, else what it comes to; None where it has none."""
+    return paper.get(key) or (studies.written(full[key]) if key in full else None)
+
+
 def _seeded(config: Config, seed: int) -> Config:
     """As `seed=...` would compose it; a table has hundreds of points."""
     return replace(config, seed=seed, label=f"{config.label.removesuffix(f'-s{config.seed}')}-s{seed}")
@@ -166,7 +186,8 @@ def _row(plan: TablePlan, row: PaperRow, runs: Runs) -> MeasuredRow:
     return MeasuredRow(
         label=row.label,
         theirs=row,
-        overrides=points[0].overrides.without("seed", "study") if points else Overrides(),
+        overrides=points[0].overrides.without("seed", *schema.cosmetic()) if points else Overrides(),
+        changes=changes(plan, row.label) if points else (),
         reason=plan.reasons.get(row.label),
         seeds=tuple(point.seed for point in points),
         runs=measured,
@@ -263,30 +284,3 @@ def _best(run: StoredRun, name: str) -> float | None:
     """The least value of a column of metrics.csv."""
     values = [getattr(epoch, name) for epoch in run.epochs]
     return min((value for value in values if value is not None and math.isfinite(value)), default=None)
-
-
-def provenance(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
-    """Data with fingerprint, budget, seeds, device: without them a figure says nothing."""
-    summaries = [run.summary for row in rows for run in row.runs]
-
-    def said(values: Iterable[object]) -> str:
-        return each_once(values) or "nothing run"
-
-    data = said(
-        f"{each.title}, {each.train:,} training images ({each.fingerprint.removeprefix('sha256:')[:12]})"
-        for each in (summary.data for summary in summaries)
-    )
-    tested = each_once(
-        f"{each.data} ({each.fingerprint.removeprefix('sha256:')[:12]})"
-        for each in (run.elsewhere for row in rows for run in row.runs)
-        if each
-    )
-    data += f", tested on {tested} too" if tested else ""
-    epochs = said(summary.epochs for summary in summaries)
-    devices = said(summary.environment.device for summary in summaries)
-    precision = said(summary.compute.precision for summary in summaries)
-    seeds = said(len(row.seeds) for row in rows if row.seeds)
-    return (
-        f"{table.caption}. Budget {budget}: {data}; {epochs} epochs; {seeds} seeds a row declared; last epoch; "
-        f"{devices}, {precision}; Student's t intervals"
-    )

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from runner.config.overrides import Overrides
 from runner.disk.info import State
@@ -12,10 +12,10 @@ from runner.disk.runs import Evaluation, StoredRun
 from runner.disk.summary import Summary
 from runner.papers.facts import Claim, Metric, Paper, PaperRow
 from runner.papers.intervals import half_width
-from runner.papers.recipe import Recipe
+from runner.papers.recipe import Assumption, Deviation, Recipe
 
 Verdict = Literal[
-    "reproduced", "contradicted", "undecided", "indication for", "indication against", "indication of nothing",
+    "reproduced", "contradicted", "undecided", "indication for", "indication against", "no indication",
     "not run", "not runnable here", "qualitative",
 ]  # fmt: skip
 
@@ -44,11 +44,26 @@ class Measurement:
         return self.run.summary
 
 
+class Change(NamedTuple):
+    """A key that a budget sets otherwise for a row than the paper's budget does; None where one does not set it."""
+
+    key: str
+    here: str | None
+    paper: str | None
+
+    def __str__(self) -> str:
+        """In words: `model.depth=10 in place of 16`."""
+        if self.here is None:
+            return f"no {self.key}={self.paper}"
+        return f"{self.key}={self.here}{'' if self.paper is None else f' in place of {self.paper}'}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRow:
     """A row: what it changes or why it cannot be run, the seeds declared, its runs so far, and the paper's facts.
 
     `theirs` is None in a study, which has no paper. Counts are of the network and the training of the row's runs.
+    `changes` are what the table's budget makes of the row: those of its overrides that are not the paper's budget's.
     exact: the figure in the table's metric where it is counted, and no seed changes it.
     """
 
@@ -57,6 +72,7 @@ class MeasuredRow:
     runs: tuple[Measurement, ...] = ()
     theirs: PaperRow | None = None
     overrides: Overrides = field(default_factory=Overrides)
+    changes: tuple[Change, ...] = ()
     reason: str | None = None
     params: int | None = None
     madds: int | None = None
@@ -80,6 +96,16 @@ class MeasuredRow:
         """Half the width of the 95% interval of the mean; None for fewer than two figures."""
         half = half_width(self.figures)
         return None if math.isnan(half) else half
+
+    @property
+    def best(self) -> tuple[float, ...]:
+        """Of the finished runs, by seed: the figures of their best test epochs, where these are known."""
+        return tuple(run.best for run in self.runs if run.best is not None)
+
+    @property
+    def best_mean(self) -> float | None:
+        """Of `best`; None where there is none."""
+        return statistics.fmean(self.best) if self.best else None
 
     @property
     def diverged(self) -> int:
@@ -133,6 +159,21 @@ class MeasuredTable:
     warnings: tuple[str, ...] = ()
     paper: Paper | None = None
     recipe: Recipe | None = None
+
+    @property
+    def selects_best(self) -> bool:
+        """Whether the paper reports its best test epoch, so that both figures are shown."""
+        return self.recipe is not None and self.recipe.table.selection == "best"
+
+    @property
+    def differs(self) -> tuple[Deviation, ...]:
+        """What is done otherwise than in the paper, at the table's budget."""
+        return self.recipe.deviations(self.budget) if self.recipe else ()
+
+    @property
+    def assumed(self) -> tuple[Assumption, ...]:
+        """What the paper leaves open."""
+        return self.recipe.assumed if self.recipe else ()
 
 
 def each_once(values: Iterable[object]) -> str:

@@ -14,7 +14,7 @@ from runner.disk.runs import Runs, StoredRun
 from runner.errors import BadInput
 from runner.explore import networks, reevaluate
 from runner.launch import pool, sweep
-from runner.papers import claims, estimate, matching, recipe
+from runner.papers import claims, departures, estimate, matching, provenance, recipe
 from runner.papers.facts import Claim
 from runner.papers.matching import Point, TablePlan
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable
@@ -62,9 +62,9 @@ def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
         budget=plan.budget,
         rows=rows,
         claims=tuple(each for each in judged if each.claim.table == table.id),
-        provenance=matching.provenance(table, plan.budget, rows),
+        provenance=provenance.of(table, plan.budget, rows),
         command=command,
-        warnings=warnings,
+        warnings=(*warnings, *provenance.warnings(rows)),
         paper=plan.recipe.paper,
         recipe=plan.recipe,
     )
@@ -85,9 +85,11 @@ def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> J
         for side in (claim.left, claim.right)
     )
     if claim.field in claims.EXACT or table.metric.name in matching.COUNTED:
+        differs = _material(plan, matching.FULL, [*left, *right])
         left, right = ([_counted(plan, row) for row in side] for side in (left, right))
-        return claims.judge(claim, table, left, right, "paper")
+        return claims.judge(claim, table, left, right, matching.FULL, differs=differs)
     rows = [*left, *right]
+    differs = _material(plan, plan.budget, rows)
     copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.runs if run.summary.data.copy)
     own = all(_on_own_data(plan.recipe, row) for row in rows)
     copy = " / ".join(copies) or None
@@ -95,8 +97,16 @@ def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> J
     if table.metric.name == matching.TIME and len(timed) > 1:
         return Judged(claim, "not run", f"timed on different machines: {', '.join(sorted(timed))}")
     shared = table.metric.name == matching.GAIN or _share_runs(plan, claim)
-    judged = claims.judge(claim, table, left, right, plan.budget, own_data=own, copy=copy, paired=shared)
+    judged = claims.judge(
+        claim, table, left, right, plan.budget, own_data=own, copy=copy, paired=shared, differs=differs
+    )
     return replace(judged, reason=f"{judged.reason}; paired by seed") if shared and judged.p else judged
+
+
+def _material(plan: TablePlan, budget: str, rows: Sequence[MeasuredRow]) -> list[str]:
+    """Of which kinds is what the recipe does otherwise on one of these rows, where it says that this is material."""
+    said = plan.recipe.deviations(budget)
+    return [each.material for each in said if each.material and any(each.of(row.label) for row in rows)]
 
 
 def _share_runs(plan: TablePlan, claim: Claim) -> bool:
@@ -143,23 +153,25 @@ def _counted(plan: TablePlan, row: MeasuredRow) -> MeasuredRow:
     if isinstance(overrides, str):
         return row
     config = matching.composed(overrides)
-    size = data.known(config.data)
+    dataset = row.theirs.dataset if row.theirs else None
+    size = data.known(config.data, dataset)
     cost = networks.cost(config, *(size[1:] if size else ()))
+    updates = _updates(config, dataset)
+    if updates is None and plan.budget == matching.FULL:
+        updates = row.updates  # what its runs took
     exact = matching.COUNTED.get(plan.recipe.table.metric.name)
-    return replace(
-        row,
-        params=cost.params,
-        madds=cost.madds,
-        updates=_updates(config),
-        exact=exact(cost.params) if exact else None,
-    )
+    size = exact(cost.params) if exact else None
+    return replace(row, params=cost.params, madds=cost.madds, updates=updates, exact=size)
 
 
-def _updates(config: Config) -> int | None:
-    """The steps of a run; None where the size of its data cannot be known before it is read."""
+def _updates(config: Config, dataset: str | None) -> int | None:
+    """The steps of a run; None where the size of its data cannot be known before it is read.
+
+    A source of anybody's images is taken to be given the paper's dataset, all of it, where its size is known.
+    """
     from runner.training import build
 
-    size = data.known(config.data)
+    size = data.known(config.data, dataset)
     return build.plan(config, size[0]).updates(config.epochs) if size else None
 
 
@@ -189,6 +201,7 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
     if plan.recipe.note:
         print(plan.recipe.note)
     print(f"all rows: {' '.join(o for o in plan.all()[0].overrides if o in shared) if plan.all() else '-'}")
+    changed = {label: matching.changes(plan, label) for label in plan.points}
     for label in plan.recipe.table.rows:
         if label in plan.reasons:
             print(f"{label}: not runnable here: {plan.reasons[label]}")
@@ -199,14 +212,24 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
             continue
         own = [o for o in points[0].overrides.without("seed") if o not in shared]
         to_run = [point for point in everything if point.label == label]
-        updates = _updates(points[0].config)
+        updates = _updates(points[0].config, points[0].dataset)
         print(
             f"{label}: {' '.join(own) or '(as all)'}; {points[0].config.epochs} epochs, "
-            f"{'?' if updates is None else f'{updates:,}'} updates; "
+            f"{'?' if updates is None else f'{updates:,}'} updates{_assumed_data(points[0])}; "
             f"{len(points) - len(to_run)} of {len(points)} seeds exist; "
             f"the others take about {estimate.duration(estimate.seconds(to_run, rate))}"
             f"{f'; then evaluated with {points[0].images}' if points[0].images else ''}"
         )
+    for heading, lines in departures.said(plan.recipe, plan.budget, changed).items():
+        print("\n".join([f"{heading}:", *(f"- {line}" for line in lines)]))
+
+
+def _assumed_data(point: Point) -> str:
+    """Whose size a row's updates and time are of, where that is taken from the paper and not from the source."""
+    size = data.known(point.config.data, point.dataset)
+    if size is None or data.known(point.config.data) is not None:
+        return ""
+    return f" on {point.dataset}'s {size[0]:,} images"
 
 
 def make(

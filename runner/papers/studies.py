@@ -9,6 +9,7 @@ from runner.config import renamed, schema
 from runner.config.places import PLACES
 from runner.disk.code import changed
 from runner.disk.runs import Runs, StoredRun
+from runner.papers import provenance
 from runner.papers.facts import Metric
 from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
 
@@ -29,6 +30,7 @@ def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
         rows=found,
         provenance=_provenance(found),
         command=f"tricktable report {study}",
+        warnings=provenance.warnings(found),
     )
 
 
@@ -122,14 +124,15 @@ def _labels(choices: list[dict[str, Any]]) -> list[str]:
     differing = [k for k in keys if any(each.get(k, missing) != choices[0].get(k, missing) for each in choices)]
     # An argument that only some rows have comes with the option that has it.
     differing = [k for k in differing if all(k in each for each in choices)]
-    return [", ".join(f"{k}={_written(each[k])}" for k in differing) or "-" for each in choices]
+    return [", ".join(f"{k}={written(each[k])}" for k in differing) or "-" for each in choices]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as it is typed."""
     if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{k}: {_written(v)}' for k, v in value.items())}}}"
+        return f"{{{', '.join(f'{k}: {written(v)}' for k, v in value.items())}}}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

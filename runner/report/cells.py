@@ -6,10 +6,22 @@ Nothing is escaped here; what is unknown is a dash.
 import math
 from collections import Counter
 
-from runner.papers import intervals
+from runner.papers import departures, intervals
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 
+VERDICTS: dict[Verdict, str] = {  # each a sentence behind the verdict
+    "reproduced": "run as in the paper, the effect's interval lies wholly where the claim says; or a count agrees.",
+    "contradicted": "run as in the paper, the interval lies wholly where the claim says not; or a count disagrees.",
+    "undecided": "run as in the paper, the interval lies partly where the claim says and partly not.",
+    "indication for": "as reproduced, but something was not as in the paper, which the reason names.",
+    "indication against": "as contradicted, but something was not as in the paper, which the reason names.",
+    "no indication": "as undecided, and something was not as in the paper, which the reason names.",
+    "not run": "nothing has been measured yet for a side of the claim.",
+    "not runnable here": "a side of the claim cannot be run or measured here; the reason says what is lacking.",
+    "qualitative": "no figure of a row could decide the claim.",
+}
 NOTHING = "–"
+TYPED = "Overrides: what was typed for each row"
 NO_FIGURE = "-"  # in a study's table
 MARKS = {
     "†": "from memory, not found in a source; no verdict rests on it alone",
@@ -82,6 +94,11 @@ def ours(table: MeasuredTable, row: MeasuredRow) -> str:
     return interval(row.mean, row.half, table.metric.unit)
 
 
+def best(table: MeasuredTable, row: MeasuredRow) -> str:
+    """The mean of the best test epochs with its interval, where the paper reports such."""
+    return interval(row.best_mean, intervals.half_width(row.best), table.metric.unit)
+
+
 def less_theirs(row: MeasuredRow) -> float | None:
     """Ours less theirs: shown, never judged."""
     paper = row.theirs.value if row.theirs else None
@@ -148,7 +165,8 @@ def claim_unit(table: MeasuredTable, judged: Judged) -> str:
 def why(judged: Judged) -> str:
     """The verdict's reason, and how many seeds would have decided it."""
     needed = f"{judged.needed:,} seeds a row would have decided it" if judged.needed is not None else ""
-    return "; ".join(part for part in (judged.reason, needed) if part) or NOTHING
+    said = "; ".join(part for part in (judged.reason, needed) if part)
+    return f"{said[0].upper()}{said[1:].removesuffix('.')}." if said else NOTHING
 
 
 def chance(p: float | None) -> str:
@@ -171,6 +189,40 @@ def legend(table: MeasuredTable) -> list[str]:
     lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
     lines.append(f"Values: {unit(table)}, {table.metric.better} is better.")
     lines.append("Ours: mean over the seeds that finished ± half the 95% interval; diverged runs are not averaged.")
+    if table.selects_best:
+        lines.append(
+            "The paper reports its best test epoch: here the last epoch and the best are both shown, and a claim is "
+            "undecided where their verdicts differ."
+        )
     if compared(table) and any(row.params is not None or row.updates is not None for row in table.rows):
         lines.append("Counts stand once where the paper's and ours agree.")
     return lines
+
+
+def verdict_legend(table: MeasuredTable) -> list[str]:
+    """What the verdicts mean that the table's claims have."""
+    return [f"{verdict.capitalize()}: {meaning}" for verdict, meaning in VERDICTS.items() if verdict in tally(table)]
+
+
+def statements(table: MeasuredTable) -> dict[str, list[str]]:
+    """What differs from the paper, what is assumed, and what the budget changes, under their headings."""
+    if table.recipe is None:
+        return {}
+    changes = {row.label: row.changes for row in table.rows if row.reason is None}
+    return departures.said(table.recipe, table.budget, changes)
+
+
+def run_here(table: MeasuredTable) -> list[str]:
+    """Beside the paper's caption: that what was run is something else, where the budget changes it in all rows."""
+    changes = {row.label: row.changes for row in table.rows if row.reason is None}
+    if not any(changes.values()):
+        return []
+    common = ", ".join(map(str, departures.shared(changes))) or "what each row has is listed below"
+    return [f"the caption is the paper's; the {table.budget} budget ran something else ({common})."]
+
+
+def overrides(table: MeasuredTable) -> list[str]:
+    """What was typed for each row, in which what all have stands once; nothing for a study, whose labels are that."""
+    if table.paper is None:
+        return []
+    return departures.by_row({row.label: row.overrides for row in table.rows if row.reason is None})

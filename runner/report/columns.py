@@ -47,7 +47,9 @@ OF_PAPER: tuple[Column[MeasuredRow], ...] = (
     _count("madds", "MAdds, theirs / ours"),
     Column("verdicts", "verdicts", cells.verdicts, "verdicts"),
 )
-OF_RUNS = ("ours", "difference", "runs")  # what a row that cannot be run has nothing of
+BEST: Column[MeasuredRow] = Column("best", "ours, best epoch", cells.best)
+_AFTER = [column.name for column in OF_PAPER].index("ours") + 1
+OF_RUNS = ("ours", "best", "difference", "runs")  # what a row that cannot be run has nothing of
 
 
 def _difference(table: MeasuredTable, row: MeasuredRow) -> str:
@@ -95,9 +97,10 @@ def columns(table: MeasuredTable) -> tuple[Column[MeasuredRow], ...]:
     """Those of a table's rows, headed as it needs them."""
     if table.paper is None:
         return OF_STUDY
+    shown = (*OF_PAPER[:_AFTER], BEST, *OF_PAPER[_AFTER:]) if table.selects_best else OF_PAPER
     if cells.compared(table):
-        return OF_PAPER
-    return tuple(replace(each, heading=each.heading.removesuffix(", theirs / ours")) for each in OF_PAPER)
+        return shown
+    return tuple(replace(each, heading=each.heading.removesuffix(", theirs / ours")) for each in shown)
 
 
 def grid(table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> list[list[str]]:

@@ -33,13 +33,25 @@ def document(tables: Sequence[MeasuredTable]) -> str:
 
 
 def _table(table: MeasuredTable) -> Iterator[str]:
-    said = [*cells.legend(table), table.provenance, *table.warnings]
-    note = " ".join(f"{line.strip().removesuffix('.')}." for line in said if line.strip())
+    said = [
+        *(f"Run here: {line}" for line in cells.run_here(table)),
+        *cells.legend(table),
+        table.provenance,
+        *table.warnings,
+    ]
+    said += [f"{heading}: {line}" for heading, lines in cells.statements(table).items() for line in lines]
+    said += [f"Overrides, {line}" for line in cells.overrides(table)]
+    note = _sentences(said)
     caption = f"{cells.title(table)}: {table.caption}"
     yield from (f"% {line}" for line in map(terminal.clean, table.command.splitlines()))
     yield from _float(caption, note, table, columns(table), table.rows)
     if table.claims:
-        yield from _float(f"Claims. {caption}", table.provenance, table, CLAIMS, table.claims)
+        note = _sentences([*cells.verdict_legend(table), table.provenance])
+        yield from _float(f"Claims. {caption}", note, table, CLAIMS, table.claims)
+
+
+def _sentences(lines: Sequence[str]) -> str:
+    return " ".join(f"{line.strip().removesuffix('.')}." for line in lines if line.strip())
 
 
 def _float(

@@ -23,20 +23,37 @@ def _study(table: MeasuredTable) -> Iterator[str]:
     yield from (f"# {escaped(table.name)}", "")
     yield from _grid(table, columns(table), table.rows)
     yield from (escaped(table.provenance), "")
+    yield from _warnings(table)
+
+
+def _warnings(table: MeasuredTable) -> Iterator[str]:
+    for warning in table.warnings:
+        yield from (f"**Note:** {escaped(warning)}", "")
+
+
+def _list(heading: str, lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"## {escaped(heading)}", "", *(f"- {escaped(line)}" for line in lines), "")
 
 
 def _paper(table: MeasuredTable) -> Iterator[str]:
     """With claims, legend and command."""
     yield from (f"# {escaped(cells.title(table))}", "", f"{escaped(table.name)}: {escaped(table.caption)}", "")
+    for line in cells.run_here(table):
+        yield from (f"**Run here:** {escaped(line)}", "")
     yield from _grid(table, columns(table), table.rows)
     yield from (f"{escaped(line)}  " for line in cells.legend(table))
     yield ""
     if table.claims:
         yield from ("## Claims", "")
         yield from _grid(table, CLAIMS, table.claims)
+        yield from (f"{escaped(line)}  " for line in cells.verdict_legend(table))
+        yield ""
     yield from (escaped(table.provenance), "")
-    for warning in table.warnings:
-        yield from (f"**Note:** {escaped(warning)}", "")
+    yield from _warnings(table)
+    for heading, lines in cells.statements(table).items():
+        yield from _list(heading, lines)
+    typed = cells.overrides(table)
+    yield from _list(cells.TYPED, typed) if typed else ()
     yield from ("Made by:", "", *(f"    {terminal.clean(line)}" for line in table.command.splitlines()), "")
 
 

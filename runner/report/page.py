@@ -22,7 +22,7 @@ TONES: dict[Verdict, tuple[str, str]] = {
     "undecided": ("open", "?"),
     "indication for": ("good hint", "(✓)"),
     "indication against": ("bad hint", "(✗)"),
-    "indication of nothing": ("open hint", "(?)"),
+    "no indication": ("open hint", "(?)"),
     "not run": ("quiet", "…"),
     "not runnable here": ("quiet", "–"),
     "qualitative": ("quiet", "¶"),
@@ -115,15 +115,35 @@ def _section(table: MeasuredTable, name: str) -> Html:
         el("p", f"{table.name} · budget {table.budget}" if table.paper else table.name, class_="over"),
         el("h2", table.caption, id=f"{name}-title"),
         el("p", table.provenance, class_="note"),
+        *_run_here(table),
         *(el("p", el("strong", "Note: "), warning, class_="warning") for warning in table.warnings),
         _table(table),
         *(el("p", line, class_="fine") for line in cells.legend(table)),
+        *_statements(table),
         _command("The command that makes this table again", table.command),
-        *([el("h3", "What the paper claims"), _claims(table)] if table.claims else []),
+        *([el("h3", "What the paper claims"), *_legend(table), _claims(table)] if table.claims else []),
         *([el("h3", "Seeds, curves and knobs"), el("div", *drawn, class_="figures")] if drawn else []),
         id=name,
         aria_labelledby=f"{name}-title",
     )
+
+
+def _run_here(table: MeasuredTable) -> list[Html]:
+    """Above the table, beside the paper's caption."""
+    return [el("p", el("strong", "Run here: "), line, class_="warning") for line in cells.run_here(table)]
+
+
+def _statements(table: MeasuredTable) -> list[Html]:
+    """Below the table: what differs, what is assumed, and, folded, what was typed."""
+    found = []
+    for heading, lines in cells.statements(table).items():
+        found += [el("h3", heading), _list(lines)]
+    typed = cells.overrides(table)
+    return [*found, el("details", el("summary", cells.TYPED, class_="fine"), _list(typed))] if typed else found
+
+
+def _list(lines: Sequence[str]) -> Html:
+    return el("ul", *(el("li", line) for line in lines), class_="said")
 
 
 def _command(said: str, command: str) -> Html:
@@ -194,6 +214,10 @@ def _badges(table: MeasuredTable, row: MeasuredRow) -> Html:
     counted = cells.counted(table, row)
     found = [_badge(v, f"{counted[v]} {v}" if counted[v] > 1 else v) for v in TONES if v in counted]
     return el("span", *found, class_="badges") if found else Html(cells.NOTHING)
+
+
+def _legend(table: MeasuredTable) -> list[Html]:
+    return [el("p", line, class_="fine") for line in cells.verdict_legend(table)]
 
 
 def _claims(table: MeasuredTable) -> Html:

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner import terminal
 from runner.disk.summary import Summary
+from runner.papers import departures
 from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
 from runner.report import cells
 
@@ -37,6 +38,7 @@ def _paper_row(table: MeasuredTable, row: MeasuredRow) -> Record:
         "secondary": int(theirs.secondary),
         "ours": row.mean,
         "ours_ci95": row.half,
+        "ours_best": row.best_mean,
         "difference": cells.less_theirs(row),
         "n": len(row.figures),
         "declared": len(row.seeds),
@@ -47,6 +49,9 @@ def _paper_row(table: MeasuredTable, row: MeasuredRow) -> Record:
         "verdicts": cells.verdicts(table, row).replace(cells.NOTHING, ""),
         "not_runnable": row.reason,
         "overrides": " ".join(row.overrides),
+        "budget_changes": ", ".join(map(str, row.changes)),
+        "differs": departures.of_row(table.differs, row.label),
+        "assumed": departures.of_row(table.assumed, row.label),
         **_shared(row.runs),
     }  # fmt: skip
 
@@ -149,6 +154,7 @@ def figures(summary: Summary) -> Record:
         **{key: getattr(summary, key) for key in _TOLD},
         "data": summary.data.title,
         "fingerprint": summary.data.fingerprint,
+        "archive": summary.data.archive,
         "train_images": summary.data.train,
         "device": summary.environment.device,
         "precision": summary.compute.precision,

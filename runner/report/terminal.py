@@ -33,7 +33,12 @@ def show(table: MeasuredTable) -> None:
     if absent:
         runs = f"{sum(absent.values())} runs are missing, in {len(absent)} rows"
         print(f"{runs}: tricktable table {table.name} --run --budget {table.budget} makes them")
-    for line in (*cells.legend(table), *table.warnings, table.provenance):
+    lines = [f"Run here: {line}" for line in cells.run_here(table)]
+    lines += [*cells.legend(table), *cells.verdict_legend(table), *table.warnings, table.provenance]
+    sections = {**cells.statements(table), cells.TYPED: cells.overrides(table)}
+    for heading, several in sections.items():
+        lines += [f"{heading}:", *(f"- {line}" for line in several)] if several else []
+    for line in lines:
         console.print(escape(line), soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ import pickle
 import socket
 import struct
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,7 +77,9 @@ def check_cifar(source, pixels, labels):
     assert np.array_equal(source.test_images.numpy(), pixels[5])
     assert torch.equal(source.train_labels, labels[:5].flatten()) and torch.equal(source.test_labels, labels[5])
     assert source.classes == sets.CIFAR and source.title == "cifar10"
-    assert source.origin == Origin("cifar10", complete=True)
+    official = datasets.CIFAR10
+    archive = f"cifar-10-python.tar.gz (MD5 {official.tgz_md5}), {official.url}"
+    assert source.origin == Origin("cifar10", complete=True, archive=archive)
 
 
 @pytest.mark.parametrize("download", [True, False])
@@ -227,11 +230,13 @@ def test_images_of_cifar10_say_what_they_are(tmp_path, kind, title, copy, form, 
     write = sets.write_tree if form == "tree" else sets.write_zip
     path = write(tmp_path / form, sets.images(sets.CIFAR, 2, size=(32, 32), kind=kind))
     source = data.load(config("cifar10", path=path))
-    assert source.title == f"{title} of 20 + 10 images" and source.origin == Origin("cifar10", copy, complete=False)
+    archive = None if form == "tree" else f"set.zip (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()})"
+    assert source.title == f"{title} of 20 + 10 images"
+    assert source.origin == Origin("cifar10", copy, complete=False, archive=archive)
     assert source.classes == sets.CIFAR and source.mean == (0.4914, 0.4822, 0.4465)
     monkeypatch.setattr(cifar10, "FULL", (20, 10))
     whole = data.load(config("cifar10", path=path))
-    assert whole.title == title and whole.origin == Origin("cifar10", copy, complete=True)
+    assert whole.title == title and whole.origin == Origin("cifar10", copy, complete=True, archive=archive)
 
 
 def test_images_that_are_not_cifar10_s_are_refused(tmp_path):
@@ -249,7 +254,9 @@ def test_the_jpeg_copy_of_cifar10():
     from tests.conftest import SHARED
 
     source = data.load(config("cifar10", path=SHARED / "data" / "cifar10-jpeg.tar.xz"))
-    assert source.title == "cifar10 (JPEG copy)" and source.origin == Origin("cifar10", "JPEG copy", complete=True)
+    assert source.title == "cifar10 (JPEG copy)"
+    assert replace(source.origin, archive=None) == Origin("cifar10", "JPEG copy", complete=True)
+    assert source.origin.archive.startswith("cifar10-jpeg.tar.xz (SHA-256 "), "its name, and no folder"
     assert source.train_images.shape == (50_000, 3, 32, 32) and source.test_images.shape == (10_000, 3, 32, 32)
     assert set(source.train_labels.bincount().tolist()) == {5000}
     assert set(source.test_labels.bincount().tolist()) == {1000}

@@ -245,7 +245,7 @@ def test_the_adjusted_p_decides():
     ]  # fmt: skip
     found = within_paper([Judged(LESS, said, "why", p=p) for said, p in ps])
     assert [each.verdict for each in found] == [
-        "reproduced", "undecided", "indication of nothing", "undecided", "not run",
+        "reproduced", "undecided", "no indication", "undecided", "not run",
     ]  # fmt: skip
     assert [each.adjusted for each in found] == [0.004, 0.09, 0.09, 0.3, None]
     assert found[0].reason == "why" and "Holm" in found[1].reason and found[1].p == 0.03
@@ -272,7 +272,7 @@ def test_only_the_papers_budget_and_data_give_a_verdict(budget, own, copy, expec
 
 def test_every_verdict_has_its_indication_and_what_was_not_run_has_none():
     assert standing("contradicted", "short", True)[0] == "indication against"
-    assert standing("undecided", "short", True)[0] == "indication of nothing"
+    assert standing("undecided", "short", True)[0] == "no indication"
     assert standing("not run", "short", True) == ("not run", "")
     assert standing("reproduced", "paper", True, None, ["from memory"]) == ("indication for", "from memory")
 
@@ -351,7 +351,7 @@ def test_runs_that_diverged_are_counted_and_not_averaged():
     most, some = row("a", [1.0, 1.1, None, None, None]), row("a", [1.0, 1.1, 1.2, None, None])
     found = judged(LESS, most, row("b", around(2)))
     assert (found.verdict, found.p) == ("undecided", None) and "diverged of a" in found.reason
-    assert judged(LESS, most, row("b", around(2)), budget="short").verdict == "indication of nothing"
+    assert judged(LESS, most, row("b", around(2)), budget="short").verdict == "no indication"
     found = judged(LESS, some, row("b", around(2)))
     assert found.verdict == "reproduced" and found.ours == pytest.approx(0.9) and "a: 2 diverged" in found.reason
 
@@ -451,3 +451,27 @@ def test_choosing_a_row_shows_nothing_too_often(monkeypatch):
 def test_choosing_a_row_refutes_nothing_too_often(monkeypatch):
     monkeypatch.setattr(significance, "CAP", 2)
     assert decided([(1.0, 0.2)] * 9)["contradicted"] <= 400 * 0.025 + 4 * math.sqrt(400 * 0.025)
+
+
+# What a recipe does otherwise than the paper.
+
+
+def test_what_differs_and_is_material_leaves_an_indication():
+    left, right = row("a", around(1)), row("b", around(2))
+    found = judged(LESS, left, right, differs=["augmentation", "data", "augmentation"])
+    assert (found.verdict, found.reason.partition("; ")[2]) == (
+        "indication for",
+        f"{claims.ONLY}: differs: augmentation, data",
+    )
+    assert judged(LESS, left, right, differs=[]).verdict == "reproduced"
+
+
+@pytest.mark.parametrize("field", claims.EXACT)
+@pytest.mark.parametrize("kind", ["augmentation", "data", "network", "optimization", "evaluation"])
+def test_a_count_is_an_indication_where_what_differs_moves_it(field, kind):
+    """A network moves its size and cost, images their number and the cost of one, training the updates."""
+    moves = {"params": {"network"}, "madds": {"network", "data"}, "updates": {"optimization", "data"}}
+    left, right = (row(label, seeds=5, **{field: n}) for label, n in (("a", 90), ("b", 100)))
+    found = judged(replace(LESS, field=field), left, right, differs=[kind])
+    assert found.verdict == ("indication for" if kind in moves[field] else "reproduced")
+    assert (f"differs: {kind}" in found.reason) == (kind in moves[field])

@@ -18,9 +18,9 @@ from runner.disk import record, runs
 from runner.disk.epoch import EpochRow
 from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import Evaluation, under
-from runner.disk.summary import DataSummary, Result, Summary
+from runner.disk.summary import DataSummary, Environment, Result, Summary
 from runner.errors import BadInput
-from runner.papers import estimate, matching, recipe, reproduce, statics
+from runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics
 from runner.report import command
 from runner.training import job
 from runner.training.knobs import Knobs
@@ -156,7 +156,8 @@ def test_a_verdict_needs_the_rows_dataset_whole_and_no_title_stands_for_it(made,
     table = reproduce.tabulate(plan, under(made), "")
     judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
     assert judged.verdict == verdict
-    assert judged.reason.removeprefix("the interval lies on the claimed side").lstrip("; ") == why
+    said = judged.reason.removeprefix("the interval lies on the claimed side").removeprefix("; ")
+    assert said == (f"{claims.ONLY}: {why}" if verdict == "indication for" else why)
 
 
 def test_one_run_on_other_data_is_enough_for_an_indication(made):
@@ -360,13 +361,13 @@ def test_parts_of_a_batch_and_workers_are_typed_with_a_table_and_its_rows_are_ma
 
 
 def test_a_table_composes_each_row_once(made, monkeypatch):
-    """At its own budget and, for what it counts, at the paper's; not once per point."""
+    """At its own budget and, for what that changes and for what is counted, at the paper's; not once per point."""
     composed = []
     monkeypatch.setattr(matching, "compose", lambda overrides: composed.append(overrides) or compose(overrides))
     matching.composed.cache_clear()
     plan = planned(made)
     reproduce.dry_run(plan, under(made))
-    assert len(composed) == 3
+    assert len(composed) == 6
     reproduce.tabulate(plan, under(made), "")
     assert len(composed) == 6 and len(set(composed)) == 6
 
@@ -495,3 +496,97 @@ def test_the_commands(tricktable, tmp_path):
     dry = tricktable("table", NAME, "--budget", "paper", "--dry-run")
     assert dry.returncode == 0 and "78,000 updates" in dry.stdout
     assert tricktable("train", "--jobs", "2").returncode == 2
+
+
+def differing(folder, text):
+    """The recipe with this appended."""
+    (folder / "table" / f"{NAME}.yaml").write_text(RECIPE + text)
+    recipe.load.cache_clear()
+
+
+BORDER = "{what: a border, why: none, material: augmentation, rows: [%s]}"
+
+
+@pytest.mark.parametrize(
+    ("differs", "verdict"),
+    [
+        (BORDER % "original", "indication for"),
+        (BORDER % "increasing_batch", "reproduced"),
+        ("{what: a border, why: none, material: augmentation}", "indication for"),
+        ("{what: a border, why: none}", "reproduced"),
+    ],
+)
+def test_a_material_difference_of_a_claims_rows_caps_its_verdict(made, tmp_path, differs, verdict):
+    differing(tmp_path, f"differs: [{differs}]\n")
+    plan = planned(made, "paper")
+    for label, error in (("original", 10.0), ("increased_momentum", 12.0)):
+        for point in plan.points[label]:
+            finish(point, error + point.seed / 10, CIFAR10)
+    table = reproduce.tabulate(plan, under(made), "")
+    judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
+    assert judged.verdict == verdict and ("differs: augmentation" in judged.reason) == (verdict != "reproduced")
+
+
+def test_what_a_budget_changes_is_read_off_its_overrides(made):
+    """Each with what the paper's budget has, typed there or not; nothing at the paper's own."""
+    plan, paper = planned(made), planned(made, "paper")
+    assert matching.changes(paper, "original") == ()
+    assert list(map(str, matching.changes(plan, "original"))) == ["epochs=2 in place of 20"]
+
+
+def test_the_committed_recipe_says_that_another_network_was_run():
+    """The caption has WRN-16-4; at the smoke budget its depth is 10."""
+    plan, found = reproduce.requested(NAME, "smoke", ["output.root=nowhere"])
+    changed = {label: [*map(str, matching.changes(plan, label))] for label in plan.points}
+    for label in plan.recipe.table.rows:
+        assert "model.depth=10 in place of 16" in changed[label] and "epochs=8 in place of 200" in changed[label]
+    table = reproduce.tabulate(plan, found, "")
+    assert all("data.path" not in row.overrides.keys and "output.root" not in row.overrides.keys for row in table.rows)
+    said = departures.said(plan.recipe, "smoke", {label: matching.changes(plan, label) for label in plan.points})
+    (kinds,) = [line for line in said[departures.DIFFERS] if line.startswith("The smoke budget changes ")]
+    assert all(kind in kinds for kind in ("data", "network", "optimization"))
+
+
+def committed(plan, root, commits):
+    """Runs of these commits, one each."""
+    for point in plan.points["original"]:
+        finish(point, 10.0 + point.seed, CIFAR10)
+    for stored, commit in zip(sorted(under(root), key=lambda run: run.summary.seed), commits, strict=True):
+        replace(stored.summary, environment=Environment(commit=commit)).write(stored.files.summary)
+    return reproduce.tabulate(plan, under(root), "").warnings
+
+
+@pytest.mark.parametrize(
+    ("commits", "said"),
+    [
+        (["a", "a", "a"], []),
+        (["a", "b", "b"], ["These runs were made by several commits: 1 of a, 2 of b."]),
+        (["a", "a+", "a"], ["1 of these 3 runs were made with uncommitted changes"]),
+        (["a+", "a+", "a+"], ["All 3 runs were made with uncommitted changes"]),
+        (["a", None, "b+"], ["several commits: 1 of a, 1 of none that is known, 1 of b+.", "1 of these 3 runs"]),
+        ([None, None, None], ["The commit that made these runs is not known."]),
+    ],
+)
+def test_runs_of_several_commits_or_of_an_edited_tree_are_said(made, commits, said):
+    warnings = committed(planned(made, "paper"), made, commits)
+    assert len(warnings) == len(said) and all(part in line for part, line in zip(said, warnings, strict=True))
+
+
+def test_the_archive_of_the_data_is_named(made):
+    plan = planned(made, "paper")
+    for point in plan.points["original"]:
+        finish(point, 10.0, replace(CIFAR10, archive="cifar-10-python.tar.gz (MD5 c5), https://x"))
+    assert ", from cifar-10-python.tar.gz (MD5 c5), https://x;" in reproduce.tabulate(plan, under(made), "").provenance
+
+
+def test_imagenets_size_is_known_before_it_is_read(capsys):
+    """90 epochs of 1,281,167 images in batches of 8,192 are 90 * 157 updates, or without the last part 90 * 156."""
+    images = compose(["data=image_folder", "data.size=224"]).data
+    assert data.known(images, "imagenet") == (1_281_167, (3, 224, 224), 1000)
+    assert data.known(images, "cifar10") is None and data.known(images) is None
+    plan, runs = reproduce.requested("smith2018_batch_size/table2", "paper", ["output.root=nowhere"])
+    judged = {each.claim.id: each for each in reproduce.tabulate(plan, runs, "").claims}
+    assert judged["imagenet_updates_halved"].reason == "exact: 5,580 and 14,040"
+    reproduce.dry_run(plan, runs)
+    said = capsys.readouterr().out
+    assert "? updates" not in said and "an unknown time" not in said and "on imagenet's 1,281,167 images" in said

@@ -13,8 +13,8 @@ from runner.config.compose import compose
 from runner.config.overrides import Overrides
 from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import StoredRun
-from runner.papers import facts
-from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Measurement
+from runner.papers import facts, recipe
+from runner.papers.measured import Change, Judged, MeasuredRow, MeasuredTable, Measurement
 
 HOSTILE = (
     "<script>document.title='ran'</script>",
@@ -96,7 +96,8 @@ def make(folder):
                 seeds=(0, 1, 2),
                 runs=tuple(runs),
                 theirs=row,
-                overrides=Overrides(["model=resnet20"]),
+                overrides=Overrides(["model=resnet20", f"optimizer.lr={0.1 * (i + 1):g}"]),
+                changes=(Change("model.depth", "10", "16"),) if reason is None else (),
                 reason=reason,
                 **counted,
             )
@@ -125,7 +126,17 @@ def make(folder):
         command=COMMAND,
         warnings=(f"careful: {HOSTILE[1]}",),
         paper=paper,
+        recipe=made(paper, table),
     )
+
+
+def made(paper, table):
+    """Its recipe: what differs always, at this budget alone, and in one row; and what is assumed."""
+    border = recipe.Deviation("a border of 4 pixels", "we <b>crop</b>", "unknown", "augmentation", (HOSTILE[0],))
+    budgets = {name: recipe.Budget() for name in recipe.BUDGETS}
+    budgets["smoke"] = recipe.Budget(differs=(recipe.Deviation("fewer images.", "time"),))
+    assumed = (recipe.Assumption("the paper does not state the batch size: 128"),)
+    return recipe.Recipe(name="p/t", paper=paper, table=table, n=3, budgets=budgets, differs=(border,), assumed=assumed)
 
 
 def make_study(folder):
@@ -133,7 +144,15 @@ def make_study(folder):
     table = make(folder)
     rows = tuple(replace(row, theirs=None, reason=None, seeds=(0, 1, 2)[: len(row.runs)]) for row in table.rows[:2])
     return replace(
-        table, name="s", title="Study s", caption="The study s", rows=rows, claims=(), warnings=(), paper=None
+        table,
+        name="s",
+        title="Study s",
+        caption="The study s",
+        rows=rows,
+        claims=(),
+        warnings=(),
+        paper=None,
+        recipe=None,
     )
 
 

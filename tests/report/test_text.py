@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import html
 import io
 import re
 
@@ -27,7 +28,7 @@ def rows_of(table):
 def test_columns_have_names_of_their_own_and_headings():
     for each in (columns.OF_PAPER, columns.OF_STUDY, columns.CLAIMS):
         assert len({column.name for column in each}) == len(each) and all(column.heading for column in each)
-    assert set(columns.OF_RUNS) < {column.name for column in columns.OF_PAPER}
+    assert set(columns.OF_RUNS) < {column.name for column in (*columns.OF_PAPER, columns.BEST)}
 
 
 def test_rows_say_theirs_ours_the_difference_and_what_became_of_the_seeds(measured):
@@ -44,7 +45,7 @@ def test_rows_say_theirs_ours_the_difference_and_what_became_of_the_seeds(measur
 def test_claims_say_effect_interval_both_p_ratio_and_seeds_needed(measured):
     said = columns.grid(measured, columns.CLAIMS, measured.claims)
     assert said[0][1:7] == ["reproduced", "+0.75", "+1.46 ± 0.50", "< 0.001", "< 0.001", "1.94"]
-    assert said[1][1:] == ["undecided", *["–"] * 5, "too few seeds; 12 seeds a row would have decided it"]
+    assert said[1][1:] == ["undecided", *["–"] * 5, "Too few seeds; 12 seeds a row would have decided it."]
 
 
 def test_the_legend_has_the_marks_that_are_used_and_no_others(measured):
@@ -159,3 +160,68 @@ def test_a_folder_that_cannot_be_written_is_a_storage_problem(measured, tmp_path
     (tmp_path / "out").write_text("a file")
     with pytest.raises(StorageProblem, match="out"):
         report.write_tables(measured, tmp_path / "out")
+
+
+SAID = (
+    "the caption is the paper's; the smoke budget ran something else (model.depth=10 in place of 16).",
+    "Differs from the paper",
+    "A border of 4 pixels (rows: ",
+    "Material (augmentation): claims on these rows get no more than an indication.",
+    "Fewer images. Why: time.",
+    "The smoke budget changes network, as listed below",
+    "Assumed, because the paper does not say",
+    "The paper does not state the batch size: 128.",
+    "Changed by the smoke budget",
+    "all rows: model.depth=10 in place of 16",
+    "all rows: model=resnet20",
+    "plain_row: optimizer.lr=0.4",
+    "Reproduced: run as in the paper",
+)
+
+
+@pytest.mark.parametrize("write", ["markdown", "latex", "page", "terminal"])
+def test_every_format_says_what_differs_what_is_assumed_and_what_was_typed(measured, write, capsys, monkeypatch):
+    from runner.report import page, terminal
+
+    if write == "terminal":
+        monkeypatch.setenv("COLUMNS", "200")
+        terminal.show(measured)
+        said = capsys.readouterr().out
+    else:
+        said = {"markdown": markdown.document, "latex": latex.document, "page": page.page}[write]([measured])
+    said = re.sub(r"\\(?=[_#&])", "", " ".join(said.split()))
+    missing = [part for part in SAID if part not in html.unescape(said)]
+    assert not missing
+    assert "<b>crop" not in said or write == "terminal"
+    at_paper = dataclasses.replace(measured, budget="paper", rows=tuple(_whole(row) for row in measured.rows))
+    plain = markdown.document([at_paper])
+    assert "Fewer images" not in plain and "Changed by" not in plain and "A border of 4 pixels" in plain
+
+
+def _whole(row):
+    return dataclasses.replace(row, changes=())
+
+
+def test_the_csv_says_of_each_row_what_differs(measured, tmp_path):
+    report.write_tables(measured, tmp_path)
+    first, other, *_ = read(tmp_path / "table.csv")
+    assert first["differs"] == "a border of 4 pixels | fewer images." and other["differs"] == "fewer images."
+    assert first["assumed"] == "the paper does not state the batch size: 128"
+    assert first["budget_changes"] == "model.depth=10 in place of 16"
+    assert first["overrides"] == "model=resnet20 optimizer.lr=0.1"
+
+
+def test_where_the_paper_reports_its_best_epoch_both_figures_stand_in_the_table(measured):
+    assert "best" not in rows_of(measured)[0]
+    best = dataclasses.replace(measured.recipe.table, selection="best")
+    runs = tuple(dataclasses.replace(run, best=run.figure - 1) for run in measured.rows[0].runs)
+    rows = (dataclasses.replace(measured.rows[0], runs=runs), *measured.rows[1:])
+    both = dataclasses.replace(measured, rows=rows, recipe=dataclasses.replace(measured.recipe, table=best))
+    assert (rows_of(both)[0]["ours"], rows_of(both)[0]["best"]) == ("5.54 ± 1.40", "4.54 ± 1.40")
+    assert any("best test epoch" in line for line in cells.legend(both))
+    assert not any("best test epoch" in line for line in cells.legend(measured))
+
+
+def test_a_study_says_its_warnings_too(tmp_path):
+    table = dataclasses.replace(make_study(tmp_path), warnings=("These runs were made by several commits: 1, 2.",))
+    assert "**Note:** These runs were made by several commits" in markdown.document([table])

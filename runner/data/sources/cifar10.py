@@ -59,5 +59,5 @@ def _images(where: Path) -> Arrays:
         MEAN,
         STD,
         images.fingerprint,
-        Origin("cifar10", copy, complete=counts == FULL),
+        Origin("cifar10", copy, complete=counts == FULL, archive=pictures.archive(where)),
     )

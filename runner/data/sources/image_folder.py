@@ -15,6 +15,7 @@ from runner.errors import BadInput, DataProblem
 from runner.machine import cores
 
 IMAGENET = (1000, 1_281_167, 50_000)  # classes, training images, validation images
+SETS = {"imagenet": (IMAGENET[1], IMAGENET[0])}  # known sets: training images, classes
 
 
 def image_folder(
@@ -46,15 +47,15 @@ def image_folder(
         images.classes,
         _title(where),
         fingerprint=images.fingerprint,
-        origin=_origin(images.classes, len(images.train_labels), len(images.test_labels)),
+        origin=_origin(images.classes, len(images.train_labels), len(images.test_labels), pictures.archive(where)),
     )
 
 
-def _origin(classes: tuple[str, ...], train: int, test: int) -> Origin:
+def _origin(classes: tuple[str, ...], train: int, test: int, archive: str | None = None) -> Origin:
     """ImageNet (ILSVRC 2012), whatever its folder is called, by its classes' WordNet ids and its numbers of images."""
     if (len(classes), train, test) == IMAGENET and all(re.fullmatch(r"n[0-9]{8}", name) for name in classes):
-        return Origin("imagenet", complete=True)
-    return Origin()
+        return Origin("imagenet", complete=True, archive=archive)
+    return Origin(archive=archive)
 
 
 def _title(where: Path) -> str:
