@@ -34,6 +34,7 @@ lint: setup
 docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md
 	$(BIN)/tricktable list --markdown > docs/tricks.md
+	$(BIN)/tricktable list tables --markdown > docs/recipes.md
 
 format: setup
 	$(BIN)/ruff format .

@@ -93,7 +93,7 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
     listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
-    listing.add_argument("--markdown", action="store_true", help="every trick, for documents")
+    listing.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
 
     count = _command(commands, "count", run.count, "parameters, multiply-adds and FLOPs of a network")
     count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")

@@ -184,6 +184,11 @@ def list_(arguments: argparse.Namespace) -> int:
     """What can be chosen."""
     from runner.config.catalogue import listing, markdown
 
+    if arguments.markdown and arguments.place == "tables":
+        from runner.papers import listing as tables
+
+        print(tables.markdown())
+        return 0
     if arguments.markdown:
         print(markdown())
         return 0
