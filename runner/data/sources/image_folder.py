@@ -14,21 +14,30 @@ from runner.data.source import Arrays, Files, Origin, memory_limit
 from runner.errors import BadInput, DataProblem
 from runner.machine import cores
 
+STREAM = "images as they are evaluated, or crops that were asked for"  # runs of before, which always cropped, are not continued
 IMAGENET = (1000, 1_281_167, 50_000)  # classes, training images, validation images
 
 
 def image_folder(
-    path: str | None = None, stream: bool | None = None, size: int | None = None, grayscale: bool = False
+    path: str | None = None,
+    stream: bool | None = None,
+    size: int | None = None,
+    resize: int | None = None,
+    grayscale: bool = False,
 ) -> Arrays | Files:
     """The images below `path` (a folder, .tar, .tar.gz, .tar.xz or .zip; the splits may lie in one folder below it).
 
-    `size`: short side resized to it and centre cropped; null: all images have one size already. The test split is test,
-    val, valid or validation, the first of these that is there. A folder that would not fit in memory is streamed.
+    `size`: short side resized to it (to `resize`, where that is given) and centre cropped; null: all images have one size
+    already. The test split is test, val, valid or validation, the first of these that is there. A folder that would not
+    fit in memory is streamed, to the same images.
     """
     if path is None:
         raise BadInput(f"data.path: image_folder needs a folder or archive of {members.SHAPE}")
     if size is not None and not 1 <= size <= 4096:
         raise BadInput(f"data.size: expected 1 to 4096 pixels, got {size}")
+    if resize is not None and (size is None or not size <= resize <= 4096):
+        least = "nothing, for data.size is null" if size is None else f"{size} (data.size) to 4096 pixels"
+        raise BadInput(f"data.resize: expected {least}, got {resize}")
     where = pictures.resolve(path)
     channels = 1 if grayscale else 3
     if stream and not where.is_dir():
@@ -36,8 +45,8 @@ def image_folder(
     if stream or (stream is None and where.is_dir() and _too_large(where, size, channels)):
         if not stream:
             print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
-        return _files(where, size, channels)
-    images = pictures.decoded(where, size, channels, None if stream is False else memory_limit())
+        return _files(where, size, resize, channels)
+    images = pictures.decoded(where, size, channels, None if stream is False else memory_limit(), resize)
     return Arrays(
         images.train_images,
         images.train_labels,
@@ -79,7 +88,7 @@ def _too_large(where: Path, size: int | None, channels: int) -> bool:
     return (len(train) + len(test)) * channels * width * height > memory_limit()
 
 
-def _files(where: Path, size: int | None, channels: int) -> Files:
+def _files(where: Path, size: int | None, resize: int | None, channels: int) -> Files:
     if size is None:
         raise BadInput("data.size: images that are decoded while training need a size, such as 224")
     found = members.tree(where)
@@ -98,11 +107,12 @@ def _files(where: Path, size: int | None, channels: int) -> Files:
         title=_title(where),
         fingerprint=cache.remembered("files", pictures.state(found), lambda: _fingerprint(where, [*train, *test])),
         origin=_origin(classes, len(train), len(test)),
+        resize=resize,
     )
 
 
 def _fingerprint(where: Path, places: list[Member]) -> str:
-    """«sha256:...» of the names (below the folder that holds both splits) and the files' own digests, in order."""
+    """«sha256:...» of STREAM, the names (below the folder that holds both splits) and the files' own digests, in order."""
 
     def digest(at: Member) -> str:
         try:
@@ -110,7 +120,7 @@ def _fingerprint(where: Path, places: list[Member]) -> str:
         except OSError as error:
             raise DataProblem(f"{where / at.name}: expected a file that can be read, found {error.strerror}") from None
 
-    total = hashlib.sha256()
+    total = hashlib.sha256(STREAM.encode())
     with ThreadPoolExecutor(cores()) as pool:  # hashing leaves the interpreter to others
         for at, each in zip(places, pool.map(digest, places), strict=True):
             total.update(f"{at.split}/{at.label}/{at.file}\0{each}\n".encode())
