@@ -393,6 +393,10 @@ def pictures(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
+def in_memory(overrides):
+    return [text.replace("data.stream=true", "data.stream=false") for text in overrides]
+
+
 def test_a_stream_is_cropped_once_if_asked_and_else_not_at_all(make_run, pictures):
     """What the network sees, with the crop in the list and without, of streamed and of stored images."""
     for augment in ("[]", "[random_resized_crop]"):
@@ -408,7 +412,7 @@ def test_a_stream_is_cropped_once_if_asked_and_else_not_at_all(make_run, picture
         if crop is not None:
             table = augmented.tables(run.augment, order, 1, seed=run.seed, device=run.compute.device)
             assert torch.equal(crop.drawn, table["random_resized_crop"]), "the draws of a set in memory"
-    stored = make_run(*pictures, "augment=[random_resized_crop]", "data.stream=false")
+    stored = make_run(*in_memory(pictures), "augment=[random_resized_crop]")
     tables, crop = augmented.begin(stored, order, 1)
     assert crop is None and list(tables) == ["random_resized_crop"]
 
@@ -416,7 +420,7 @@ def test_a_stream_is_cropped_once_if_asked_and_else_not_at_all(make_run, picture
 def test_a_crop_behind_another_trick_is_refused_for_a_stream(make_run, pictures):
     with pytest.raises(BadInput, match=r"^augment\.random_resized_crop: .* put it first$"):
         make_run(*pictures, "augment=[flip,random_resized_crop]")
-    assert make_run(*pictures, "data.stream=false", "augment=[flip,random_resized_crop]")
+    assert make_run(*in_memory(pictures), "augment=[flip,random_resized_crop]")
 
 
 @pytest.mark.parametrize("augment", ["[flip]", "[random_resized_crop,flip,mixup]"])

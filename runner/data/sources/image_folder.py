@@ -8,14 +8,19 @@ from pathlib import Path
 
 import torch
 
-from runner.data import cache, members, pictures, worker
+from runner.data import cache, contents, members, pictures, worker
 from runner.data.members import Member
 from runner.data.source import Arrays, Files, Origin, memory_limit
 from runner.errors import BadInput, DataProblem
 from runner.machine import cores
 
-STREAM = "images as they are evaluated, or crops that were asked for"  # runs of before, which always cropped, are not continued
+STREAM = "as evaluated, or the crop that was asked for"  # runs made before it always cropped: they are not continued
 IMAGENET = (1000, 1_281_167, 50_000)  # classes, training images, validation images
+IMAGENETTE = (10, 9_469, 3_925)
+IMAGENETTE_IDS = (
+    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
+    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
+)
 
 
 def image_folder(
@@ -47,6 +52,7 @@ def image_folder(
             print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
         return _files(where, size, resize, channels)
     images = pictures.decoded(where, size, channels, None if stream is False else memory_limit(), resize)
+    known = _origin(images.classes, len(images.train_labels), len(images.test_labels))
     return Arrays(
         images.train_images,
         images.train_labels,
@@ -55,14 +61,17 @@ def image_folder(
         images.classes,
         _title(where),
         fingerprint=images.fingerprint,
-        origin=_origin(images.classes, len(images.train_labels), len(images.test_labels)),
+        origin=known if known.dataset else contents.origin(images),
     )
 
 
 def _origin(classes: tuple[str, ...], train: int, test: int) -> Origin:
-    """ImageNet (ILSVRC 2012), whatever its folder is called, by its classes' WordNet ids and its numbers of images."""
-    if (len(classes), train, test) == IMAGENET and all(re.fullmatch(r"n[0-9]{8}", name) for name in classes):
+    """ImageNet (ILSVRC 2012) or Imagenette, by their classes' WordNet ids and their numbers of images."""
+    numbers = len(classes), train, test
+    if numbers == IMAGENET and all(re.fullmatch(r"n[0-9]{8}", name) for name in classes):
         return Origin("imagenet", complete=True)
+    if numbers == IMAGENETTE and classes == IMAGENETTE_IDS:
+        return Origin("imagenette", complete=True)
     return Origin()
 
 
