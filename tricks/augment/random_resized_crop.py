@@ -24,6 +24,8 @@ class RandomResizedCrop:
     """Crops a share of the area of each image, and resizes it to the image's size.
 
     scale: least and largest share of the area. ratio: least and largest width by height. interpolation: of the resizing.
+    square: crops lie in the central square, and scale is of its area. With scale (224/256)^2 and ratio 1 they are those
+    of Krizhevsky et al. 2012, section 4.1: short side 256, centre cropped, and 224 x 224 pixels anywhere in that.
     """
 
     def __init__(
@@ -31,12 +33,13 @@ class RandomResizedCrop:
         scale: list[float] = [0.08, 1.0],  # noqa: B006  # read only
         ratio: list[float] = [3 / 4, 4 / 3],  # noqa: B006
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+        square: bool = False,
     ) -> None:
         if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"scale must be two shares of the area in (0, 1], the least first, got {scale}")
         if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
             raise ValueError(f"ratio must be two ratios above 0 of width to height, the least first, got {ratio}")
-        self.scale, self.ratio, self.interpolation = tuple(scale), tuple(ratio), interpolation
+        self.scale, self.ratio, self.interpolation, self.square = tuple(scale), tuple(ratio), interpolation, square
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n x 22 uniforms: area and ratio of each try, then the crop's vertical and horizontal position."""
@@ -44,6 +47,15 @@ class RandomResizedCrop:
 
     def boxes(self, height: int, width: int, drawn: Tensor) -> Tensor:
         """The crops of pictures of this height and width: n x 22 -> int64 n x 4, top, left, height and width."""
+        down, right = 0, 0
+        if self.square:
+            side = min(height, width)
+            down, right, height, width = (height - side) // 2, (width - side) // 2, side, side
+        top, left, h, w = self._within(height, width, drawn)
+        return torch.stack((top + down, left + right, h, w), 1)
+
+    def _within(self, height: int, width: int, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `boxes`, of a region of this height and width: top, left, height and width, int64 n each."""
         area, ratio = drawn[:, : 2 * TRIES].double().view(-1, TRIES, 2).unbind(2)
         target = height * width * (self.scale[0] + (self.scale[1] - self.scale[0]) * area)
         low, high = (math.log(r) for r in self.ratio)
@@ -60,7 +72,7 @@ class RandomResizedCrop:
         down, right = drawn[:, 2 * TRIES :].double().unbind(1)
         top = torch.where(found, (down * (height - h + 1)).long(), (height - h) // 2)
         left = torch.where(found, (right * (width - w + 1)).long(), (width - w) // 2)
-        return torch.stack((top, left, h, w), 1)
+        return top, left, h, w
 
     def __call__(self, images: Tensor, targets: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """B C H W -> B C H W, in the same memory format; targets as they are."""

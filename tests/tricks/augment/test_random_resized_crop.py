@@ -92,6 +92,16 @@ def test_positions_cover_the_picture():
     assert (boxes[:, 2:] == 4).all() and len(counts) == 25 and (abs(counts - 200) < 60).all()
 
 
+@pytest.mark.parametrize("shape", [(256, 340), (500, 256), (256, 256)])
+def test_crops_of_the_central_square_are_those_of_krizhevsky(shape):
+    """224 x 224 of 256 x 256, anywhere; a plain crop of the centre square by the same two uniforms."""
+    crop = RandomResizedCrop([49 / 64, 49 / 64], [1.0, 1.0], square=True)
+    drawn = crop.sample(50, torch.Generator().manual_seed(4))
+    centre = [(side - 256) // 2 for side in shape]
+    for box, row in zip(crop.boxes(*shape, drawn).tolist(), drawn.double().tolist(), strict=True):
+        assert box == [centre[0] + int(33 * row[-2]), centre[1] + int(33 * row[-1]), 224, 224]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
