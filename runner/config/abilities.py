@@ -53,7 +53,7 @@ class ImageSample(Protocol):
 
 @runtime_checkable
 class PictureCrop(Protocol):
-    """An augmentation that resizes a crop of each image. First in the list, it acts on whole pictures as they are decoded.
+    """An augmentation that resizes a crop of each image. First in the list, it acts on pictures as they are decoded.
 
     That is where images are decoded while training; elsewhere it is called as any other. It acts once, either way.
     `interpolation` is bilinear or bicubic.

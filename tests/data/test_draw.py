@@ -135,7 +135,9 @@ def test_a_stream_s_crops_are_torchvision_s_of_whole_pictures(large, interpolati
     boxes = RandomResizedCrop().boxes(30, 40, crop.drawn).tolist()
     for image, name, box in zip(images, names, boxes, strict=True):
         picture = Image.open(io.BytesIO(files[name]))
-        whole = functional.pil_to_tensor(functional.resized_crop(picture, *box, [16, 16], InterpolationMode(interpolation)))
+        whole = functional.pil_to_tensor(
+            functional.resized_crop(picture, *box, [16, 16], InterpolationMode(interpolation))
+        )
         assert torch.equal(image, whole)
 
 

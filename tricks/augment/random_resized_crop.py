@@ -1,4 +1,4 @@
-"""A random share of the picture, of a random ratio of its sides, resized. Szegedy et al. 2014, arXiv:1409.4842, section 6.
+"""A crop of random area and ratio of its sides, resized. Szegedy et al. 2014, arXiv:1409.4842, section 6.
 
     h = sqrt(a H W / r),  w = sqrt(a H W r),    a ~ U[scale],  log r ~ U[log ratio],    its place uniform in the picture
 
@@ -23,7 +23,7 @@ TRIES = 10
 class RandomResizedCrop:
     """Crops a share of the area of each image, and resizes it to the image's size.
 
-    scale: least and largest share of the area. ratio: least and largest width by height. interpolation: of the resizing.
+    scale: least and largest share of the area. ratio: least and largest width by height. interpolation: of resizing.
     square: crops lie in the central square, and scale is of its area. With scale (224/256)^2 and ratio 1 they are those
     of Krizhevsky et al. 2012, section 4.1: short side 256, centre cropped, and 224 x 224 pixels anywhere in that.
     """

@@ -32,9 +32,9 @@ def image_folder(
 ) -> Arrays | Files:
     """The images below `path` (a folder, .tar, .tar.gz, .tar.xz or .zip; the splits may lie in one folder below it).
 
-    `size`: short side resized to it (to `resize`, where that is given) and centre cropped; null: all images have one size
-    already. The test split is test, val, valid or validation, the first of these that is there. A folder that would not
-    fit in memory is streamed, to the same images.
+    `size`: short side resized to it (to `resize`, where that is given) and centre cropped; null: all images have one
+    size already. The test split is test, val, valid or validation, the first of these that is there. A folder that
+    would not fit in memory is streamed, to the same images.
     """
     if path is None:
         raise BadInput(f"data.path: image_folder needs a folder or archive of {members.SHAPE}")
@@ -121,7 +121,7 @@ def _files(where: Path, size: int | None, resize: int | None, channels: int) -> 
 
 
 def _fingerprint(where: Path, places: list[Member]) -> str:
-    """«sha256:...» of STREAM, the names (below the folder that holds both splits) and the files' own digests, in order."""
+    """«sha256:...» of STREAM, the names (below the folder that holds both splits) and the files' own digests."""
 
     def digest(at: Member) -> str:
         try:

@@ -73,7 +73,16 @@ def test_out_of_range(epsilon):
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_augmentations_compose_in_any_order(layout):
-    tricks = [Crop(torch.zeros(2), torch.ones(2), 2), RandomResizedCrop(), Flip(), Mixup(per="image"), CutMix(p=1.0), Cutout(), RandomErasing(1.0), LabelSmoothing()]
+    tricks = [
+        Crop(torch.zeros(2), torch.ones(2), 2),
+        RandomResizedCrop(),
+        Flip(),
+        Mixup(per="image"),
+        CutMix(p=1.0),
+        Cutout(),
+        RandomErasing(1.0),
+        LabelSmoothing(),
+    ]
     for order in itertools.islice(itertools.permutations(tricks), None, None, 251):
         rng = torch.Generator().manual_seed(0)
         images = torch.randn(6, 2, 8, 9, generator=rng).contiguous(memory_format=layout)

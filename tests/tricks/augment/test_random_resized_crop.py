@@ -48,7 +48,11 @@ def test_areas_and_ratios_are_distributed_as_torchvision_s():
     blank = torch.empty(1, 300, 400)
     boxes = (other.make_params([blank]) for _ in range(n))
     theirs = torch.tensor([[b["top"], b["left"], b["height"], b["width"]] for b in boxes]).double()
-    for part in (lambda b: b[:, 2] * b[:, 3] / 120_000, lambda b: (b[:, 3] / b[:, 2]).log(), lambda b: b[:, 0] + b[:, 2] / 2):
+    for part in (
+        lambda b: b[:, 2] * b[:, 3] / 120_000,
+        lambda b: (b[:, 3] / b[:, 2]).log(),
+        lambda b: b[:, 0] + b[:, 2] / 2,
+    ):
         x, y = part(ours), part(theirs)
         error = math.sqrt((x.var() + y.var()) / n)
         assert abs(x.mean() - y.mean()) < 4 * error and abs(x.std() / y.std() - 1) < 0.1
