@@ -52,6 +52,20 @@ class ImageSample(Protocol):
 
 
 @runtime_checkable
+class PictureCrop(Protocol):
+    """An augmentation that resizes a crop of each image. First in the list, it acts on pictures as they are decoded.
+
+    That is where images are decoded while training; elsewhere it is called as any other. It acts once, either way.
+    `interpolation` is bilinear or bicubic.
+    """
+
+    interpolation: str
+
+    def boxes(self, height: int, width: int, drawn: "Tensor") -> "Tensor":
+        """Return the crops of pictures of one size, by their rows of `sample`: int64 n x (top, left, height, width)."""
+
+
+@runtime_checkable
 class Figures(Protocol):
     """A penalty with columns of its own in the table of epochs."""
 

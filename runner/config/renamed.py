@@ -11,7 +11,12 @@ from typing import Any
 FORMER = {"noise_scale": "noise"}  # knobs
 ARGUMENTS = {"nonlinearity": "activation"}  # of networks; the earlier name is a place now
 LATER = ("activation",)  # places; null there is what was before
-BEFORE = {"he": {"linear": True}, "weight_standardization": {"unbiased": False}}  # of options, their later arguments
+BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their later arguments
+    "he": {"linear": True},
+    "weight_standardization": {"unbiased": False},
+    "crop": {"fill": "mean"},
+    "image_folder": {"resize": None},
+}
 
 
 def former(knob: str) -> str:

@@ -1,6 +1,7 @@
 """Image files -> arrays, on all cores. What is read is bounded: a few batches of encoded images wait at any time."""
 
 import contextlib
+import functools
 import itertools
 import multiprocessing
 import os
@@ -51,7 +52,12 @@ class TooLarge(Exception):
 
 
 def decode(
-    items: Iterable[Item], size: int | None, channels: int, where: Path, limit: int | None = None
+    items: Iterable[Item],
+    size: int | None,
+    channels: int,
+    where: Path,
+    limit: int | None = None,
+    resize: int | None = None,
 ) -> tuple[list[Member], list[Batch]]:
     """Decode images in any order: their places, and batches of images in the same order, all of one shape.
 
@@ -60,7 +66,8 @@ def decode(
     places: list[Member] = []
     batches: list[Batch] = []
     total = 0
-    with contextlib.closing(_results(_grouped(items), size, channels, where)) as results, _progress(where) as advance:
+    make = functools.partial(worker.decode, size=size, channels=channels, resize=resize)
+    with contextlib.closing(_results(_grouped(items), make, where)) as results, _progress(where) as advance:
         for group, batch in results:
             if batches and batch.images.shape[1:] != batches[0].images.shape[1:]:
                 sizes = batches[0].images.shape[2:], batch.images.shape[2:]
@@ -111,7 +118,7 @@ def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _results(
-    groups: Iterator[list[Item]], size: int | None, channels: int, where: Path
+    groups: Iterator[list[Item]], make: Callable[[list[str], list[bytes]], Batch | str], where: Path
 ) -> Generator[tuple[list[Item], Batch], None, None]:
     """Each group with its images, in order; by processes where there is more than one group."""
     first = list(itertools.islice(groups, 2))
@@ -119,12 +126,12 @@ def _results(
     pool = _pool() if len(first) > 1 else None
     if pool is None:
         for group in groups:
-            yield group, _whole(worker.decode(*_columns(group), size, channels), where)
+            yield group, _whole(make(*_columns(group)), where)
         return
     waiting: deque[tuple[list[Item], Future[Batch | str]]] = deque()
     try:
         for group in groups:
-            waiting.append((group, pool.submit(worker.decode, *_columns(group), size, channels)))
+            waiting.append((group, pool.submit(make, *_columns(group))))
             if len(waiting) > 2 * cores():
                 yield waiting[0][0], _whole(waiting.popleft()[1].result(), where)
         while waiting:

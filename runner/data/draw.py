@@ -1,10 +1,27 @@
 """Batches of a split. Small images live on the device as uint8, once, and a batch is an index."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """What a pass of training cuts out of pictures while they are decoded: abilities.PictureCrop with its table.
+
+    `boxes` takes a picture's height and width, and its row of `drawn`, on the CPU, whose rows are the pass's positions.
+    """
+
+    boxes: Callable[[int, int, Tensor], Tensor]
+    drawn: Tensor
+    interpolation: str
+
+    def of(self, position: int, height: int, width: int) -> tuple[int, ...]:
+        """(top, left, height, width) in pixels, for the picture at this position."""
+        return tuple(self.boxes(height, width, self.drawn[position : position + 1])[0].tolist())
 
 
 class Split(Protocol):
@@ -22,17 +39,21 @@ class Split(Protocol):
     def labels(self) -> Tensor:
         """int64 N, on the device."""
 
+    @property
+    def streamed(self) -> bool:
+        """Whether images are decoded as they are drawn, so that `draw` can take a crop of their pictures."""
+
     def to(self, device: torch.device | str) -> "Split":
         """The same split, whose batches come out on this device."""
 
     def draw(
-        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, key: int | None = None
+        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """For each (start, stop): images (uint8 B C H W) and labels (int64 B) at these positions of the epoch's order.
 
-        `order` is int64, on the CPU; None is the natural one. `key`, that of an epoch of training, is what the choices
-        of a stream's crops depend on, with the position; None is evaluation. Nothing waits for the device. A batch may
-        be a view of the split: it is to be read, not written.
+        `order` is int64, on the CPU; None is the natural one. `crop` is a streamed split's alone; without it images are
+        as they are evaluated. Nothing waits for the device. A batch may be a view of the split: it is to be read, not
+        written.
         """
 
 
@@ -54,14 +75,20 @@ class Resident:
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
+    @property
+    def streamed(self) -> bool:
+        """They lie in memory."""
+        return False
+
     def to(self, device: torch.device | str) -> "Resident":
         """The same split on this device."""
         return Resident(self.images.to(device), self.labels.to(device))
 
     def draw(
-        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, key: int | None = None
+        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As Split.draw; there is nothing here that `key` would choose."""
+        """As Split.draw."""
+        assert crop is None, "these are decoded already"
         if order is not None:
             order = order.to(self.images.device, non_blocking=True)
         for start, stop in batches:

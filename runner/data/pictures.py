@@ -35,15 +35,21 @@ def archive(where: Path) -> str | None:
     return f"{members.shown(where.name)} (SHA-256 {cache.digest(where)})" if where.is_file() else None
 
 
-def decoded(where: Path, size: int | None, channels: int, limit: int | None = None) -> Decoded:
-    """The images below `where`, as arrays; BadInput where they would take more than `limit` bytes."""
+def decoded(
+    where: Path, size: int | None, channels: int, limit: int | None = None, resize: int | None = None
+) -> Decoded:
+    """The images below `where`, as arrays; BadInput where they would take more than `limit` bytes.
+
+    `size` and `resize` as in worker.centre.
+    """
     found = members.tree(where) if where.is_dir() else None
     try:
-        name = cache.key(state(found) if found is not None else cache.digest(where), size, channels)
+        content = state(found) if found is not None else cache.digest(where)
+        name = cache.key(content, size, channels, *([] if resize is None else [resize]))
     except OSError as error:
         raise DataProblem(f"{where}: expected a file that can be read, found: {error.strerror}") from None
     try:
-        images = cache.decoded(name, lambda: _decode(where, found, size, channels, limit))
+        images = cache.decoded(name, lambda: _decode(where, found, size, channels, limit, resize))
         if limit is not None and images.train_images.nbytes + images.test_images.nbytes > limit:
             raise TooLarge
     except TooLarge:
@@ -55,12 +61,17 @@ def decoded(where: Path, size: int | None, channels: int, limit: int | None = No
 
 
 def _decode(
-    where: Path, found: dict[Member, os.stat_result] | None, size: int | None, channels: int, limit: int | None
+    where: Path,
+    found: dict[Member, os.stat_result] | None,
+    size: int | None,
+    channels: int,
+    limit: int | None,
+    resize: int | None,
 ) -> Decoded:
     if found is None:
         items = members.read_archive(where)
     else:
         train, test, _ = members.layout(found, where)
         items = members.read_tree(where, [*train, *test])
-    places, batches = decode.decode(items, size, channels, where, limit)
+    places, batches = decode.decode(items, size, channels, where, limit, resize)
     return decode.assemble(places, batches, where)

@@ -62,7 +62,8 @@ class Arrays:
 class Files:
     """A set of image files below `root` that is decoded while training; names are relative, with «/», and sorted.
 
-    Labels int64 N. Images come out as `channels` x `size` x `size`. `fingerprint` is of the names and encoded bytes.
+    Labels int64 N. Images come out as `channels` x `size` x `size`; `resize` as in worker.centre. `fingerprint` is of
+    the names and encoded bytes, and of the way in which images are made of them.
     """
 
     root: Path
@@ -78,6 +79,7 @@ class Files:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     origin: Origin = Origin()
+    resize: int | None = None
 
 
 def fingerprint(*arrays: Tensor) -> str:

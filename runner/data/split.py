@@ -132,7 +132,8 @@ def _parts(
     if isinstance(source, Files):
         from runner.data.stream import Stream, default_workers  # with what decodes
 
-        settings = source.size, source.channels, default_workers(cores()) if workers is None else workers
+        workers = default_workers(cores()) if workers is None else workers
+        settings = source.size, source.channels, source.resize, workers
         stream = Stream(source.root, source.train_names, source.train_labels, *settings)
         test = Stream(source.root, source.test_names, source.test_labels, *settings)
         return stream.take(train), stream.take(validation), test
@@ -154,7 +155,8 @@ def _normalisation(source: Arrays | Files, data: DataConfig, train: Split, rows:
 
     # A pass over all files: kept, by what it depends on.
     drawn = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
-    name = cache.key(source.fingerprint, drawn, train.shape)
+    assert isinstance(source, Files), "what is not resident"
+    name = cache.key(source.fingerprint, drawn, train.shape, source.resize)
     return mean_std(cache.remembered("pixels", name, lambda: _counted(train, source.title)))
 
 

@@ -71,7 +71,35 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
 
 
-def decode(names: list[str], encoded: list[bytes], size: int | None, channels: int) -> Batch | str:
+def centre(image: Image.Image, size: int, resize: int | None) -> Image.Image:
+    """An image as it is evaluated: its short side resized to `resize`, then the size x size pixels in its centre.
+
+    Without `resize`, the centre square in one step. What a pixel is rounded to is as in torchvision, for both steps.
+    """
+    if resize is None:
+        return square(image, size)
+    short = min(image.size)
+    width, height = (resize * side // short for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    whole = image.resize((width, height), Image.Resampling.BILINEAR)
+    return whole.crop((left, top, left + size, top + size))
+
+
+def resized_crop(image: Image.Image, box: tuple[int, ...], size: int, interpolation: str) -> Image.Image:
+    """The pixels of a box (top, left, height, width), resized to size x size. `interpolation`: bilinear or bicubic."""
+    top, left, height, width = box
+    inside = image.crop((left, top, left + width, top + height))
+    return inside.resize((size, size), Image.Resampling[interpolation.upper()])
+
+
+def planes(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """The pixels of an image, C H W."""
+    return np.asarray(image).reshape(image.height, image.width, channels).transpose(2, 0, 1)
+
+
+def decode(
+    names: list[str], encoded: list[bytes], size: int | None, channels: int, resize: int | None = None
+) -> Batch | str:
     """The images of some files (at least one) in this order, or one sentence on the first that cannot be used."""
     images: NDArray[np.uint8] | None = None
     formats, modes = set(), set()
@@ -83,13 +111,13 @@ def decode(names: list[str], encoded: list[bytes], size: int | None, channels: i
         formats.add(found)
         modes.add(mode)
         if size is not None:
-            image = square(image, size)
-        pixels = np.asarray(image).reshape(image.height, image.width, channels)
+            image = centre(image, size, resize)
+        pixels = planes(image, channels)
         if images is None:
             images = np.empty((len(names), channels, image.height, image.width), np.uint8)
-        if pixels.shape[:2] != images.shape[2:]:
-            return different(names[0], images.shape[2:], name, pixels.shape[:2])
-        images[i] = pixels.transpose(2, 0, 1)
+        if pixels.shape != images.shape[1:]:
+            return different(names[0], images.shape[2:], name, pixels.shape[1:])
+        images[i] = pixels
     assert images is not None, "at least one file"
     return Batch(images, frozenset(formats), frozenset(modes))
 

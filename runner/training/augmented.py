@@ -10,11 +10,24 @@ import torch
 from torch import Tensor
 
 from runner import randomness
-from runner.config.abilities import ImageSample
+from runner.config.abilities import ImageSample, PictureCrop, having
 from runner.config.places import Augment
+from runner.data.draw import Crop
 
 if TYPE_CHECKING:
     from runner.training.run import Run
+
+
+def begin(run: "Run", order: Tensor, epoch: int, *purpose: int | str) -> tuple[dict[str, Any], Crop | None]:
+    """Draw a pass's tables, and what it crops out of pictures as they are decoded, whose table is not among them."""
+    device, rest = run.compute.device, dict(run.augment)
+    crop = None
+    for name, trick in having(run.augment, PictureCrop) if run.splits.train.streamed else ():
+        del rest[name]
+        cpu = torch.device("cpu")
+        drawn = tables({name: run.augment[name]}, order, epoch, *purpose, seed=run.seed, device=cpu)
+        crop = Crop(trick.boxes, drawn[name], trick.interpolation)
+    return tables(rest, order, epoch, *purpose, seed=run.seed, device=device), crop
 
 
 def tables(
@@ -42,10 +55,13 @@ def rows(drawn: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
 
 
 def batch(run: "Run", images: Tensor, labels: Tensor, drawn: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Turn uint8 B C H W and int64 B into what the network sees and is told, B C H W and B x K, by the batch's rows."""
+    """Turn uint8 B C H W and int64 B into what the network sees and is told, B C H W and B x K, by the batch's rows.
+
+    A trick that has no rows has acted already, as the images were decoded.
+    """
     x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
-    for name, trick in run.augment.items():
-        x, y = trick(x, y, drawn[name])
+    for name, table in drawn.items():  # in the list's order
+        x, y = run.augment[name](x, y, table)
     return x, y
 
 

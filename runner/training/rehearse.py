@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.config.abilities import Candidates, JointStatistics, VariantHook, having
+from runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
 from runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from runner.data.split import Splits
 from runner.errors import BadInput
@@ -39,6 +39,9 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
 
 def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:
     """Apply them, on the device, to two blank images of the training set's size."""
+    for name, _ in having(augment, PictureCrop) if splits.train.streamed else ():
+        if name != next(iter(augment)):
+            raise BadInput(f"augment.{name}: acts on pictures as they are decoded, before all others; put it first")
     device = splits.mean.device
     tables = augmented.tables(augment, torch.arange(2), 0, seed=0, device=device)
     images, targets = torch.zeros(2, *splits.train.shape, device=device), splits.one_hot[[0, -1]]

@@ -54,10 +54,9 @@ def _pass(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
     order = torch.randperm(n, generator=randomness.generator(run.seed, PURPOSE, "order", at))
     epoch = _last_epoch(run)
     device = run.compute.device
-    tables = augmented.tables(run.augment, order, epoch, PURPOSE, at, seed=run.seed, device=device)
+    tables, crop = augmented.begin(run, order, epoch, PURPOSE, at)
     batches = list(run.knobs.batches(epoch))
-    key = randomness.key(run.seed, PURPOSE, "stream", at)
-    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
+    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, crop), strict=True):
         x, _ = augmented.batch(run, images, labels, augmented.rows(tables, start, stop))
         for first, last in parts_of(len(x), run.micro_batch):
             if run.micro_batch is not None:

@@ -51,10 +51,9 @@ def train_epoch(run: Run, edge: Edge) -> None:
     run.model.train()
     epoch, n = run.clock.epoch, run.knobs.n
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
-    tables = augmented.tables(run.augment, order, epoch, seed=run.seed, device=run.compute.device)
+    tables, crop = augmented.begin(run, order, epoch)
     batches = list(run.knobs.batches(epoch, run.clock.position))
-    key = randomness.key(run.seed, "stream", epoch)
-    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, key), strict=True):
+    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, crop), strict=True):
         step(run, images, labels, augmented.rows(tables, start, stop))
         run.clock.position = stop
         run.clock.updates += 1

@@ -150,3 +150,16 @@ def test_of_nothing_nothing_is_made():
 def test_a_networks_earlier_name_is_not_typed_any_more():
     with pytest.raises(BadInput, match=r"^unknown key model\.activation.* activation=relu\?$"):
         compose(["model=lenet", "model.activation=relu"])
+
+
+def test_a_later_argument_is_part_of_the_identity_only_where_it_changes_something():
+    black, mean = ["augment=[crop]", "augment.crop.fill=black"], ["augment=[crop]", "augment.crop.fill=mean"]
+    assert "fill" not in str(schema.numeric(compose(mean))["augment"])
+    assert schema.choices_key(compose(mean)) == schema.choices_key(compose(["augment=[crop]"]))
+    assert schema.choices_key(compose(black)) != schema.choices_key(compose(mean))
+    folder = ["data=image_folder", "data.size=224"]
+    assert "resize" not in schema.numeric(compose(folder))["data"]
+    assert schema.numeric(compose([*folder, "data.resize=256"]))["data"]["resize"] == 256
+    old = schema.plain(compose(folder))
+    del old["data"]["resize"]
+    assert schema.read(old) == compose(folder)

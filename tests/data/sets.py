@@ -99,7 +99,7 @@ def write_zip(path, files):
     return path
 
 
-def die(*_):
+def die(*_, **__):
     """What a decoding process does that is killed."""
     os._exit(1)
 

@@ -2,7 +2,6 @@
 
 import io
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,13 +9,14 @@ from PIL import Image
 from runner import data
 from runner.data import worker
 from runner.data.decode import Decoded
-from runner.data.draw import Resident
+from runner.data.draw import Crop, Resident
 from runner.data.split import split
-from runner.data.stream import RATIO, SCALE, default_workers, random_crop
-from runner.errors import DataProblem
-from runner.randomness import generator, key
+from runner.data.stream import default_workers
+from runner.errors import BadInput, DataProblem
+from runner.randomness import generator
 from tests.data import sets
 from tests.data.sets import config
+from tricks.augment.random_resized_crop import RandomResizedCrop
 
 BATCHES = [(0, 5), (5, 6), (6, 12)]
 
@@ -35,9 +35,14 @@ def large(tmp_path):
 
 def stream(root, workers=0, **keys):
     keys = {"size": 16, **keys}
-    own = {k: keys.pop(k) for k in ("size", "grayscale") if k in keys}
+    own = {k: keys.pop(k) for k in ("size", "resize", "grayscale") if k in keys}
     settings = config("image_folder", path=root, stream=True, workers=workers, **own, **keys)
     return split(data.load(settings), settings)
+
+
+def crop_of(seed, interpolation="bilinear"):
+    trick = RandomResizedCrop(interpolation=interpolation)
+    return Crop(trick.boxes, trick.sample(12, generator(seed)), trick.interpolation)
 
 
 def bytes_of(part, *arguments):
@@ -54,7 +59,7 @@ def same(one, other):
 def test_a_resident_s_batch_is_naive_indexing(resident, with_order):
     order = torch.randperm(12, generator=generator(1)) if with_order else None
     rows = order.tolist() if with_order else list(range(12))
-    drawn = bytes_of(resident, BATCHES, order, 7)
+    drawn = bytes_of(resident, BATCHES, order)
     for (start, stop), (images, labels) in zip(BATCHES, drawn, strict=True):
         assert images.dtype == torch.uint8 and labels.dtype == torch.int64
         assert torch.equal(images, torch.stack([resident.images[row] for row in rows[start:stop]]))
@@ -81,18 +86,18 @@ def test_a_resident_does_not_wait_for_the_device(resident):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_stream_does_not_wait_for_the_device(large, workers):
     part = stream(large, workers).train
-    expected = bytes_of(part, BATCHES, torch.arange(12), 3)
+    expected = bytes_of(part, BATCHES, torch.arange(12), crop_of(3))
     on_device = part.to("cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
-        drawn = list(on_device.draw(BATCHES, torch.arange(12), 3))
+        drawn = list(on_device.draw(BATCHES, torch.arange(12), crop_of(3)))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert same([(x.cpu(), y.cpu()) for x, y in drawn], expected)
 
 
 def test_a_stream_gives_the_same_bytes_for_any_number_of_workers_and_any_start(large):
-    order, epoch = torch.randperm(12, generator=generator(2)), key(0, "stream", 1)
+    order, epoch = torch.randperm(12, generator=generator(2)), crop_of(1)
     full = bytes_of(stream(large).train, BATCHES, order, epoch)
     assert [images.shape for images, _ in full] == [(stop - start, 3, 16, 16) for start, stop in BATCHES]
     assert torch.cat([labels for _, labels in full]).tolist() == (order // 4).tolist()
@@ -103,34 +108,77 @@ def test_a_stream_gives_the_same_bytes_for_any_number_of_workers_and_any_start(l
     assert torch.equal(other_sizes[0][0], torch.cat([images for images, _ in full]))
 
 
-def test_a_stream_s_crops_depend_on_the_key_and_the_position(large):
+def test_a_stream_s_crops_depend_on_their_table_and_the_position(large):
     part = stream(large).train
-    drawn = [torch.cat([images for images, _ in part.draw(BATCHES, None, epoch)]) for epoch in (1, 1, 2)]
+    drawn = [torch.cat([images for images, _ in part.draw(BATCHES, None, crop_of(epoch))]) for epoch in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     twice = torch.zeros(12, dtype=torch.int64)
-    images = torch.cat([images for images, _ in part.draw(BATCHES, twice, 1)])
+    images = torch.cat([images for images, _ in part.draw(BATCHES, twice, crop_of(1))])
     assert not torch.equal(images[0], images[1]), "one file at two positions has two crops"
 
 
 def test_a_stream_leaves_torch_s_generator_alone(large):
     before = torch.get_rng_state()
     for workers in (0, 2):
-        list(stream(large, workers).train.draw(BATCHES, None, 1))
+        list(stream(large, workers).train.draw(BATCHES, None, crop_of(1)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_evaluation_is_a_resize_and_a_centre_crop(large):
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_stream_s_crops_are_torchvision_s_of_whole_pictures(large, interpolation):
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    files = sets.images(size=(40, 30), kind="JPEG")
+    crop = crop_of(5, interpolation)
+    images = torch.cat([images for images, _ in stream(large).train.draw(BATCHES, None, crop)])
+    names = sorted(name for name in files if name.startswith("train"))
+    boxes = RandomResizedCrop().boxes(30, 40, crop.drawn).tolist()
+    for image, name, box in zip(images, names, boxes, strict=True):
+        picture = Image.open(io.BytesIO(files[name]))
+        whole = functional.pil_to_tensor(
+            functional.resized_crop(picture, *box, [16, 16], InterpolationMode(interpolation))
+        )
+        assert torch.equal(image, whole)
+
+
+def test_crops_are_the_same_whichever_way_square_pictures_are_loaded(tmp_path):
+    parts = stream(sets.write_tree(tmp_path / "square", sets.images(size=(16, 16))))
+    crop, trick = crop_of(5), RandomResizedCrop()
+    decoded = torch.cat([images for images, _ in parts.train.draw(BATCHES, None, crop)])
+    stored = torch.cat([images for images, _ in parts.train.draw(BATCHES)]).float()
+    on_device, _ = trick(stored, torch.ones(12, 1), crop.drawn)
+    assert (decoded - on_device).abs().max() < 1.1, "rounded to whole values once along each side"
+
+
+@pytest.mark.parametrize("resize", [16, 18, 29])
+def test_evaluation_is_a_resize_and_a_centre_crop(large, resize):
     from torchvision.transforms.v2 import functional
 
     files = sets.images(size=(40, 30), kind="JPEG")
     names = sorted(name for name in files if name.startswith("test"))
-    (images, labels), *rest = stream(large).test.draw([(0, 6)])
+    (images, labels), *rest = stream(large, resize=resize).test.draw([(0, 6)])
     assert not rest and labels.tolist() == [0, 0, 1, 1, 2, 2]
     for image, name in zip(images, names, strict=True):
-        picture = functional.pil_to_tensor(Image.open(io.BytesIO(files[name])))
-        resized = functional.resize(picture, [round(16 * 256 / 224)], antialias=True)
-        assert resized.shape == (3, 18, 24)
-        assert torch.equal(image, functional.center_crop(resized, [16, 16]))
+        resized = functional.resize(Image.open(io.BytesIO(files[name])), [resize])
+        assert torch.equal(image, functional.pil_to_tensor(functional.center_crop(resized, [16, 16])))
+
+
+@pytest.mark.parametrize("resize", [None, 18])
+@pytest.mark.parametrize("grayscale", [False, True])
+def test_images_are_the_same_whichever_way_they_are_loaded(large, resize, grayscale):
+    parts = stream(large, resize=resize, grayscale=grayscale)
+    settings = config("image_folder", path=large, stream=False, size=16, grayscale=grayscale, resize=resize)
+    arrays = split(data.load(settings), settings)
+    for name in ("train", "test"):
+        streamed, resident = (getattr(each, name) for each in (parts, arrays))
+        assert same(bytes_of(streamed, BATCHES[:2]), bytes_of(resident, BATCHES[:2]))
+    assert torch.equal(parts.mean, arrays.mean) and torch.equal(parts.std, arrays.std)
+    assert parts.train.streamed and not arrays.train.streamed
+
+
+@pytest.mark.parametrize(("size", "resize"), [(16, 15), (None, 18), (16, 5000)])
+def test_a_resize_that_leaves_no_crop_is_refused(large, size, resize):
+    assert "data.resize: expected" in sets.problem(large, BadInput, size=size, resize=resize)
 
 
 def test_a_stream_is_carved_as_arrays_are(large):
@@ -170,25 +218,8 @@ def test_a_file_that_cannot_be_used_is_named(large, workers, damage, monkeypatch
         path.write_bytes(path.read_bytes() + b"\0" * 10_000)
         monkeypatch.setattr(worker, "MAX_BYTES", 10_000)
     with pytest.raises(DataProblem) as error:
-        list(parts.train.draw(BATCHES, None, 1))
+        list(parts.train.draw(BATCHES, None, crop_of(1)))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("shape", [(30, 40), (40, 30), (1, 1), (1, 90), (90, 1), (500, 6), (7, 7)])
-def test_random_crops_lie_within_the_image(shape):
-    height, width = shape
-    for seed in range(300):
-        top, left, h, w = random_crop(height, width, generator(seed))
-        assert 0 < h <= height - top and 0 < w <= width - left and top >= 0 and left >= 0
-
-
-def test_random_crops_have_the_papers_areas_and_ratios():
-    crops = np.array([random_crop(1000, 1000, generator(seed)) for seed in range(2000)], dtype=float)
-    area, ratio = crops[:, 2] * crops[:, 3] / 1e6, crops[:, 3] / crops[:, 2]
-    assert SCALE[0] * 0.99 < area.min() < 0.1 and 0.95 < area.max() <= 1
-    assert RATIO[0] * 0.99 < ratio.min() < 0.77 and 1.3 < ratio.max() < RATIO[1] * 1.01
-    assert abs(np.log(ratio).mean()) < 0.02
-    assert abs((crops[:, 0] + crops[:, 2] / 2).mean() - 500) < 15
 
 
 def test_the_number_of_workers_is_by_the_cores():

@@ -74,6 +74,18 @@ def test_imagenet_is_known_by_its_classes_and_its_numbers(tmp_path, stream, monk
     assert part.origin == other.origin == Origin()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_imagenette_is_known_by_its_classes_and_its_numbers(tmp_path, stream, monkeypatch):
+    monkeypatch.setattr(image_folder, "IMAGENETTE", (10, 10, 10))
+    ids = image_folder.IMAGENETTE_IDS
+    files = sets.images(ids, per_class=1) | {f"test/{c}/x.png": sets.encode(np.zeros((5, 6, 3), np.uint8)) for c in ids}
+    real = load(sets.write_tree(tmp_path / "any name", files), stream=stream, size=4)
+    assert real.origin == Origin("imagenette", complete=True) and real.classes == ids
+    files = {name.replace("n03888257", "n03888258"): content for name, content in files.items()}
+    other = load(sets.write_tree(tmp_path / "imagenette", files), stream=stream, size=4)
+    assert other.origin == Origin()
+
+
 @pytest.mark.parametrize("batch", [1, 5])
 def test_processes_give_the_bytes_of_one_process(tmp_path, tree, batch, monkeypatch):
     alone = load(tree)

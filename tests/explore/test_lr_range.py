@@ -120,7 +120,7 @@ def test_a_decay_by_the_schedule_rises_with_the_rate(tmp_path, monkeypatch):
 def test_rows_are_each_step_by_itself(tmp_path, make_run):
     test = run_test(tmp_path, low=1e-4, high=0.1)
     run = make_run()
-    images, labels = next(iter(run.splits.train.draw([(0, 60)], torch.arange(60), 0)))
+    images, labels = next(iter(run.splits.train.draw([(0, 60)], torch.arange(60))))
     assert [row["update"] for row in test.rows] == list(range(1, 13))
     assert [row["epoch"] for row in test.rows] == pytest.approx([e + i * 16 / 60 for e in range(3) for i in range(4)])
     right = [row["accuracy"] / 100 * (12 if i % 4 == 3 else 16) for i, row in enumerate(test.rows)]

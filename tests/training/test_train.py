@@ -11,6 +11,7 @@ from runner import randomness
 from runner.disk.epoch import EpochRow
 from runner.disk.summary import Result
 from runner.errors import BadInput
+from runner.training import augmented
 from runner.training.evaluate import FIGURES, evaluate, results
 from runner.training.train import train
 from tests.tricks.test_every_trick import check
@@ -372,8 +373,9 @@ def build_config(*overrides):
     return compose(["model=resnet8", *overrides])
 
 
-def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monkeypatch):
-    """Files that are decoded while training, cropped at random: the same draw signature, the same promises."""
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """The overrides for 16 + 6 files of 24x20 pixels, which are streamed at 16x16."""
     from PIL import Image
 
     monkeypatch.setenv("TRICKTABLE_CACHE", str(tmp_path / "cache"))
@@ -385,11 +387,46 @@ def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, tmp_path, monk
             for i in range(n):
                 pixels = torch.randint(0, 256, (20, 24, 3), generator=rng, dtype=torch.uint8)
                 Image.fromarray(pixels.numpy()).save(folder / f"{i}.png")
-    overrides = [
+    return [
         "data=image_folder", f"data.path={tmp_path / 'images'}", "data.stream=true", "data.size=16", "data.subset=null",
-        "batch_size=5", "epochs=2", "augment=[flip]",
+        "batch_size=5", "epochs=2",
     ]  # fmt: skip
-    whole, first, second = (make_run(*overrides) for _ in range(3))
+
+
+def in_memory(overrides):
+    return [text.replace("data.stream=true", "data.stream=false") for text in overrides]
+
+
+def test_a_stream_is_cropped_once_if_asked_and_else_not_at_all(make_run, pictures):
+    """What the network sees, with the crop in the list and without, of streamed and of stored images."""
+    for augment in ("[]", "[random_resized_crop]"):
+        run = make_run(*pictures, f"augment={augment}")
+        order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
+        tables, crop = augmented.begin(run, order, 1)
+        assert not tables and (crop is None) == (augment == "[]")
+        images, labels = next(iter(run.splits.train.draw([(0, 5)], order, crop)))
+        x, _ = augmented.batch(run, images, labels, augmented.rows(tables, 0, 5))
+        assert torch.equal(x, run.prepare(images))
+        evaluated, _ = next(iter(run.splits.train.draw([(0, 5)], order)))
+        assert torch.equal(images, evaluated) == (augment == "[]")
+        if crop is not None:
+            table = augmented.tables(run.augment, order, 1, seed=run.seed, device=run.compute.device)
+            assert torch.equal(crop.drawn, table["random_resized_crop"]), "the draws of a set in memory"
+    stored = make_run(*in_memory(pictures), "augment=[random_resized_crop]")
+    tables, crop = augmented.begin(stored, order, 1)
+    assert crop is None and list(tables) == ["random_resized_crop"]
+
+
+def test_a_crop_behind_another_trick_is_refused_for_a_stream(make_run, pictures):
+    with pytest.raises(BadInput, match=r"^augment\.random_resized_crop: .* put it first$"):
+        make_run(*pictures, "augment=[flip,random_resized_crop]")
+    assert make_run(*in_memory(pictures), "augment=[flip,random_resized_crop]")
+
+
+@pytest.mark.parametrize("augment", ["[flip]", "[random_resized_crop,flip,mixup]"])
+def test_a_stream_trains_and_resumes_with_the_same_bits(make_run, pictures, augment):
+    """Files that are decoded while training, cropped at random: the same draw signature, the same promises."""
+    whole, first, second = (make_run(*pictures, f"augment={augment}") for _ in range(3))
     assert type(whole.splits.train).__name__ == "Stream" and whole.splits.train.shape == (3, 16, 16)
     expected = rows_of(whole)
 

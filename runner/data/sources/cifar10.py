@@ -1,15 +1,15 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32x32 pixels in 10 classes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from runner.data import members, official, pictures
-from runner.data.source import Arrays, Origin
+from runner.data import contents, members, official, pictures
+from runner.data.source import Arrays
 from runner.errors import DataProblem
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 OFFICIAL = ("cifar-10-batches-py", "cifar-10-python.tar.gz")  # what torchvision downloads
-FULL = (50_000, 10_000)
 
 INSTEAD = "or set data.path to a folder or archive of its images (train/<class>/<image>), or use data=digits"
 
@@ -22,7 +22,8 @@ KNOWN = (50_000, (3, 32, 32), 10)  # training images, their shape, classes
 def cifar10(path: str | None = None, download: bool = True) -> Arrays:
     """The original through torchvision, or images: `path` may be a folder or archive of split/class/image.
 
-    The title says which of them it is, and how many images there are where some are missing.
+    The title says which of them it is, and how many images there are where some are missing. Images are the set's, or a
+    copy of it, by what they are (contents.py): whatever else has its classes' names is an unknown copy.
     """
     if path is not None:
         where = Path(os.path.expanduser(path))
@@ -45,9 +46,8 @@ def _images(where: Path) -> Arrays:
         found = f"{shape[2]}x{shape[1]} in mode {', '.join(images.modes)}"
         raise DataProblem(f"{where}: expected 32x32 RGB images, found {found}; use data=image_folder")
     counts = len(images.train_labels), len(images.test_labels)
-    copy = None
-    if images.lossy:
-        copy = "JPEG copy" if set(images.formats) <= {"JPEG", "MPO"} else "lossy copy"
+    origin = contents.origin(images)
+    copy = origin.copy if origin.dataset else "unknown copy"
     title = f"cifar10 ({copy})" if copy else "cifar10"
     return Arrays(
         images.train_images,
@@ -55,9 +55,9 @@ def _images(where: Path) -> Arrays:
         images.test_images,
         images.test_labels,
         CLASSES,
-        title if counts == FULL else f"{title} of {counts[0]} + {counts[1]} images",
+        title if counts == contents.CIFAR10.counts else f"{title} of {counts[0]} + {counts[1]} images",
         MEAN,
         STD,
         images.fingerprint,
-        Origin("cifar10", copy, complete=counts == FULL, archive=pictures.archive(where)),
+        replace(origin, archive=pictures.archive(where)),
     )
