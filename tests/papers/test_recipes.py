@@ -277,26 +277,6 @@ CALLED = {
     "gradient.clip_norm.max_norm": r"clip",
     "data.validation": r"validation|split|withheld|held out",
 }
-# Recipes that set more than their facts state and do not say so yet: the list may only shrink.
-NOT_YET = {
-    "qiao2019_weight_standardization/reference_from_group_norm_paper",
-    "recht2018_cifar_generalize/pairs",
-    "recht2018_cifar_generalize/table1_original",
-    "smith2018_disciplined/final_table",
-    "smith2018_super_convergence/author_logs",
-    "smith2018_super_convergence/fig1a",
-    "smith2018_super_convergence/range_tests",
-    "smith2018_super_convergence/table1",
-    "summers2020_four_things_bn/gains",
-    "summers2020_four_things_bn/small_batch_b2",
-    "szegedy2016_label_smoothing/pereyra_mnist",
-    "szegedy2016_label_smoothing/table3",
-    "trockman2022_convmixer/readme",
-    "you2017_lars/table1b",
-    "you2017_lars/table3b",
-    "you2017_lars/table4",
-    "you2017_lars/table5",
-}
 
 
 def stated(setup) -> list[str]:
@@ -328,10 +308,7 @@ def unsaid(loaded: recipe.Recipe) -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_recipe_sets_and_its_facts_do_not_state_is_assumed_or_differs(name):
     missing = unsaid(recipe.load(name))
-    if name in NOT_YET:
-        assert missing, f"{name} says what it assumes: take it off the list"
-    else:
-        assert not missing, f"{name}: neither stated, nor assumed, nor a deviation: {sorted(missing)}"
+    assert not missing, f"{name}: neither stated, nor assumed, nor a deviation: {sorted(missing)}"
 
 
 def test_a_key_counts_as_said_by_its_facts_by_a_change_or_by_an_assumption_of_the_row():
