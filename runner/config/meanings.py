@@ -167,8 +167,10 @@ def _of_a_place(typed: Typed, composed: Composed) -> Hint | None:
 
 
 def _without_its_place(typed: Typed, composed: Composed) -> Hint | None:
-    """lr: the last word of keys that it fits."""
-    return None if "." in typed.key else _by_its_end(typed, composed)
+    """lr: the last word of keys that it fits; linear=true may be an option too."""
+    keys = None if "." in typed.key else _by_its_end(typed, composed)
+    chosen = _of_an_option(typed, composed) if keys and isinstance(typed.value, bool) else None
+    return Hint([*chosen.lines, *keys.lines]) if keys and chosen else keys
 
 
 def _by_its_end(typed: Typed, composed: Composed) -> Hint | None:

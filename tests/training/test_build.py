@@ -172,6 +172,7 @@ def test_augmentations_that_ask_for_them_are_given_the_training_sets_mean_and_de
 def test_a_configs_arguments_and_its_signature_agree():
     """What a YAML says is what the code would do without it; nothing hides in a default that no YAML shows."""
     import inspect
+    from fractions import Fraction
 
     import yaml
 
@@ -194,6 +195,8 @@ def test_a_configs_arguments_and_its_signature_agree():
             assert set(parameters) - given - nested <= set(arguments), f"{place}/{name}.py has more than its YAML"
             for key, value in arguments.items():
                 default = parameters[key].default
+                if isinstance(value, list):  # 3/4 is a number there
+                    value = [float(Fraction(v)) if isinstance(v, str) and "/" in v else v for v in value]
                 assert default is inspect.Parameter.empty or default == value, f"{place}/{name}: {key}"
     seams = {place for place in PLACES if PLACES[place].factory}
     for name in options("model"):
