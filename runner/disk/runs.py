@@ -25,7 +25,7 @@ from runner.errors import BadInput, CheckpointProblem, StorageProblem
 class Evaluation(Result):
     """A result with the images that it is on, and where it was computed (None: as its run was).
 
-    dataset, copy, complete, archive: of the images, as the data source vouches for; of older evaluations nothing is known.
+    dataset, copy, complete, archive: as the data source vouches for; of older evaluations nothing is known.
     images_key: schema.images_key of what was typed for them; None where they are the run's own.
     """
 
