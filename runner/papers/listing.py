@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from runner.papers import recipe
-from runner.papers.matching import ERRORS
+from runner.papers.matching import FULL, unmeasured
 from runner.papers.recipe import Recipe
 
-PAPER = "paper"  # the budget whose rows are counted
 LONGEST = 70  # characters of a reason
 TOP = """# Recipes
 
@@ -37,7 +36,7 @@ def line(loaded: Recipe) -> str:
         len(loaded.table.rows) - len(reasons),
         _most_common(reasons.values()),
         claims,
-        len(loaded.deviations(PAPER)),
+        len(loaded.deviations(FULL)),
         len(loaded.assumed),
     )
     return f"| {' | '.join(str(cell) for cell in cells)} |"
@@ -45,10 +44,10 @@ def line(loaded: Recipe) -> str:
 
 def barred(loaded: Recipe) -> dict[str, str]:
     """Why rows cannot be run at the paper's budget, by label."""
-    metric = loaded.table.metric.name
-    if metric not in ERRORS:
-        return dict.fromkeys(loaded.table.rows, f"{metric} is not measured by training here")
-    typed = {label: loaded.overrides(label, PAPER) for label in loaded.table.rows}
+    reason = unmeasured(loaded)
+    if reason:
+        return dict.fromkeys(loaded.table.rows, reason)
+    typed = {label: loaded.overrides(label, FULL) for label in loaded.table.rows}
     return {label: overrides for label, overrides in typed.items() if isinstance(overrides, str)}
 
 

@@ -96,7 +96,7 @@ def plan(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
     """Every run that a table wants at a budget. `extra`: overrides for all of them (data.path, compute)."""
     points: dict[str, tuple[Point, ...]] = {}
     reasons = {}
-    reason = _unmeasured(recipe)
+    reason = unmeasured(recipe)
     if reason:
         reasons = dict.fromkeys(recipe.table.rows, reason)
     extra = Overrides(extra)
@@ -119,7 +119,7 @@ def plan(recipe: Recipe, budget: str, extra: Sequence[str] = ()) -> TablePlan:
     return TablePlan(recipe, budget, points, reasons, extra)
 
 
-def _unmeasured(recipe: Recipe) -> str | None:
+def unmeasured(recipe: Recipe) -> str | None:
     """Why no figure of the table is measured here; None where they are."""
     name = recipe.table.metric.name
     if name == GAP and not recipe.elsewhere:
