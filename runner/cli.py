@@ -89,6 +89,12 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
     _take_overrides(evaluate)
 
+    figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)
+    figure.add_argument("name", help="which figure, as `tricktable list figures` has them")
+    figure.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a run's folder or id, a study's folder or a quoted glob; then key=value"
+    )
+
     _command(commands, "show", run.show, "print the resolved config")
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)

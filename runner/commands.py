@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import BadInput
@@ -170,6 +171,18 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def figure(arguments: argparse.Namespace) -> int:
+    """A figure of finished runs."""
+    _before_torch()
+    from runner.figures import figure as figures
+
+    typed = [*arguments.runs, *arguments.overrides]
+    overrides = [text for text in typed if re.match(r"[\w.@]+=", text)]
+    for path in figures.make(arguments.name, [text for text in typed if text not in overrides], overrides):
+        print(path)
+    return 0
+
+
 def show(arguments: argparse.Namespace) -> int:
     """The resolved config."""
     import yaml
@@ -196,6 +209,10 @@ def list_(arguments: argparse.Namespace) -> int:
         from runner.papers import recipe
 
         lines = recipe.listing()
+    elif arguments.place == "figures":
+        from runner.figures import figure as figures
+
+        lines = figures.listing()
     else:
         lines = list(listing(arguments.place))
     width = max((len(name) for name, _ in lines), default=0)

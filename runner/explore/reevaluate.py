@@ -61,6 +61,15 @@ def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, li
 
 def evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
     """Evaluate one run as was typed; its evaluations are then on disk."""
+    run = rebuilt(stored, request)
+    key = schema.images_key(request.config.data) if "data" in request.keys else None
+    made = [_evaluation(run, result, key) for result in evaluate.results(run, None)]
+    _add(stored, made)
+    return made
+
+
+def rebuilt(stored: StoredRun, request: Request) -> Run:
+    """A finished run with its models and variants, as at its end, and the images that were typed; nothing trains it."""
     try:
         run = _built(stored, request)
     except BadInput as error:
@@ -68,10 +77,7 @@ def evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
     saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
-    key = schema.images_key(request.config.data) if "data" in request.keys else None
-    made = [_evaluation(run, result, key) for result in evaluate.results(run, None)]
-    _add(stored, made)
-    return made
+    return run
 
 
 def _built(stored: StoredRun, request: Request) -> Run:

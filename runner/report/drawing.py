@@ -40,14 +40,19 @@ PAGE = Colours(
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing: of what, in words for who cannot see it, which labels its lines stand for, and how it is drawn."""
+    """A drawing: of what, in words for who cannot see it, which labels its lines stand for, and how it is drawn.
+
+    seeds: whether it has a dot for each seed of a row, with the mean and its interval, which its key then explains.
+    """
 
     title: str
     words: str
     labels: tuple[str, ...]
     draw: Callable[[Any, Colours], None]
     height: float  # inches
+    seeds: bool = False
     compared: bool = False  # whether the paper's values are in it
+    width: float = 4.0  # inches
 
     def svg(self, name: str) -> str:
         """As SVG for the page; `name` keeps its ids apart from those of others."""
@@ -71,14 +76,15 @@ class Plot:
     def _figure(self, colours: Colours, legend: bool = False) -> Any:
         from matplotlib.figure import Figure
 
-        below = 0.2 + 0.17 * (len(self.labels) or 2) if legend else 0.0
-        figure = Figure(figsize=(4.0, self.height + below), layout="constrained", facecolor=colours.paper)
+        lines, labels = self._lines(colours) if legend else ([], [])
+        below = 0.2 + 0.17 * max(2, len(labels)) if labels else 0.0
+        figure = Figure(figsize=(self.width, self.height + below), layout="constrained", facecolor=colours.paper)
         self.draw(figure, colours)
-        if legend:
-            lines, labels = self._lines(colours)
+        if labels:
             shown = figure.legend(lines, labels, loc="outside lower left", frameon=False, fontsize=8)
             for text in shown.get_texts():
                 text.set_parse_math(False)
+        if legend:
             figure.suptitle(self.title, fontsize=10, color=colours.ink, parse_math=False)
         return figure
 
@@ -88,6 +94,8 @@ class Plot:
         if self.labels:
             styles = [{"color": colours.rows[i], "linestyle": dash(i)} for i in range(len(self.labels))]
             return [Line2D([], [], **style) for style in styles], list(map(short, self.labels))
+        if not self.seeds:
+            return [], []
         ours = Line2D([], [], color=colours.rows[0], marker="o", markersize=4)
         if not self.compared:
             return [ours], ["seeds, their mean and its 95% interval"]
@@ -95,12 +103,12 @@ class Plot:
         return [ours, theirs], ["seeds, their mean and its 95% interval", "the paper"]
 
 
-def prepare(panel: Any, colours: Colours, x: str, y: str) -> Any:
-    """A plot's panel with its axes named, their lines thin; where y has a name, x counts epochs."""
+def prepare(panel: Any, colours: Colours, x: str, y: str, *, counted: bool = False) -> Any:
+    """A plot's panel with its axes named, their lines thin; `counted`: x is of whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     panel.set_facecolor("none")
-    if y:  # else x is the figure itself
+    if counted:
         panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     panel.set_xlabel(x, color=colours.muted)
     panel.set_ylabel(y, color=colours.muted)

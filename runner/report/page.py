@@ -241,7 +241,7 @@ def _claim(table: MeasuredTable, judged: Judged) -> Html:
 
 def _figure(plot: drawing.Plot, name: str, command: str) -> Html:
     key = [el("li", _swatch(i), el("span", label)) for i, label in enumerate(plot.labels)]
-    if not key:
+    if plot.seeds:
         key = [
             el("li", _dot("row-0"), "a seed; bar: mean and 95% interval"),
             *([el("li", _dot("theirs", hollow=True), "the paper")] if plot.compared else []),
@@ -252,7 +252,7 @@ def _figure(plot: drawing.Plot, name: str, command: str) -> Html:
         Html(
             plot.svg(name).replace('aria-hidden="true"', f'role="img" aria-labelledby="{name}-title {name}-words"', 1)
         ),
-        el("ul", *key, class_="key"),
+        el("ul", *key, class_="key") if key else Html(),
         el("figcaption", el("span", plot.words, id=f"{name}-words"), _command("The command that made it", command)),
     )
 

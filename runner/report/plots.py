@@ -35,7 +35,7 @@ def curves(table: MeasuredTable) -> list[Plot]:
 
 def _curves(part: Sequence[tuple[MeasuredRow, list[Series]]], number: str) -> Plot:
     def draw(figure: Any, colours: Colours) -> None:
-        panel = prepare(figure.subplots(), colours, "epoch", "test error, %")
+        panel = prepare(figure.subplots(), colours, "epoch", "test error, %", counted=True)
         for i, (_, courses) in enumerate(part):
             epochs, mean, low, high = _band(courses)
             panel.fill_between(epochs, low, high, color=colours.rows[i], alpha=0.12, linewidth=0)
@@ -68,7 +68,7 @@ def _knobs(part: Sequence[tuple[dict[str, Series], list[str]]], number: str) -> 
     def draw(figure: Any, colours: Colours) -> None:
         panels = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
         for panel, name in zip(panels, names, strict=True):
-            prepare(panel, colours, "epoch" if name == names[-1] else "", KNOBS[name])
+            prepare(panel, colours, "epoch" if name == names[-1] else "", KNOBS[name], counted=True)
             for i, (found, _) in enumerate(part):
                 epochs, values = zip(*found[name], strict=True)
                 # A row of metrics.csv has the knobs of its epoch's last step.
@@ -130,7 +130,7 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
         parts.append(f"{row.label}: ours {cells.interval(row.mean, row.half, unit)}{beside}")
     compared = any(_theirs(row) is not None for row in rows)
     title = f"Every seed{' beside the paper' if compared else ''}{number}"
-    return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), compared)
+    return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), seeds=True, compared=compared)
 
 
 def _parts(found: list[Any], size: int = PER_FIGURE) -> Iterator[tuple[str, list[Any]]]:

@@ -1,0 +1,97 @@
+"""`tricktable figure`: a figure of finished runs by its name, as pictures and as a table of what they show."""
+
+import ast
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.config import grammar, reader
+from runner.config.overrides import Overrides
+from runner.disk import atomic, runs
+from runner.disk.runs import StoredRun
+from runner.errors import BadInput, StorageProblem, suggest
+from runner.explore import reevaluate
+from runner.report import records
+from runner.report.drawing import Plot
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was drawn, and the figures of it, one mapping a row of its CSV, all with the same keys."""
+
+    plots: tuple[Plot, ...]
+    records: tuple[Mapping[str, Any], ...]
+
+
+def listing() -> list[tuple[str, str]]:
+    """Every figure, with what it shows."""
+    found = []
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem not in ("__init__", Path(__file__).stem):
+            said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            found.append((path.stem, said.partition("\n")[0]))
+    return found
+
+
+def make(name: str, texts: Sequence[str], overrides: Sequence[str]) -> list[Path]:
+    """Draw a figure of the runs that texts stand for, and write it; its files, the table last.
+
+    Each text is a run's folder or id, a study's folder or a glob. Overrides are `evaluate`'s and, without a dot, the
+    figure's own arguments. One run's figure lies in its folder, that of several in their study's or under the root.
+    """
+    known = [each for each, _ in listing()]
+    if name not in known:
+        raise BadInput(f"no figure is called {name}{suggest(name, known)}")
+    function = getattr(importlib.import_module(f"runner.figures.{name}"), name)
+    arguments, rest = _arguments(function, overrides)
+    request = reevaluate.read(rest)
+    root = Path(request.config.output.root)
+    found = {run.folder: run for text in texts for run in runs.some(text, root)}
+    return _write(function(list(found.values()), request, **arguments), name, _folder(list(found), root))
+
+
+def _arguments(function: Callable[..., Figure], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The figure's own arguments, typed as its signature has them; and the other overrides."""
+    names = list(inspect.signature(function).parameters)[2:]
+    hints = typing.get_type_hints(function)
+    own = [override for override in Overrides(overrides) if override.key in names]
+    for override in Overrides(overrides):
+        if override not in own and override.group not in reevaluate.KEPT:
+            takes = ", ".join([*names, *reevaluate.KEPT])
+            raise BadInput(f"{override.key}: expected an argument of {function.__name__} or of evaluate: {takes}")
+    arguments = {each.key: reader.value_of(each.key, hints[each.key], each.value) for each in grammar.typed(own)}
+    return arguments, [override for override in overrides if override not in own]
+
+
+def _folder(folders: Sequence[Path], root: Path) -> Path:
+    """Where the figure of these runs lies: with the one run, else in their study, else under the root."""
+    studies = {folder.parent for folder in folders}
+    if len(folders) == 1:
+        return folders[0] / "figures"
+    return (studies.pop() if len(studies) == 1 else root) / "figures"
+
+
+def _write(figure: Figure, name: str, folder: Path) -> list[Path]:
+    """Each file whole or not at all."""
+    with atomic.storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        raise StorageProblem(f"{folder}: a link; figures are written to real folders")
+    files: dict[str, bytes] = {}
+    for number, plot in enumerate(figure.plots, 1):
+        files[f"{name}{f'-{number}' if len(figure.plots) > 1 else ''}.png"] = plot.png()
+    files[f"{name}.csv"] = records.as_csv([dict(record) for record in figure.records]).encode("utf-8")
+    for file, data in files.items():
+        atomic.replace(folder / file, data)
+    return [folder / file for file in files]
+
+
+def one(stored: Sequence[StoredRun], name: str) -> StoredRun:
+    """The only run, where a figure is of one."""
+    if len(stored) != 1:
+        raise BadInput(f"{name}: a figure of one run, got {len(stored)}")
+    return stored[0]
