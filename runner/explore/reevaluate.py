@@ -90,6 +90,7 @@ def _built(stored: StoredRun, request: Request) -> Run:
         compute=typed.compute if request.has("compute") else config.compute,
         data=_same_data(config.data, request),
         batch_size=1,
+        init=tuple(each for each in config.init if not objects.run_arguments("init", each)),
         augment=(),
         penalty=(),
         gradient=(),

@@ -64,7 +64,8 @@ def build_model(
 ) -> nn.Module:
     """Make the network, fill its seams and initialise it, on the CPU (or the meta device, in its context).
 
-    images: for an init that asks for them (places.Init).
+    images: for an init that asks for them (places.Init). Without them values do not matter, for a saved state follows
+    or only a count, and an init that starts from a finished run is left out.
     """
     seams = {place: getattr(config, place) for place in PLACES if PLACES[place].factory}
     chosen = {place: objects.make(place, option) for place, option in seams.items() if option is not None}
@@ -83,7 +84,8 @@ def build_model(
         reason = str(error).partition("\n")[0]
         raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None
     rehearse.seams(factories, config.model.name)
-    for name, init in objects.several("init", config.init, images=images).items():
+    inits = [each for each in config.init if images is not None or not objects.run_arguments("init", each)]
+    for name, init in objects.several("init", inits, images=images).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
         rehearse.called(f"init.{name}", init, model)
         for module in model.modules():

@@ -21,7 +21,7 @@ from runner.disk.epoch import EpochRow
 from runner.disk.info import Identity, State
 from runner.disk.summary import Result, Summary
 from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
-from runner.training import compute, teacher
+from runner.training import compute, named
 from runner.training.build import build
 from runner.training.divergence import Divergence, divergence_of
 from runner.training.evaluate import results
@@ -37,14 +37,14 @@ def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
     splits = split(source, config.data, resolved.device)
-    run = build(replace(config, loss=teacher.given(config, splits, resolved)), splits, resolved)
-    teachers = {each.id: each.summary.weights_sha256 for _, each in teacher.named(config)}
+    run = build(named.given(config, splits, resolved), splits, resolved)
+    teachers = {each.id: each.summary.weights_sha256 for each in named.named(config)}
     return run, Identity(config_hash(config), splits.fingerprint, files(config), teachers)
 
 
 def config_hash(config: Config) -> str:
     """Return the SHA-256 of the numeric keys, with `compute` as this machine resolves it."""
-    keys = schema.numeric(teacher.by_id(config))
+    keys = schema.numeric(named.by_id(config))
     return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
 
 
@@ -90,6 +90,7 @@ class _Job:
 
     def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
         self.config, self.run, self.folder = config, run, folder
+        self.choices_key = schema.choices_key(named.by_id(config))
         self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
         self.metrics = record.Metrics(folder.files.metrics)
         self.saved_at = (0, time.monotonic())  # updates, clock
@@ -123,7 +124,7 @@ class _Job:
             raise RunFailed(f"{reason} (its traceback is in {self.folder.files.log})") from error
 
     def _progress(self) -> dict[str, Any]:
-        clock, key = self.run.clock, schema.choices_key(self.config)
+        clock, key = self.run.clock, self.choices_key
         return {"epoch": clock.epoch, "epochs": self.run.epochs, "updates": clock.updates, "choices_key": key}
 
     def _flag(self, number: int) -> None:

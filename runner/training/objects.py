@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ def _is_definition(value: object) -> bool:
 def hints(definition: Any) -> dict[str, Any]:
     """Return the types of the arguments of a class or function, by their names."""
     return typing.get_type_hints(definition.__init__ if inspect.isclass(definition) else definition)
+
+
+def run_arguments(place: str, option: Option) -> list[str]:
+    """Return which arguments of a trick name a finished run: those that are a network, and were typed as text."""
+    types = hints(target(f"tricks/{place}", option.name))
+    return [
+        key
+        for key, value in option.arguments.items()
+        if isinstance(value, str) and nn.Module in (types.get(key), *typing.get_args(types.get(key)))
+    ]
 
 
 def files(config: Config) -> dict[str, str]:
@@ -129,6 +139,6 @@ def _is_the_object(definition: Any, place: Place | None) -> bool:
     return place.factory or not inspect.isclass(definition)
 
 
-def several(place: str, options: tuple[Option, ...], **given: Any) -> dict[str, Any]:
+def several(place: str, options: Iterable[Option], **given: Any) -> dict[str, Any]:
     """Return the objects of a place that takes a list, by their names."""
     return {option.name: make(place, option, **given) for option in options}

@@ -13,7 +13,7 @@ from runner.disk import runs
 from runner.errors import BadInput, CheckpointProblem
 from runner.explore import reevaluate
 from runner.papers import studies
-from runner.training import job, teacher
+from runner.training import job, named
 from runner.training.summary import weights_sha256
 from tests.conftest import TINY
 
@@ -92,7 +92,7 @@ def test_a_teacher_of_averaged_weights_is_the_average(root, make_run):
     stored = runs.one(str(folder), root)
     run = make_run("loss=distillation", f"loss.teacher={folder}")
     config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
-    frozen = teacher.given(config, run.splits, run.compute).arguments["teacher"]
+    frozen = named.given(config, run.splits, run.compute).loss.arguments["teacher"]
     assert weights_sha256(frozen.model.state_dict()) == stored.summary.weights_sha256
     tensors = stored.checkpoint().tensors
     for name, p in frozen.model.named_parameters():
@@ -209,7 +209,7 @@ def test_a_teacher_is_the_runs_network_on_its_own_normalisation(root, make_run):
     folder = train(root, "data.normalize=computed", "data.subset=8")
     run = make_run("loss=distillation", f"loss.teacher={folder}", "loss.temperature=1")
     config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
-    frozen = teacher.given(config, run.splits, run.compute).arguments["teacher"]
+    frozen = named.given(config, run.splits, run.compute).loss.arguments["teacher"]
     own = make_run("data.subset=8")
     saved = runs.one(str(folder), root).checkpoint()
     own.load(saved.tensors, saved.state)

@@ -49,6 +49,7 @@ WANTS_COMPANY = {  # arguments without which a trick has nothing to act on in so
     "group": ["norm.num_groups=2", "norm.group_size=null"],
     "distillation": ["loss.teacher=<run>"],
     "dkd": ["loss.teacher=<run>"],
+    "pretrained": ["init.pretrained.source=<run>"],
 }
 DIGITS = ["data.subset=4", "batch_size=10", "epochs=2", "compute=cpu", "compute.threads=1", "data.validation=0.02"]
 
