@@ -80,7 +80,7 @@ def table(arguments: argparse.Namespace) -> int:
     from runner import report
     from runner.disk.runs import under
     from runner.launch import pool
-    from runner.papers import reproduce
+    from runner.papers import reproduce, tabulate
     from runner.report import terminal
 
     plan, runs = reproduce.requested(arguments.name, arguments.budget, arguments.overrides)
@@ -93,7 +93,7 @@ def table(arguments: argparse.Namespace) -> int:
     if arguments.make and reproduce.evaluate(plan, runs):
         runs = under(runs.root)
     typed = " ".join([arguments.name, "--run", "--budget", plan.budget, *arguments.overrides])
-    table = reproduce.tabulate(plan, runs, f"tricktable table {typed}")
+    table = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
     terminal.show(table)
     if any(row.runs or row.exact is not None for row in table.rows):
         print(report.write(table, reproduce.folder(plan, runs.root))[-1])

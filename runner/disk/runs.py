@@ -26,7 +26,8 @@ class Evaluation(Result):
     """A result with the images that it is on, and where it was computed (None: as its run was).
 
     dataset, copy, complete, archive: as the data source vouches for; of older evaluations nothing is known.
-    images_key: schema.images_key of what was typed for them; None where they are the run's own.
+    images_key: schema.images_key of what was typed for them; None where they are the run's own. members: the ids of the
+    runs whose models join its own in an ensemble, with spaces between; None where there are none.
     """
 
     data: str
@@ -36,6 +37,7 @@ class Evaluation(Result):
     complete: bool = False
     archive: str | None = None
     images_key: str | None = None
+    members: str | None = None
     device: str | None = None
     precision: str | None = None
     evaluated: str | None = None
@@ -208,6 +210,8 @@ def some(text: str, root: Path) -> list[StoredRun]:
 
 def _named(text: str, root: Path) -> list[StoredRun]:
     """The given folder's run, those of the folders in it, or those of that id, by name."""
+    if (run := at(Path(text))) is not None:
+        return [run]  # whatever signs of a glob its path has
     paths = [Path(p) for p in sorted(glob.glob(text))] or sorted(root.glob(f"*/{glob.escape(text)}"))
     folders = dict.fromkeys(p for path in paths for p in (path, *sorted(path.glob("*/"))))
     found = [run for folder in folders if (run := at(folder)) is not None]

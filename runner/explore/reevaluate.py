@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from runner import data
 from runner.config import schema
 from runner.config.compose import compose
@@ -59,11 +61,16 @@ def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, li
     return [(run, evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
 
 
-def evaluated(stored: StoredRun, request: Request) -> list[Evaluation]:
-    """Evaluate one run as was typed; its evaluations are then on disk."""
-    run = rebuilt(stored, request)
+def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] = ()) -> list[Evaluation]:
+    """Evaluate one run as was typed; its evaluations are then on disk.
+
+    members: runs whose models join its own, variant by variant: one ensemble of them all. BadInput where these lack a
+    variant, or were trained on other images.
+    """
+    run = _together(stored, request, members) if members else rebuilt(stored, request)
     key = schema.images_key(request.config.data) if "data" in request.keys else None
-    made = [_evaluation(run, result, key) for result in evaluate.results(run, None)]
+    ids = " ".join(each.id for each in members) or None
+    made = [_evaluation(run, result, key, ids) for result in evaluate.results(run, None)]
     _add(stored, made)
     return made
 
@@ -138,13 +145,36 @@ def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
         print(f"warning: {stored.id}: {', '.join(files)} changed since it trained", file=sys.stderr)
 
 
-def _evaluation(run: Run, result: Result, images_key: str | None) -> Evaluation:
+def _together(stored: StoredRun, request: Request, members: Sequence[StoredRun]) -> Run:
+    """The run with the models of all, and inferences that each take a variant of theirs."""
+    alone = replace(request, config=replace(request.config, inference=compose([]).inference))
+    run = rebuilt(stored, alone)
+    for each in members:
+        _join(run, stored, rebuilt(each, alone), each)
+    run.inference = build.inferences(request.config)
+    rehearse.variants(run, {name: len(models) for name, models in run.variants.items()})
+    return run
+
+
+def _join(run: Run, stored: StoredRun, other: Run, member: StoredRun) -> None:
+    """Add another run's models to a run's; they take images normalised as its own, which are the same."""
+    if member.summary.data.fingerprint != stored.summary.data.fingerprint or not torch.equal(
+        run.splits.mean, other.splits.mean
+    ):
+        raise BadInput(f"{member.id}: trained on other images than {stored.id}; their models cannot be one ensemble")
+    if run.variants.keys() != other.variants.keys():
+        raise BadInput(f"{member.id}: its models are {', '.join(other.variants)}, and those of {stored.id} others")
+    run.variants = {name: [*models, *other.variants[name]] for name, models in run.variants.items()}
+
+
+def _evaluation(run: Run, result: Result, images_key: str | None, members: str | None) -> Evaluation:
     return Evaluation(
         **result.plain(),
         data=run.splits.title,
         fingerprint=run.splits.fingerprint,
         **asdict(run.splits.origin),
         images_key=images_key,
+        members=members,
         device=run.compute.device.type,
         precision=run.compute.precision,
         evaluated=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -167,5 +197,6 @@ def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
         lock.release(handle)
 
 
-def _key(evaluation: Evaluation) -> tuple[str, str, str, str | None]:
-    return evaluation.variant, evaluation.inference, evaluation.fingerprint, evaluation.images_key
+def _key(evaluation: Evaluation) -> tuple[str | None, ...]:
+    images = evaluation.fingerprint, evaluation.images_key
+    return evaluation.variant, evaluation.inference, *images, evaluation.members

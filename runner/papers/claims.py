@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.papers.facts import CURVES, Claim, Table
+from runner.papers.facts import CURVES, GRIDS, Claim, Table
 from runner.papers.measured import Judged, MeasuredRow, Verdict
 from runner.papers.significance import LEVEL, find, holm, mean
 
@@ -19,6 +19,7 @@ from runner.papers.significance import LEVEL, find, holm, mean
 # how many images is trained the updates.
 COUNTED = {"params": ("network",), "madds": ("network", "data"), "updates": ("optimization", "data")}
 EXACT = tuple(COUNTED)  # fields that no seed changes
+OF_RUNS = (*CURVES, *GRIDS)  # fields that runs alone show
 BEST_EPOCH = "best"
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "contradicted", "undecided")
 INDICATIONS: tuple[Verdict, ...] = ("indication for", "indication against", "no indication")
@@ -149,7 +150,7 @@ def _labels(rows: Sequence[MeasuredRow]) -> str:
 
 def _lacking(claim: Claim, sides: Sides) -> Judged | None:
     """What becomes of a claim with nothing on a side."""
-    if claim.field not in (*EXACT, *CURVES, "value"):
+    if claim.field not in (*EXACT, *OF_RUNS, "value"):
         return Judged(claim, "not runnable here", f"no run measures {claim.field}")
     empty = [side for side in sides if not any(_has(claim, row) for row in side)]
     barred = [row.reason for side in empty for row in side if all(each.reason for each in side)]
@@ -175,7 +176,7 @@ def _caveats(claim: Claim, sides: Sides) -> list[str]:
         return found
     unended = [row for row in rows if row.missing and row not in without]
     if unended:
-        what = "some seeds have no figure" if claim.field in CURVES else "seeds have not ended"
+        what = "some seeds have no figure" if claim.field in OF_RUNS else "seeds have not ended"
         found.append(f"{what} of {_labels(unended)}")
     choices = sum(len(side) > 1 for side in sides)
     if choices > 1 or (choices == 1 and claim.kind != "less_than"):  # what choosing costs is not known there

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runner import data
 from runner.disk.runs import Runs, StoredRun
 from runner.explore import networks
-from runner.papers.matching import Point
+from runner.papers.plan import Point
 
 START = 4.0  # seconds until a run's first step
 BACKWARD = 3  # forward and backward together, in forward passes

@@ -36,6 +36,7 @@ NUMBERS: Mapping[Kind, frozenset[str]] = {
 # What runs measure besides the table's figure, and papers show in curves: of the last epoch, and the first epoch whose
 # test figure reaches the claim's target.
 CURVES = ("train_error", "train_loss", "epochs_to_target")
+GRIDS = ("grid_best", "grid_median", "grid_range")  # of a row's figures over all settings of its grid, by seed
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,14 @@ class PaperRow:
         """Beside a value in a table: † from memory, ‡ from a third party's summary."""
         return ("†" if self.confidence == "memory" else "") + ("‡" if self.secondary else "")
 
+    def told(self, name: str) -> str | None:
+        """Its model, its dataset or one of its changes, as text; None where it has none."""
+        value = {"model": self.model, "dataset": self.dataset, **self.changes}.get(name)
+        return None if value is None else str(value)
+
     def field(self, name: str) -> float | None:
-        """A claim's field of this row: value, updates, params, madds or extra.<name>; None of what curves show."""
-        if name in CURVES:
+        """A claim's field of this row: value, updates, params, madds or extra.<name>; None of what runs alone show."""
+        if name in (*CURVES, *GRIDS):
             return None
         found = self.extra.get(name.removeprefix("extra.")) if name.startswith("extra.") else getattr(self, name)
         return None if found is None else float(found)
@@ -234,6 +240,7 @@ def _check(claim: Claim, keys: frozenset[str], tables: Mapping[str, Table]) -> N
         "params",
         "madds",
         *CURVES,
+        *GRIDS,
         *(f"extra.{name}" for row in rows.values() for name in row.extra),
     )
     if claim.field not in known:

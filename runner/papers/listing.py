@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from runner.papers import recipe
-from runner.papers.matching import FULL, unmeasured
+from runner.papers.metrics import unmeasured
+from runner.papers.plan import FULL
 from runner.papers.recipe import Recipe
 
 LONGEST = 70  # characters of a reason

@@ -44,6 +44,21 @@ class Measurement:
         return self.run.summary
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a row's grid: what it sets, the seeds that it is tried with, and their runs that ended.
+
+    validation: the mean validation error over these seeds in percent, infinite where a run diverged; None where that
+    is not known yet. chosen: whether the row's own runs are of it.
+    """
+
+    setting: Overrides
+    seeds: tuple[int, ...]
+    runs: tuple[Measurement, ...]
+    validation: float | None
+    chosen: bool = False
+
+
 class Change(NamedTuple):
     """A key that a budget sets otherwise for a row than the paper's budget does; None where one does not set it."""
 
@@ -64,7 +79,8 @@ class MeasuredRow:
 
     `theirs` is None in a study, which has no paper. Counts are of the network and the training of the row's runs.
     `changes` are what the table's budget makes of the row: those of its overrides that are not the paper's budget's.
-    exact: the figure in the table's metric where it is counted, and no seed changes it.
+    exact: the figure in the table's metric where it is counted, and no seed changes it. grid: the settings that were
+    tried for it, before its own seeds.
     """
 
     label: str
@@ -78,6 +94,7 @@ class MeasuredRow:
     madds: int | None = None
     updates: int | None = None
     exact: float | None = None
+    grid: tuple[Setting, ...] = ()
 
     @property
     def figures(self) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ dataset and each of its changes, as the paper's facts have them; its own under `
 A text in place of a list of overrides says why such rows cannot be run here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -15,11 +15,14 @@ from runner.config.compose import default
 from runner.config.overrides import Override, Overrides
 from runner.config.reader import key
 from runner.errors import BadInput, suggest
-from runner.papers import facts
+from runner.papers import facts, fits
 
 TABLES = CONFIGS / "table"
 BUDGETS = ("smoke", "short", "paper")
+MODEL_ITSELF = ("final", "plain")  # the variant and inference whose test error metrics.csv has
+AFTER = "after."  # how an override's value begins that stands for a run which comes first
 Layer = tuple[Override, ...] | str  # overrides, or why rows cannot be run here
+Value = int | float | str  # of a key of a grid, as it is typed
 By = Mapping[str, Mapping[str, Layer]]  # of a row's model, its dataset or a key of its changes: of each value
 
 
@@ -68,12 +71,42 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """A run that others begin from, which they name as after.<its name>: a teacher, or weights to go on from.
+
+    A row of a table of the paper (of this one where none is named), or what is `typed` after the recipe's `shared`.
+    seed: its own, for all that name it; null: that of the run which does.
+    """
+
+    row: str | None = None
+    table: str | None = None
+    typed: tuple[Override, ...] = ()
+    seed: int | None = key(low=0, default=0)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A grid that is tried for each row before its seeds: every setting with `seeds` seeds, on the same images.
+
+    grid: keys, each with its values; rows: a row's own, by label, with as many settings as those of the others.
+    validation: how many training images the best setting is chosen on, by the mean error; null: none is chosen, and
+    the grid itself is what claims are of (grid_best, grid_median, grid_range).
+    """
+
+    grid: Mapping[str, tuple[Value, ...]]
+    rows: Mapping[str, Mapping[str, tuple[Value, ...]]] = field(default_factory=dict)
+    validation: int | float | None = key(above=0, default=None)
+    seeds: int = key(low=1, default=1)
+
+
+@dataclass(frozen=True)
 class Budget:
     """How much of the paper's training is done.
 
     epochs: of a row, below 1 as a share of its own. overrides: what replaces the row's. by, rows: as a recipe's, for
     the budget alone (a smaller network for a model). n: seeds, where not the recipe's. differs: what else it changes.
-    elsewhere: other images for rows of a dataset that are tested elsewhere, in place of the recipe's.
+    elsewhere: other images for rows of a dataset that are tested elsewhere, in place of the recipe's. after: what is
+    typed behind the budget's overrides for a prior that is typed. tune: in place of the recipe's.
     """
 
     epochs: float | None = key(above=0, default=None)
@@ -83,6 +116,8 @@ class Budget:
     rows: Mapping[str, Layer] = field(default_factory=dict)
     differs: tuple[Deviation, ...] = ()
     elsewhere: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    after: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    tune: Tune | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +125,10 @@ class Recipe:
     """A table as it is run here. `results`: the (variant, inference) of a run that is a row's figure, by label.
 
     like: another table of the paper, whose recipe this one is but for what it says itself. elsewhere: by a row's
-    dataset. against: the row that gains are over, of a table of gains. name, paper and table are given; the other
-    fields stand in the file.
+    dataset. against: the row that gains are over, of a table of gains. after: runs that rows begin from, by name.
+    together: by label, how many runs are one ensemble that is the row's figure. inference: by label, inferences that a
+    finished run is evaluated with for the row's figure. name, paper and table are given; the other fields stand in the
+    file.
     """
 
     name: str
@@ -108,6 +145,10 @@ class Recipe:
     like: str | None = None
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     against: str | None = None
+    after: Mapping[str, Prior] = field(default_factory=dict)
+    tune: Tune | None = None
+    together: Mapping[str, int] = field(default_factory=dict)
+    inference: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
     note: str | None = None
 
     @property
@@ -138,14 +179,40 @@ class Recipe:
 
     def result(self, label: str) -> tuple[str, str]:
         """The (variant, inference) of a run that is this row's figure."""
-        return self.results.get(label, self.results.get("all", ("final", "plain")))
+        return self.results.get(label, self.results.get("all", MODEL_ITSELF))
 
-    def images(self, label: str, budget: str) -> Overrides:
-        """What `tricktable evaluate` is given for a row's figure; nothing where it is of the run's own test images."""
+    def evaluation(self, label: str, budget: str) -> Overrides:
+        """What `tricktable evaluate` is given for a row's figure; nothing where a run has it from its own end."""
         dataset = self.table.rows[label].dataset or ""
-        if dataset not in self.elsewhere:
-            return Overrides()
-        return Overrides(self.budgets[budget].elsewhere.get(dataset, self.elsewhere[dataset].images))
+        images: tuple[Override, ...] = ()
+        if dataset in self.elsewhere:
+            images = self.budgets[budget].elsewhere.get(dataset, self.elsewhere[dataset].images)
+        own = self.inference.get(label, ())
+        if label in self.together and not own:
+            own = (Override(f"inference=[{self.result(label)[1]}]"),)
+        return Overrides([*images, *own])
+
+    def prior(self, name: str, budget: str) -> Overrides:
+        """What is typed for a run that others begin from, but for its seed, where it is no row."""
+        chosen = self.budgets[budget]
+        typed = Overrides()
+        for layer in (self.shared, self.after[name].typed, chosen.overrides, chosen.after.get(name, ())):
+            for override in layer:
+                typed = typed.updated([override])
+        return typed if chosen.epochs is None else _shortened(typed, chosen.epochs)
+
+    def named(self, override: Override) -> tuple[str, ...]:
+        """The run that comes first which an override names; nothing where it names none."""
+        return (override.value.removeprefix(AFTER),) if override.value.startswith(AFTER) else ()
+
+    def tuned(self, budget: str) -> Tune | None:
+        """How rows are tuned at a budget; None where they are not."""
+        return self.budgets[budget].tune or self.tune
+
+    def grid(self, label: str, budget: str) -> Mapping[str, tuple[Value, ...]]:
+        """The keys of a row's grid with their values; none where it is not tuned, or cannot be run."""
+        tune = self.tuned(budget)
+        return tune.rows.get(label, tune.grid) if tune else {}
 
 
 @cache
@@ -176,7 +243,9 @@ def load(name: str) -> Recipe:
         )
     with reader.in_file(f"configs/table/{name}.yaml"):
         values = _whole(loading.load(TABLES / f"{name}.yaml"), paper_name)
-        return fitting(reader.read(Recipe, values, name=name, paper=paper, table=paper.tables[table_name]))
+        return fits.fitting(
+            reader.read(Recipe, values, name=name, paper=paper, table=paper.tables[table_name]), BUDGETS
+        )
 
 
 def _whole(values: Any, paper: str) -> Any:
@@ -195,58 +264,6 @@ def _whole(values: Any, paper: str) -> Any:
     return {**other, **values, **merged, "budgets": {**other["budgets"], **budgets}}
 
 
-def fitting(recipe: Recipe) -> Recipe:
-    """The recipe; BadInput where it says something of rows that its table lacks, or nothing of a budget or a row."""
-    _known("budgets", recipe.budgets, BUDGETS)
-    for name in BUDGETS:
-        if name not in recipe.budgets:
-            raise BadInput(f"budgets.{name}: missing")
-    rows = recipe.table.rows
-    _known("results", recipe.results, (*rows, "all"))
-    _known("rows", recipe.rows, rows)
-    for where, several in (("differs", recipe.differs), ("assumed", recipe.assumed)):
-        for each in several:
-            _known(where, each.rows, rows)
-    _known("against", [recipe.against] if recipe.against else [], rows)
-    datasets = {row.dataset for row in rows.values() if row.dataset}
-    _known("elsewhere", recipe.elsewhere, datasets)
-    for dataset, elsewhere in recipe.elsewhere.items():
-        _images(f"elsewhere.{dataset}.images", elsewhere.images)
-    _complete("by", recipe.by, rows.values())
-    for name, budget in recipe.budgets.items():
-        _known(f"budgets.{name}.rows", budget.rows, rows)
-        for deviation in budget.differs:
-            _known(f"budgets.{name}.differs", deviation.rows, rows)
-        _known(f"budgets.{name}.elsewhere", budget.elsewhere, recipe.elsewhere)
-        for dataset, images in budget.elsewhere.items():
-            _images(f"budgets.{name}.elsewhere.{dataset}", images)
-        _complete(f"budgets.{name}.by", budget.by, rows.values())
-    return recipe
-
-
-def _complete(where: str, by: By, rows: Collection[facts.PaperRow]) -> None:
-    """`by` tells rows apart by something that they have, and has all of their values of it."""
-    _known(where, by, {"model", "dataset"}.union(*(row.changes for row in rows)))
-    for name, choices in by.items():
-        for row in rows:
-            value = _value(row, name)
-            if value is not None and value not in choices:
-                raise BadInput(f"{where}.{name}: lacks {value}, of the row {row.label}{suggest(value, choices)}")
-
-
-def _images(where: str, images: Iterable[Override]) -> None:
-    """Overrides that choose images, and nothing else."""
-    typed = Overrides(images)
-    if "data" not in typed.keys or any(each.group != "data" for each in typed):
-        raise BadInput(f"{where}: expected data=... and arguments of it, got {str(typed) or 'nothing'}")
-
-
-def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise reader.UnknownKey(where, name, sorted(known))
-
-
 def _shortened(overrides: Overrides, epochs: float) -> Overrides:
     """With so many epochs, or below 1 with this share of their own."""
     own = float(overrides.get("epochs") or default("epochs"))
@@ -256,15 +273,9 @@ def _shortened(overrides: Overrides, epochs: float) -> Overrides:
     return Overrides(typed if each.key == "epochs" else each for each in overrides)
 
 
-def _value(row: facts.PaperRow, name: str) -> str | None:
-    """A row's model, its dataset or one of its changes, as `by` has them."""
-    value = {"model": row.model, "dataset": row.dataset, **row.changes}.get(name)
-    return None if value is None else str(value)
-
-
 def _chosen(by: By, row: facts.PaperRow) -> Iterator[Layer]:
     """What `by` says for a row's model, dataset and changes."""
     for name, choices in by.items():
-        value = _value(row, name)
+        value = row.told(name)
         if value is not None:
             yield choices[value]

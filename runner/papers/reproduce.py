@@ -1,24 +1,22 @@
-"""A paper's table from its recipe: planned, estimated, made, and measured with a verdict for each claim."""
+"""A paper's table from its recipe: planned, estimated and made; tabulate.py measures it."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from runner import data
 from runner.config.compose import compose
 from runner.config.overrides import Overrides
-from runner.config.schema import Config
 from runner.disk import runs as disk
 from runner.disk.runs import Runs, StoredRun
 from runner.errors import BadInput
-from runner.explore import networks, reevaluate
+from runner.explore import reevaluate
 from runner.launch import pool, sweep
-from runner.papers import claims, departures, estimate, matching, provenance, recipe
-from runner.papers.facts import Claim
-from runner.papers.matching import Point, TablePlan
-from runner.papers.measured import Judged, MeasuredRow, MeasuredTable
+from runner.papers import departures, estimate, matching, recipe
+from runner.papers import plan as planning
+from runner.papers.plan import Point, TablePlan, distinct
 from runner.papers.recipe import BUDGETS
+from runner.papers.tabulate import updates
 
 # What may be typed with a table: where images and runs lie, on what it runs, and how many images it takes at once.
 # Everything else is the recipe's.
@@ -36,192 +34,82 @@ def requested(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[
     loaded = recipe.load(name)
     runs = disk.under(Path(compose(overrides).output.root))
     if budget is not None:
-        return matching.plan(loaded, budget, overrides), runs
+        return planning.plan(loaded, budget, overrides), runs
     for each in reversed(BUDGETS) if runs.by_choices else ():
-        plan = matching.plan(loaded, each, overrides)
-        if any(point.key in runs.by_choices for point in plan.all()):
+        plan = planning.plan(loaded, each, overrides)
+        if any(point.key in runs.by_choices for point in plan.needed()):
             return plan, runs
-    return matching.plan(loaded, BUDGETS[-1], overrides), runs
-
-
-def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
-    """The table with what was measured so far, and a verdict for each of its claims."""
-    table = plan.recipe.table
-    rows = tuple(matching.rows(plan, runs))
-    if table.metric.name in matching.COUNTED:
-        rows = tuple(_counted(plan, row) for row in rows)
-    judged = claims.within_paper([*_judged(plan, rows), *_elsewhere(plan, runs)])
-    prints = {run.summary.data.fingerprint for row in rows for run in row.runs}
-    datasets = {row.theirs.dataset for row in rows if row.theirs and row.runs}
-    warnings = ("runs of one dataset saw different bytes: see the fingerprints",) if len(prints) > len(datasets) else ()
-    return MeasuredTable(
-        name=plan.recipe.name,
-        title=plan.recipe.paper.about.title,
-        caption=table.caption,
-        metric=table.metric,
-        budget=plan.budget,
-        rows=rows,
-        claims=tuple(each for each in judged if each.claim.table == table.id),
-        provenance=provenance.of(table, plan.budget, rows),
-        command=command,
-        warnings=(*warnings, *provenance.warnings(rows)),
-        paper=plan.recipe.paper,
-        recipe=plan.recipe,
-    )
-
-
-def _judged(plan: TablePlan, rows: Sequence[MeasuredRow]) -> list[Judged]:
-    """The table's claims, before Holm."""
-    by_label = {row.label: row for row in rows}
-    table = plan.recipe.table
-    return [_judge(plan, claim, by_label) for claim in plan.recipe.paper.claims.values() if claim.table == table.id]
-
-
-def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> Judged:
-    """One claim: by what its rows count at the paper's budget, whatever was run, or by their runs."""
-    table = plan.recipe.table
-    left, right = (
-        [matching.in_field(by_label[label], claim, table.metric) for label in side if label in by_label]
-        for side in (claim.left, claim.right)
-    )
-    if claim.field in claims.EXACT or table.metric.name in matching.COUNTED:
-        differs = _material(plan, matching.FULL, [*left, *right])
-        left, right = ([_counted(plan, row) for row in side] for side in (left, right))
-        return claims.judge(claim, table, left, right, matching.FULL, differs=differs)
-    rows = [*left, *right]
-    differs = _material(plan, plan.budget, rows)
-    copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.runs if run.summary.data.copy)
-    own = all(_on_own_data(plan.recipe, row) for row in rows)
-    copy = " / ".join(copies) or None
-    timed = {run.summary.environment.device for row in rows for run in row.runs}
-    if table.metric.name == matching.TIME and len(timed) > 1:
-        return Judged(claim, "not run", f"timed on different machines: {', '.join(sorted(timed))}")
-    shared = table.metric.name == matching.GAIN or _share_runs(plan, claim)
-    judged = claims.judge(
-        claim, table, left, right, plan.budget, own_data=own, copy=copy, paired=shared, differs=differs
-    )
-    return replace(judged, reason=f"{judged.reason}; paired by seed") if shared and judged.p else judged
-
-
-def _material(plan: TablePlan, budget: str, rows: Sequence[MeasuredRow]) -> list[str]:
-    """Of which kinds is what the recipe does otherwise on one of these rows, where it says that this is material."""
-    said = plan.recipe.deviations(budget)
-    return [each.material for each in said if each.material and any(each.of(row.label) for row in rows)]
-
-
-def _share_runs(plan: TablePlan, claim: Claim) -> bool:
-    """Whether both sides are of the same runs, tested on different images: their figures go together by seed."""
-    sides = [
-        [point.key for label in side for point in plan.points.get(label, ())] for side in (claim.left, claim.right)
-    ]
-    return len(claim.left) == len(claim.right) == 1 and sides[0] == sides[1] != []
-
-
-def _on_own_data(loaded: recipe.Recipe, row: MeasuredRow) -> bool:
-    """Whether a row's runs saw its dataset, all of it, as the data source vouches for; a paper may not say which.
-
-    Where they are tested elsewhere, that is the row's dataset, and they trained on the one that the recipe names.
-    """
-    assert row.theirs is not None, "a paper's row"
-    dataset = row.theirs.dataset
-    elsewhere = loaded.elsewhere.get(dataset or "")
-    trained = elsewhere.trained if elsewhere else dataset
-    seen = [run.summary.data for run in row.runs]
-    tested = [run.elsewhere for run in row.runs if run.elsewhere]
-    return all(each.complete and trained in (None, each.dataset) for each in seen) and all(
-        each.complete and each.dataset == dataset for each in tested
-    )
-
-
-def _elsewhere(plan: TablePlan, runs: Runs) -> list[Judged]:
-    """The claims of the paper's other tables that have runs: Holm's adjustment is within a paper."""
-    judged = []
-    studies = {run.study for run in runs}
-    for name in recipe.names():
-        if not name.startswith(f"{plan.recipe.paper.id}/") or name == plan.recipe.name:
-            continue
-        found = recipe.load(name)
-        if name.replace("/", ".") in studies or found.runs_of == plan.recipe.runs_of:
-            other = matching.plan(found, plan.budget, plan.extra)
-            judged += _judged(other, matching.rows(other, runs))
-    return judged
-
-
-def _counted(plan: TablePlan, row: MeasuredRow) -> MeasuredRow:
-    """A row with what its network and its schedule count at the paper's budget, trained or not."""
-    overrides = matching.typed(plan.recipe, row.label, "paper", plan.extra)
-    if isinstance(overrides, str):
-        return row
-    config = matching.composed(overrides)
-    dataset = row.theirs.dataset if row.theirs else None
-    size = data.known(config.data, dataset)
-    cost = networks.cost(config, *(size[1:] if size else ()))
-    updates = _updates(config, dataset)
-    if updates is None and plan.budget == matching.FULL:
-        updates = row.updates  # what its runs took
-    exact = matching.COUNTED.get(plan.recipe.table.metric.name)
-    size = exact(cost.params) if exact else None
-    return replace(row, params=cost.params, madds=cost.madds, updates=updates, exact=size)
-
-
-def _updates(config: Config, dataset: str | None) -> int | None:
-    """The steps of a run; None where the size of its data cannot be known before it is read.
-
-    A source of anybody's images is taken to be given the paper's dataset, all of it, where its size is known.
-    """
-    from runner.training import build
-
-    size = data.known(config.data, dataset)
-    return build.plan(config, size[0]).updates(config.epochs) if size else None
+    return planning.plan(loaded, BUDGETS[-1], overrides), runs
 
 
 def missing(plan: TablePlan, runs: Runs) -> list[Point]:
-    """The points that no run on disk is for."""
-    return [point for point in plan.all() if matching.current(point, runs) is None]
+    """The points that no run on disk is for, those that others wait for among them; each once."""
+    return [point for point in plan.needed() if matching.current(point, runs) is None]
+
+
+def ready(plan: TablePlan, runs: Runs) -> list[Point]:
+    """Those of them that can be run now, for they wait for nothing more."""
+    settled = [matching.settle(point, runs) for point in missing(plan, runs)]
+    return distinct(point for point in settled if point is not None)
 
 
 def unevaluated(plan: TablePlan, runs: Runs) -> list[tuple[Point, StoredRun]]:
-    """The points whose run is complete, and not yet evaluated on the other images that the row is of."""
-    found = [(point, matching.current(point, runs)) for point in plan.all() if point.images]
-    return [
-        (point, run)
-        for point, run in found
-        if run is not None
-        and run.state == "complete"
-        and matching.evaluation(run, plan.recipe.result(point.label), point.images_key) is None
-    ]
+    """The points whose run is complete and not yet evaluated as their figure is: elsewhere, otherwise, or together."""
+    found = []
+    for point in plan.all():
+        run = matching.current(point, runs) if point.evaluation or point.joined else None
+        members = matching.joined(point, runs)
+        if run is None or run.state != "complete" or members is None:
+            continue
+        if matching.evaluation(run, point.result, point.images_key, members) is None:
+            found.append((point, run))
+    return found
 
 
 def dry_run(plan: TablePlan, runs: Runs) -> None:
     """Print for each row what it changes, epochs, updates, seeds, what exists, and how long the rest takes."""
-    everything, rate = missing(plan, runs), estimate.rate(runs)
-    wanted, left = (len(matching.distinct(points)) for points in (plan.all(), everything))
+    lacking, rate = {point.key for point in missing(plan, runs)}, estimate.rate(runs)
     shared = set.intersection(*[set(point.overrides) for point in plan.all()]) if plan.all() else set()
-    print(f"{plan.recipe.name}, budget {plan.budget}: {left} of {wanted} runs are missing")
+    print(f"{plan.recipe.name}, budget {plan.budget}: {len(lacking)} of {len(plan.needed())} runs are missing")
     if plan.recipe.note:
         print(plan.recipe.note)
     print(f"all rows: {' '.join(o for o in plan.all()[0].overrides if o in shared) if plan.all() else '-'}")
-    changed = {label: matching.changes(plan, label) for label in plan.points}
     for label in plan.recipe.table.rows:
-        if label in plan.reasons:
-            print(f"{label}: not runnable here: {plan.reasons[label]}")
-            continue
-        points = plan.points.get(label, ())
-        if not points:
-            print(f"{label}: counted, and not run")
-            continue
-        own = [o for o in points[0].overrides.without("seed") if o not in shared]
-        to_run = [point for point in everything if point.label == label]
-        updates = _updates(points[0].config, points[0].dataset)
-        print(
-            f"{label}: {' '.join(own) or '(as all)'}; {points[0].config.epochs} epochs, "
-            f"{'?' if updates is None else f'{updates:,}'} updates{_assumed_data(points[0])}; "
-            f"{len(points) - len(to_run)} of {len(points)} seeds exist; "
-            f"the others take about {estimate.duration(estimate.seconds(to_run, rate))}"
-            f"{f'; then evaluated with {points[0].images}' if points[0].images else ''}"
-        )
+        print(f"{label}: {_row(plan, label, shared, lacking, rate)}")
+    changed = {label: planning.changes(plan, label) for label in plan.points}
     for heading, lines in departures.said(plan.recipe, plan.budget, changed).items():
         print("\n".join([f"{heading}:", *(f"- {line}" for line in lines)]))
+
+
+def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collection[str], rate: float) -> str:
+    """What a dry run says of a row."""
+    points, trials = plan.points.get(label, ()), plan.grids.get(label, ())
+    if label in plan.reasons:
+        return f"not runnable here: {plan.reasons[label]}"
+    if not points and not trials:
+        return "counted, and not run"
+    first = (*points, *trials)[0]
+    own = [each for each in first.overrides.without("seed") if each not in shared]
+    steps = updates(first.config, first.dataset)
+    wanted = distinct(each for point in (*trials, *points) for each in point.needed())
+    to_run = [point for point in wanted if point.key in lacking]
+    said = [f"{' '.join(own) or '(as all)'}"]
+    said.append(f"{first.config.epochs} epochs, {'?' if steps is None else f'{steps:,}'} updates{_assumed_data(first)}")
+    before = sorted({prior.label for point in wanted for prior in point.priors.values()})
+    said += [f"first come {', '.join(before)}"] if before else []
+    said += [f"first come {_grid(trials)}"] if trials else []
+    seeds = [point for point in points if point.key not in lacking]
+    said += [f"{len(seeds)} of {len(points)} seeds exist"] if points else []
+    said.append(f"the others take about {estimate.duration(estimate.seconds(to_run, rate))}")
+    said += [f"then evaluated with {points[0].evaluation}"] if points and points[0].evaluation else []
+    return "; ".join(said)
+
+
+def _grid(trials: Sequence[Point]) -> str:
+    """How many settings of which keys a row is tried with."""
+    settings = {trial.setting for trial in trials}
+    keys = ", ".join(each.key for each in trials[0].setting)
+    return f"{len(settings)} settings of {keys}, {len(trials) // len(settings)} seed each"
 
 
 def _assumed_data(point: Point) -> str:
@@ -235,31 +123,42 @@ def _assumed_data(point: Point) -> str:
 def make(
     plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None
 ) -> list[pool.Outcome]:
-    """Run what is missing, after one line with the estimated time; what became of each."""
-    points = matching.distinct(missing(plan, runs))
-    if not points:
+    """Run what is missing, after one line with the estimated time; what became of each.
+
+    What waits for other runs comes in a later round, when these have ended. All that is known of it is on disk: a call
+    that was killed is repeated, and goes on where it was.
+    """
+    lacking = missing(plan, runs)
+    if not lacking:
         return []
     parallel = jobs or max(1, len(gpus))
-    total = estimate.seconds(points, estimate.rate(runs))
+    total = estimate.seconds(lacking, estimate.rate(runs))
     time = estimate.duration(None if total is None else total / parallel)
-    rows = len({point.label for point in points})
-    print(f"{len(points)} runs of {rows} rows are missing: about {time} with {parallel} at once", file=sys.stderr)
-    jobs_to_do = sweep.plan([(point.overrides, point.config) for point in points])
-    return pool.launch(jobs_to_do, parallel=jobs, gpus=gpus, timeout=timeout)
+    rows = len({point.label for point in lacking})
+    print(f"{len(lacking)} runs of {rows} rows are missing: about {time} with {parallel} at once", file=sys.stderr)
+    outcomes: dict[str, pool.Outcome] = {}
+    while todo := [point for point in ready(plan, runs) if point.key not in outcomes]:
+        made = pool.launch(
+            sweep.plan([(point.overrides, point.config) for point in todo]), parallel=jobs, gpus=gpus, timeout=timeout
+        )
+        outcomes |= {point.key: outcome for point, outcome in zip(todo, made, strict=True)}
+        runs = disk.under(runs.root)
+    return list(outcomes.values())
 
 
 def evaluate(plan: TablePlan, runs: Runs) -> int:
-    """Evaluate the complete runs on the other images that their rows are of, as far as it is not done; how many were.
+    """Evaluate the complete runs as their rows' figures are, as far as it is not done; how many were.
 
-    The images are looked for where their source keeps them; data.path is of the training images.
+    On other images these are looked for where their source keeps them; data.path is of the training images.
     """
     todo = unevaluated(plan, runs)
     if todo:
-        print(f"{len(todo)} evaluations on other images are missing", file=sys.stderr)
+        print(f"{len(todo)} evaluations are missing", file=sys.stderr)
     extra = [each for each in plan.extra if each.group in ("compute", "output") or each.key == "data.download"]
-    requests = {images: reevaluate.read([*images, *extra]) for images in dict.fromkeys(p.images for p, _ in todo)}
+    requests = {typed: reevaluate.read([*typed, *extra]) for typed in dict.fromkeys(p.evaluation for p, _ in todo)}
     for point, run in todo:
-        reevaluate.evaluated(run, requests[point.images])
+        members = matching.joined(point, runs)
+        reevaluate.evaluated(run, requests[point.evaluation], members or ())
     return len(todo)
 
 

@@ -7,7 +7,7 @@ from runner import report
 from runner.config.compose import compose
 from runner.disk.runs import under
 from runner.errors import BadInput
-from runner.papers import recipe, reproduce, studies
+from runner.papers import recipe, reproduce, studies, tabulate
 
 
 def produce(name: str | None, budget: str | None, overrides: Sequence[str]) -> list[Path]:
@@ -15,7 +15,7 @@ def produce(name: str | None, budget: str | None, overrides: Sequence[str]) -> l
     if name in recipe.names():
         plan, runs = reproduce.requested(name, budget, overrides)
         typed = f"tricktable table {name} --run --budget {plan.budget}"
-        return report.write(reproduce.tabulate(plan, runs, typed), reproduce.folder(plan, runs.root))
+        return report.write(tabulate.tabulate(plan, runs, typed), reproduce.folder(plan, runs.root))
     root = Path(compose(overrides).output.root)
     if name is None:
         return report.write_collected(under(root), root)

@@ -46,7 +46,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
         penalty=penalty,
         gradient=objects.several("gradient", config.gradient),
         hook=objects.several("hook", config.hook, total_epochs=float(config.epochs)),
-        inference=_inferences(config),
+        inference=inferences(config),
         scaler=torch.amp.GradScaler(compute.device.type) if compute.precision == "fp16" else None,
         micro_batch=config.micro_batch,
     )
@@ -101,7 +101,9 @@ def _some(splits: Splits, n: int) -> torch.Tensor:
     return ((images - splits.mean.view(-1, 1, 1)) / splits.std.view(-1, 1, 1)).cpu()
 
 
-def _inferences(config: Config) -> dict[str, Inference]:
+def inferences(config: Config) -> dict[str, Inference]:
+    """Make the inferences of a config, by the names that results have of them."""
+
     def infer(models: list[nn.Module], option: Option) -> nn.Module:
         module: nn.Module = objects.make("inference", option, models=models)
         return module

@@ -152,6 +152,11 @@ def results(run: Run) -> None:
     expected = {"final": 1}
     for _, hook in having(run.hook, VariantHook):
         expected |= hook.variants
+    variants(run, expected)
+
+
+def variants(run: Run, expected: Mapping[str, int]) -> None:
+    """Refuse what does not go together of a run's inferences and the variants given, by their numbers of models."""
     refusals = {name: _refusals(run, name, expected) for name in run.inference}
     for refused in refusals.values():
         if len(refused) == len(expected):

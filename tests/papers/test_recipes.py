@@ -11,8 +11,8 @@ from runner import data
 from runner.config import reader
 from runner.config.compose import compose
 from runner.errors import BadInput
-from runner.papers import facts, recipe, statics
-from runner.papers.matching import plan
+from runner.papers import facts, fits, recipe, statics
+from runner.papers.plan import plan
 from runner.training import build
 from tests.papers.spelling import misspelt
 
@@ -91,7 +91,7 @@ def made(values) -> recipe.Recipe:
     about = facts.About("A paper", authors=(), year=0, venue=None, arxiv=None)
     paper = facts.Paper(schema=2, id="p", about=about, setup={}, tables={}, claims={}, statics={}, notes=(), sources=())
     given = {"name": "p/t", "paper": paper, "table": table()}
-    return recipe.fitting(reader.read(recipe.Recipe, values, **given))
+    return fits.fitting(reader.read(recipe.Recipe, values, **given), recipe.BUDGETS)
 
 
 def test_a_row_is_shared_then_by_then_its_own_then_the_budgets():

@@ -20,7 +20,9 @@ from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import Evaluation, under
 from runner.disk.summary import DataSummary, Environment, Result, Summary
 from runner.errors import BadInput
-from runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics
+from runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics, tabulate
+from runner.papers import plan as planning
+from runner.papers.plan import changes, distinct
 from runner.report import command
 from runner.training import job
 from runner.training.knobs import Knobs
@@ -97,7 +99,7 @@ def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_bu
     errors = {}
     for point in plan.all():
         errors[point.label, point.seed] = run(point).figure("test_error")
-    table = reproduce.tabulate(plan, under(made), "tricktable table ...")
+    table = tabulate.tabulate(plan, under(made), "tricktable table ...")
     rows = {row.label: row for row in table.rows}
     assert rows["original"].figures == tuple(100 - errors["original", seed] for seed in (0, 1))
     assert rows["original"].mean == pytest.approx(sum(rows["original"].figures) / 2)
@@ -153,7 +155,7 @@ def test_a_verdict_needs_the_rows_dataset_whole_and_no_title_stands_for_it(made,
     for label, error in (("original", 10.0), ("increased_momentum", 12.0)):
         for point in plan.points[label]:
             finish(point, error + point.seed / 10, data_seen)
-    table = reproduce.tabulate(plan, under(made), "")
+    table = tabulate.tabulate(plan, under(made), "")
     judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
     assert judged.verdict == verdict
     said = judged.reason.removeprefix("the interval lies on the claimed side").removeprefix("; ")
@@ -166,7 +168,7 @@ def test_one_run_on_other_data_is_enough_for_an_indication(made):
     for i, point in enumerate(points):
         error = 10.0 + point.seed / 10 + 2 * (point.label == "increased_momentum")
         finish(point, error, DataSummary(title="cifar10") if i == 4 else CIFAR10)
-    table = reproduce.tabulate(plan, under(made), "")
+    table = tabulate.tabulate(plan, under(made), "")
     judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
     assert judged.verdict == "indication for" and judged.reason.endswith("other data")
 
@@ -182,7 +184,7 @@ def test_an_evaluation_on_other_images_is_not_the_rows_figure(made, tmp_path):
     for images, error in (("sha256:other", 30.0), (CIFAR10_SEEN.fingerprint, 8.0)):
         result = Evaluation(variant="final", inference="flip", test_error=error, data="images", fingerprint=images)
         evaluations.append(asdict(result))
-    table = reproduce.tabulate(plan, under(made), "")
+    table = tabulate.tabulate(plan, under(made), "")
     assert {row.label: row for row in table.rows}["original"].figures == (92.0,)
 
 
@@ -204,15 +206,15 @@ def recht(root, table, budget="paper"):
 
 
 def judged_of(plan, root, name):
-    return next(each for each in reproduce.tabulate(plan, under(root), "").claims if each.claim.id == name)
+    return next(each for each in tabulate.tabulate(plan, under(root), "").claims if each.claim.id == name)
 
 
 def test_rows_that_differ_in_their_test_images_are_of_the_same_runs(tmp_path):
     plan = recht(tmp_path, "pairs")
-    assert len(plan.all()) == 10 and len(matching.distinct(plan.all())) == 5
+    assert len(plan.all()) == 10 and len(distinct(plan.all())) == 5
     original, new = (plan.points[f"{TEN} {which}"] for which in ("original", "new"))
     assert [a.key for a in original] == [b.key for b in new]
-    assert not original[0].images and new[0].images == ("data=cifar10_1", "data.version=v4")
+    assert not original[0].evaluation and new[0].evaluation == ("data=cifar10_1", "data.version=v4")
     for point in original:
         finish(point, 5.0 + point.seed, CIFAR10_SEEN)
     assert not reproduce.missing(plan, under(tmp_path))
@@ -226,7 +228,7 @@ def evaluated(root, table, dataset="cifar10_1", complete=True):
     plan = recht(root, table)
     for point in next(iter(plan.points.values())):
         finish(point, 5.0 + point.seed, CIFAR10_SEEN)
-    for point in next(points for points in plan.points.values() if points[0].images):
+    for point in next(points for points in plan.points.values() if points[0].evaluation):
         images = {"images_key": point.images_key, "dataset": dataset, "complete": complete}
         add(point, test_error=13.0 + 1.1 * point.seed, fingerprint="sha256:new", **images)
     return plan
@@ -246,7 +248,7 @@ def test_a_gap_is_the_difference_of_two_evaluations_of_a_run(tmp_path):
     row = next(row for row in matching.rows(plan, under(tmp_path)) if row.label == TEN)
     assert row.figures == pytest.approx((8.0, 8.1, 8.2, 8.3, 8.4))
     assert not reproduce.unevaluated(plan, under(tmp_path))
-    assert "tested on images (new) too" in reproduce.tabulate(plan, under(tmp_path), "").provenance
+    assert "tested on images (new) too" in tabulate.tabulate(plan, under(tmp_path), "").provenance
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ def test_a_verdict_needs_the_datasets_of_training_and_of_testing(tmp_path, given
 def test_what_is_missing_is_trained_once_and_evaluated_elsewhere(tmp_path, capsys):
     """All the way, on small images: a table's own runs, then their evaluations, then nothing."""
     plan = recht(tmp_path, "pairs", "smoke")
-    for point in matching.distinct(reproduce.missing(plan, under(tmp_path))):
+    for point in distinct(reproduce.missing(plan, under(tmp_path))):
         run(point)
     assert len(under(tmp_path)) == 2
     assert reproduce.evaluate(plan, under(tmp_path)) == 2
@@ -271,7 +273,7 @@ def test_what_is_missing_is_trained_once_and_evaluated_elsewhere(tmp_path, capsy
         assert rows[f"{TEN} original"].figures[seed] == 100 - own.test_error
         assert rows[f"{TEN} new"].figures[seed] == 100 - other.test_error and other.data.startswith("synthetic")
     assert reproduce.evaluate(plan, under(tmp_path)) == 0
-    assert "2 evaluations on other images are missing" in capsys.readouterr().err
+    assert "2 evaluations are missing" in capsys.readouterr().err
     reproduce.dry_run(plan, under(tmp_path))
     assert "0 of 2 runs are missing" in capsys.readouterr().out
 
@@ -294,7 +296,7 @@ def test_gains_are_over_the_same_seed_of_a_row(tmp_path):
 def test_a_size_is_counted_and_not_trained(tmp_path):
     plan, runs = reproduce.requested("iandola2016_squeezenet/compression", "paper", [f"output.root={tmp_path}"])
     assert not plan.all()
-    table = reproduce.tabulate(plan, runs, "")
+    table = tabulate.tabulate(plan, runs, "")
     rows = {row.label: row for row in table.rows}
     assert rows["SqueezeNet fp32"].mean == pytest.approx(4 * rows["SqueezeNet fp32"].params / 1e6)
     judged = {each.claim.id: each for each in table.claims}
@@ -363,12 +365,12 @@ def test_parts_of_a_batch_and_workers_are_typed_with_a_table_and_its_rows_are_ma
 def test_a_table_composes_each_row_once(made, monkeypatch):
     """At its own budget and, for what that changes and for what is counted, at the paper's; not once per point."""
     composed = []
-    monkeypatch.setattr(matching, "compose", lambda overrides: composed.append(overrides) or compose(overrides))
-    matching.composed.cache_clear()
+    monkeypatch.setattr(planning, "compose", lambda overrides: composed.append(overrides) or compose(overrides))
+    planning.composed.cache_clear()
     plan = planned(made)
     reproduce.dry_run(plan, under(made))
     assert len(composed) == 6
-    reproduce.tabulate(plan, under(made), "")
+    tabulate.tabulate(plan, under(made), "")
     assert len(composed) == 6 and len(set(composed)) == 6
 
 
@@ -387,7 +389,7 @@ def test_the_output_root_is_read_once_per_command(made, monkeypatch, capsys):
 def test_claims_on_updates_are_decided_without_a_run():
     """The real recipe at the paper's budget: 78,000, 29,040, 6,300 and 2,160 updates."""
     plan, runs = reproduce.requested(NAME, "paper", ["output.root=nowhere"])
-    judged = [each for each in reproduce.tabulate(plan, runs, "").claims if each.claim.field == "updates"]
+    judged = [each for each in tabulate.tabulate(plan, runs, "").claims if each.claim.field == "updates"]
     assert judged and all(each.verdict == "reproduced" for each in judged)
 
 
@@ -522,7 +524,7 @@ def test_a_material_difference_of_a_claims_rows_caps_its_verdict(made, tmp_path,
     for label, error in (("original", 10.0), ("increased_momentum", 12.0)):
         for point in plan.points[label]:
             finish(point, error + point.seed / 10, CIFAR10)
-    table = reproduce.tabulate(plan, under(made), "")
+    table = tabulate.tabulate(plan, under(made), "")
     judged = next(each for each in table.claims if each.claim.id == "momentum_costs_accuracy")
     assert judged.verdict == verdict and ("differs: augmentation" in judged.reason) == (verdict != "reproduced")
 
@@ -530,19 +532,19 @@ def test_a_material_difference_of_a_claims_rows_caps_its_verdict(made, tmp_path,
 def test_what_a_budget_changes_is_read_off_its_overrides(made):
     """Each with what the paper's budget has, typed there or not; nothing at the paper's own."""
     plan, paper = planned(made), planned(made, "paper")
-    assert matching.changes(paper, "original") == ()
-    assert list(map(str, matching.changes(plan, "original"))) == ["epochs=2 in place of 20"]
+    assert changes(paper, "original") == ()
+    assert list(map(str, changes(plan, "original"))) == ["epochs=2 in place of 20"]
 
 
 def test_the_committed_recipe_says_that_another_network_was_run():
     """The caption has WRN-16-4; at the smoke budget its depth is 10."""
     plan, found = reproduce.requested(NAME, "smoke", ["output.root=nowhere"])
-    changed = {label: [*map(str, matching.changes(plan, label))] for label in plan.points}
+    changed = {label: [*map(str, changes(plan, label))] for label in plan.points}
     for label in plan.recipe.table.rows:
         assert "model.depth=10 in place of 16" in changed[label] and "epochs=8 in place of 200" in changed[label]
-    table = reproduce.tabulate(plan, found, "")
+    table = tabulate.tabulate(plan, found, "")
     assert all("data.path" not in row.overrides.keys and "output.root" not in row.overrides.keys for row in table.rows)
-    said = departures.said(plan.recipe, "smoke", {label: matching.changes(plan, label) for label in plan.points})
+    said = departures.said(plan.recipe, "smoke", {label: changes(plan, label) for label in plan.points})
     (kinds,) = [line for line in said[departures.DIFFERS] if line.startswith("The smoke budget changes ")]
     assert all(kind in kinds for kind in ("data", "network", "optimization"))
 
@@ -553,7 +555,7 @@ def committed(plan, root, commits):
         finish(point, 10.0 + point.seed, CIFAR10)
     for stored, commit in zip(sorted(under(root), key=lambda run: run.summary.seed), commits, strict=True):
         replace(stored.summary, environment=Environment(commit=commit)).write(stored.files.summary)
-    return reproduce.tabulate(plan, under(root), "").warnings
+    return tabulate.tabulate(plan, under(root), "").warnings
 
 
 @pytest.mark.parametrize(
@@ -576,7 +578,7 @@ def test_the_archive_of_the_data_is_named(made):
     plan = planned(made, "paper")
     for point in plan.points["original"]:
         finish(point, 10.0, replace(CIFAR10, archive="cifar-10-python.tar.gz (MD5 c5), https://x"))
-    assert ", from cifar-10-python.tar.gz (MD5 c5), https://x;" in reproduce.tabulate(plan, under(made), "").provenance
+    assert ", from cifar-10-python.tar.gz (MD5 c5), https://x;" in tabulate.tabulate(plan, under(made), "").provenance
 
 
 def test_imagenets_size_is_known_before_it_is_read(capsys):
@@ -585,7 +587,7 @@ def test_imagenets_size_is_known_before_it_is_read(capsys):
     assert data.known(images, "imagenet") == (1_281_167, (3, 224, 224), 1000)
     assert data.known(images, "cifar10") is None and data.known(images) is None
     plan, runs = reproduce.requested("smith2018_batch_size/table2", "paper", ["output.root=nowhere"])
-    judged = {each.claim.id: each for each in reproduce.tabulate(plan, runs, "").claims}
+    judged = {each.claim.id: each for each in tabulate.tabulate(plan, runs, "").claims}
     assert judged["imagenet_updates_halved"].reason == "exact: 5,580 and 14,040"
     reproduce.dry_run(plan, runs)
     said = capsys.readouterr().out
