@@ -23,7 +23,11 @@ from torch import Tensor
 
 
 class SWATS(torch.optim.Optimizer):
-    """Algorithm 1; beta1 is the knob momentum. What concerns all parameters is kept in the first one's state."""
+    """Algorithm 1; beta1 is the knob momentum.
+
+    What concerns all parameters is kept in the first one's state, in its precision: an eps below that of gamma asks for
+    numbers that are equal.
+    """
 
     def __init__(
         self,
@@ -55,63 +59,56 @@ class SWATS(torch.optim.Optimizer):
         """One step on the parameters that have a gradient; returns the closure's loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
-        common = self.state[self.param_groups[0]["params"][0]]
-        if "k" not in common:
-            common.update(k=0, mean=0.0, rate=0.0, lr=0.0)  # lambda; Lambda, 0 in Adam's phase; the lr that switched
         chosen = [(g, w) for g in self.param_groups if (w := [p for p in g["params"] if p.grad is not None])]
-        if common["rate"]:
-            for group, weights in chosen:
-                self._descend(group, weights, common["rate"] / common["lr"])
-        elif chosen:
-            products = torch.stack([self._adam(group, weights) for group, weights in chosen]).sum(0)
-            self._project(common, *products.tolist(), lr=max(_lr(group) for group, _ in chosen))
+        if chosen:
+            first = self.param_groups[0]["params"][0]
+            common = self.state[first]
+            if "k" not in common:  # lambda, Lambda (0: Adam's phase) and the lr of the step that switched
+                common.update(k=0, **{name: first.new_zeros(()) for name in ("mean", "rate", "switched_at")})
+            common["k"] += 1
+            products = torch.stack([self._update(group, weights, common) for group, weights in chosen]).sum(0)
+            self._project(common, products, max(_lr(group) for group, _ in chosen))
         return loss
 
-    def _adam(self, group: dict[str, Any], weights: list[Tensor]) -> Tensor:
-        """Adam's step; returns p.p and -p.g of these parameters, without the group's lr_scale."""
-        for p in weights:
-            if "t" not in self.state[p]:
-                self.state[p].update(t=0, m=torch.zeros_like(p), a=torch.zeros_like(p))
-            self.state[p]["t"] += 1
-        t, m, a = ([self.state[p][key] for p in weights] for key in ("t", "m", "a"))
-        (beta1, beta2), g = group["betas"], _gradients(group, weights)
+    def _update(self, group: dict[str, Any], weights: list[Tensor], common: dict[str, Any]) -> Tensor:
+        """A step of the phase that it is; returns p.p and -p.g of these parameters, without the group's lr_scale.
+
+        Which phase that is, is not read back from the device: of Adam's step and SGD's one is multiplied by 0.
+        """
+        for w in weights:
+            if "t" not in self.state[w]:
+                self.state[w].update(t=0, **{name: torch.zeros_like(w) for name in ("m", "a", "v")})
+            self.state[w]["t"] += 1
+        t, m, a, v = ([self.state[w][key] for w in weights] for key in ("t", "m", "a", "v"))
+        beta1, beta2 = group["betas"]
+        gradients: list[Tensor] = [w.grad for w in weights]  # type: ignore[misc]  # step chose those that have one
+        g = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
         torch._foreach_lerp_(m, g, 1 - beta1)
         torch._foreach_mul_(a, beta2)
         torch._foreach_addcmul_(a, g, g, 1 - beta2)
         p = torch._foreach_div(m, torch._foreach_add(torch._foreach_sqrt(a), self.eps))
         torch._foreach_mul_(p, [math.sqrt(1 - beta2**n) / (1 - beta1**n) for n in t])
-        torch._foreach_add_(weights, p, alpha=-group["lr"])
-        lr = _lr(group)
         square, along = (torch.stack([(x * y).sum() for x, y in zip(p, q, strict=True)]).sum() for q in (p, g))
-        return torch.stack([lr**2 * square, lr * along])
-
-    def _project(self, common: dict[str, Any], square: float, along: float, lr: float) -> None:
-        """Move the rate's average, and switch where it agrees with the rate of this step."""
-        common["k"] += 1
-        if along == 0:
-            return
-        gamma = square / along
-        common["mean"] = self.beta2 * common["mean"] + (1 - self.beta2) * gamma
-        mean = common["mean"] / (1 - self.beta2 ** common["k"])
-        if common["k"] > 1 and mean > 0 and abs(mean - gamma) < self.eps:
-            common.update(rate=mean, lr=lr)
-
-    def _descend(self, group: dict[str, Any], weights: list[Tensor], rate: float) -> None:
-        """SGD's step by `rate` times lr."""
-        for p in weights:
-            if "v" not in self.state[p]:
-                for key in ("t", "m", "a"):
-                    self.state[p].pop(key, None)
-                self.state[p]["v"] = torch.zeros_like(p)
-        v, beta1 = [self.state[p]["v"] for p in weights], group["betas"][0]
+        sgd = common["rate"] > 0
         torch._foreach_mul_(v, beta1)
-        torch._foreach_add_(v, _gradients(group, weights))
-        torch._foreach_add_(weights, v, alpha=-(1 - beta1) * rate * group["lr"])
+        torch._foreach_add_(v, g)
+        torch._foreach_mul_(v, sgd.to(v[0].dtype))
+        torch._foreach_mul_(p, (~sgd).to(v[0].dtype))
+        rate = torch.where(sgd, common["rate"] / common["switched_at"], 0.0)
+        torch._foreach_add_(p, torch._foreach_mul(v, (1 - beta1) * rate))
+        torch._foreach_add_(weights, p, alpha=-group["lr"])
+        return torch.stack([_lr(group) ** 2 * square, _lr(group) * along])
 
-
-def _gradients(group: dict[str, Any], weights: list[Tensor]) -> list[Tensor]:
-    gradients: list[Any] = [p.grad for p in weights]
-    return list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
+    def _project(self, common: dict[str, Any], products: Tensor, lr: float) -> None:
+        """Move the rate's average, and switch where it agrees with the rate of this step."""
+        (square, along), mean = products, common["mean"]
+        gamma, adam = square / along, (along != 0) & (common["rate"] == 0)
+        mean.copy_(torch.where(adam, self.beta2 * mean + (1 - self.beta2) * gamma, mean))
+        corrected = mean / (1 - self.beta2 ** common["k"])
+        agree = adam & (corrected > 0) & ((corrected - gamma).abs() < self.eps)
+        if common["k"] > 1:
+            common["rate"].copy_(torch.where(agree, corrected, common["rate"]))
+            common["switched_at"].copy_(torch.where(agree, lr, common["switched_at"]))
 
 
 def _lr(group: dict[str, Any]) -> float:
