@@ -5,6 +5,9 @@ convolution, and nothing follows the addition.
 
     x_{l+1} = shortcut(x_l) + F(relu(norm(x_l)))
 
+Without the first ReLU, and with a normalisation after the last convolution, a branch is that of Han et al. 2017,
+arXiv:1610.02915, figure 6d: norm-conv-norm-relu-conv-norm.
+
 For CIFAR: three stages of n blocks, 6n + 2 layers (basic) or 9n + 2 (bottleneck: ResNet-164 and ResNet-1001, as in the
 authors' code). PreAct ResNet-18: four stages of two blocks of widths 64 to 512, as in the two codes of Zhang et al.
 2018 (mixup), arXiv:1710.09412, which differ from each other by stem_norm and activated.
@@ -20,6 +23,7 @@ from torch import Tensor, nn
 from models._parts import (
     EXPANSION,
     LAYERS,
+    Block,
     Factory,
     PreActivationBlock,
     Seams,
@@ -43,6 +47,9 @@ class _Design:
     stride_in: str
     shortcut: str
     activated: str
+    shortcut_of: str
+    first_relu: bool
+    last_norm: bool
 
     def branch(self, channels: int, width: int, stride: int, parts: Seams) -> nn.Sequential:
         """The residual branch behind its first activation: convolutions, with normalisation and ReLU between them."""
@@ -51,24 +58,38 @@ class _Design:
             layers += [parts.norm(channels), parts.activation()] if layers else []
             layers.append(parts.convolve(channels, made, kernel_size, step))
             channels = made
-        return nn.Sequential(*layers)
+        return nn.Sequential(*layers, *([parts.norm(channels)] if self.last_norm else []))
 
-    def around(self, index: int, channels: int, out_channels: int, stride: int, parts: Seams) -> nn.Module | None:
-        """The shortcut of relu(norm(x)); None is the identity of x. It has no normalisation: none follows the sum."""
-        if channels == out_channels and stride == 1:
-            activated = self.activated == "all" or (self.activated == "first" and index == 1)
-            return nn.Identity() if activated else None
-        if self.shortcut == "A":
-            return ZeroPad(channels, out_channels, stride)
-        return parts.convolve(channels, out_channels, 1, stride)
+    def changes(self, site: Site) -> bool:
+        """Whether the block's output has another shape than its input."""
+        return site.channels != site.width * EXPANSION[self.block] or site.stride != 1
 
-    def block_at(self, site: Site, parts: Seams) -> PreActivationBlock:
-        """The whole block: first activation, branch and shortcut."""
-        before = nn.Sequential(parts.norm(site.channels), parts.activation())
-        branch = self.branch(site.channels, site.width, site.stride, parts)
+    def carries(self, site: Site) -> bool:
+        """Whether the shortcut is of relu(norm(x)), in place of x."""
+        if self.changes(site):
+            return self.shortcut_of == "activated"
+        return self.activated == "all" or (self.activated == "first" and site.index == 1)
+
+    def around(self, site: Site, parts: Seams) -> nn.Module:
+        """The shortcut. It has no normalisation: none follows the sum."""
         out_channels = site.width * EXPANSION[self.block]
-        around = self.around(site.index, site.channels, out_channels, site.stride, parts)
-        return PreActivationBlock(before, [branch], around, parts.term(site.index, site.total, 1, out_channels))
+        if not self.changes(site):
+            return nn.Identity()
+        if self.shortcut == "A":
+            return ZeroPad(site.channels, out_channels, site.stride)
+        return parts.convolve(site.channels, out_channels, 1, site.stride)
+
+    def block_at(self, site: Site, parts: Seams) -> nn.Module:
+        """The whole block: first activation, branch and shortcut."""
+        carries, changes = self.carries(site), self.changes(site)
+        bare = not (self.first_relu or carries)
+        before = nn.Sequential(parts.norm(site.channels), *([] if bare else [parts.activation()]))
+        branch = self.branch(site.channels, site.width, site.stride, parts)
+        around = self.around(site, parts) if carries or changes else None
+        term = parts.term(site.index, site.total, 1, site.width * EXPANSION[self.block])
+        if around is None or carries:
+            return PreActivationBlock(before, [branch], around, term)
+        return Block([nn.Sequential(*before, *branch)], around, term)
 
 
 def _check(width: int, block: str, stride_in: str, stem: str, stem_norm: bool) -> None:
@@ -88,8 +109,11 @@ class PreActResNet(nn.Module):
     block: basic is two 3x3 convolutions; bottleneck is 1x1, 3x3 and 1x1, with 4 times the stage's width as its output.
     blocks: of each stage; None is n in each of three.
     stride_in: the bottleneck's convolution that has the stride; 1x1 in the authors' code.
-    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution; both of
-        relu(norm(x)).
+    shortcut: where the shape changes, A subsamples and pads with zero channels, B is a 1x1 convolution.
+    shortcut_of: what that is of: relu(norm(x)), which branch and shortcut have in common, or x.
+    first_relu: whether a branch's first normalisation is followed by a ReLU. Where the shortcut carries relu(norm(x))
+        it is, for that is what the branch gets too.
+    last_norm: whether a branch ends in a normalisation.
     activated: which identity shortcuts carry relu(norm(x)) in place of x: the first block's (the paper's appendix: "the
         first activation right after conv1 and before splitting into two paths"), none, or all.
     stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
@@ -114,6 +138,9 @@ class PreActResNet(nn.Module):
         blocks: list[int] | None = None,
         stride_in: Literal["1x1", "3x3"] = "3x3",
         shortcut: Literal["A", "B"] = "A",
+        shortcut_of: Literal["activated", "input"] = "activated",
+        first_relu: bool = True,
+        last_norm: bool = False,
         activated: Literal["none", "first", "all"] = "first",
         stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
         stem_norm: bool = False,
@@ -135,8 +162,11 @@ class PreActResNet(nn.Module):
             self.stem, self.stem_stride = nn.Sequential(parts.convolve(in_channels, width, 3)), 1
         stages = doubling(width, counts)
         self.stride = self.stem_stride * 2 ** (len(stages) - 1)
-        design = _Design(block, stride_in, shortcut, activated)
-        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, EXPANSION[block])))
+        design = _Design(block, stride_in, shortcut, activated, shortcut_of, first_relu, last_norm)
+        places = list(sites(width, stages, EXPANSION[block]))
+        if not first_relu and all(design.carries(site) for site in places):
+            raise ValueError("first_relu must be true where each block's shortcut carries relu(norm(x)), got false")
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in places))
         features = stages[-1].width * EXPANSION[block]
         self.last = nn.Sequential(*([parts.norm(features), parts.activation()] if final_norm else []))
         self.head = parts.head(features, num_classes)

@@ -16,6 +16,10 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
     "weight_standardization": {"unbiased": False},
     "crop": {"fill": "mean"},
     "image_folder": {"resize": None},
+    "snapshots": {"T_mult": 1.0},
+    "xavier": {"fan": "average"},
+    "radam": {"replaced_by": None},
+    "preact_resnet": {"shortcut_of": "activated", "first_relu": True, "last_norm": False},
 }
 
 

@@ -163,3 +163,21 @@ def test_a_later_argument_is_part_of_the_identity_only_where_it_changes_somethin
     old = schema.plain(compose(folder))
     del old["data"]["resize"]
     assert schema.read(old) == compose(folder)
+
+
+# As above, of options whose arguments came later: what is typed, the key of before, and an argument that changes it.
+OPTIONS_BEFORE = [
+    (["hook=[snapshots]", "inference=[plain,ensemble]"], "fdf945abc9ebf867ae6dea7f3f9d7bb85e9afc9a46565ee812a958e7d2ce785c",
+     "hook.snapshots.T_mult=2"),
+    (["init=[xavier]"], "5de9800c3c2b7cac9e7b602de64d5946ff2418e61416f6df06128eb7adec9e68", "init.xavier.fan=in"),
+    (["optimizer=radam"], "0a9dda1223ccdba88c34aca711a82da27deb4b8b8e8f04d033ee0d37d8dafb07", "optimizer.replaced_by=adam"),
+    (["model=preact_resnet56"], "e34959593ac090ffb9cc0570151155c4136828783200f924380352751fe3bc28", "model.first_relu=false"),
+    (["model=preact_resnet56"], "e34959593ac090ffb9cc0570151155c4136828783200f924380352751fe3bc28", "model.last_norm=true"),
+    (["model=preact_resnet56"], "e34959593ac090ffb9cc0570151155c4136828783200f924380352751fe3bc28", "model.shortcut_of=input"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "key", "later"), OPTIONS_BEFORE, ids=lambda each: each if "=" in each else "")
+def test_options_with_later_arguments_keep_their_identity(typed, key, later):
+    assert schema.choices_key(compose(typed)) == key
+    assert schema.choices_key(compose([*typed, later])) != key

@@ -17,6 +17,11 @@ NETWORKS = [  # the family, arguments, and the place of its last normalisation
     ("resnet", {"depth": 11, "reduction": 4, **BOTTLENECKS}, "blocks.2.branches.0.7"),
     ("preact_resnet", {"depth": 8, "shortcut": "B"}, "last.0"),
     ("preact_resnet", {"depth": 8, "shortcut": "B", "final_norm": False}, "blocks.2.branches.0.1"),
+    (
+        "preact_resnet",
+        {"depth": 8, "shortcut_of": "input", "first_relu": False, "last_norm": True, "final_norm": False},
+        "blocks.2.branches.0.5",
+    ),
     ("wide_resnet", {"depth": 10, "widen": 2, "last_norm": True}, "after.0"),
     ("pyramidnet", {"depth": 8}, "after.0"),
     ("resnext", {"depth": 11}, "blocks.2.branches.0.7"),

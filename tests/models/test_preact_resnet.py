@@ -26,6 +26,7 @@ SMALL = {
     "bottleneck": {"depth": 11, "width": 8, "block": "bottleneck", "stride_in": "1x1", "shortcut": "B"},
     "author": RESNET18 | {"width": 8, "activated": "none"},
     "facebook": RESNET18 | {"width": 8, "activated": "all", "stem_norm": True},
+    "han": {"depth": 14, "shortcut": "B", "shortcut_of": "input", "first_relu": False, "last_norm": True},
     "imagenet": {"depth": 14, "stem": "imagenet", "stem_norm": True},
 }
 
@@ -68,6 +69,7 @@ def test_depth_is_the_layers_with_weights(depth, block):
         (r"^blocks must be one number of at least 1 for each stage, got \[\]$", {"blocks": []}),
         (r"^width must be at least 1, got 0$", {"width": 0}),
         (r"^stride_in must be 3x3 with block=basic, .*got 1x1$", {"stride_in": "1x1"}),
+        (r"^first_relu must be true where each block.*got false$", {"first_relu": False, "activated": "all"}),
         (r"^stem_norm must be true with stem=imagenet", {"stem": "imagenet"}),
     ],
 )
@@ -92,6 +94,49 @@ def test_a_block_adds_the_branch_of_relu_of_norm():
     z = F.conv2d(F.relu(n2(F.conv2d(y, c1.weight, stride=2, padding=1))), c2.weight, padding=1)
     torch.testing.assert_close(wider(x), F.conv2d(y, wider.shortcut.weight, stride=2) + z)
     assert not isinstance(model.blocks[4].branches[0][-1], nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize("last_norm", [False, True])
+@pytest.mark.parametrize("first_relu", [False, True])
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_a_block_without_its_first_relu_and_with_a_last_norm(shortcut, first_relu, last_norm):
+    """Han et al. 2017: x + norm(conv(relu(norm(conv(norm(x)))))), and where the shape changes the shortcut of x."""
+    torch.manual_seed(0)
+    arguments = {"shortcut": shortcut, "shortcut_of": "input", "first_relu": first_relu, "last_norm": last_norm}
+    model, x = PreActResNet(10, depth=14, **arguments), torch.randn(2, 16, 8, 8)
+    for m in model.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            for tensor in (m.weight, m.bias, m.running_mean, m.running_var):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+    model.eval()
+
+    def branch(block, stride, begin):
+        norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
+        first, second = (m for m in block.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3))
+        assert len(norms) == 2 + last_norm
+        y = begin(norms[0](x))
+        y = F.conv2d(F.relu(norms[1](F.conv2d(y, first.weight, stride=stride, padding=1))), second.weight, padding=1)
+        return norms[2](y) if last_norm else y
+
+    begin = F.relu if first_relu else (lambda y: y)
+    torch.testing.assert_close(model.blocks[1](x), x + branch(model.blocks[1], 1, begin))
+    wider = model.blocks[2]
+    around = (
+        F.conv2d(x, wider.shortcut.weight, stride=2) if shortcut == "B" else F.pad(x[..., ::2, ::2], (0,) * 5 + (16,))
+    )
+    torch.testing.assert_close(wider(x), around + branch(wider, 2, begin))
+    carrying = model.blocks[0]  # the first block's shortcut carries relu(norm(x)), and so does its branch
+    y = F.relu(carrying.before[0](x))
+    torch.testing.assert_close(carrying(x), y + branch(carrying, 1, F.relu))
+
+
+@pytest.mark.parametrize(("depth", "norms"), [(56, 27), (20, 9)])
+def test_a_last_norm_is_one_more_of_each_block(depth, norms):
+    plain, han = meta(depth=depth), meta(depth=depth, first_relu=False, last_norm=True)
+    count = [sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()) for model in (plain, han)]
+    assert count == [2 * norms + 1, 3 * norms + 1]
+    relus = [sum(isinstance(m, nn.ReLU) for m in model.modules()) for model in (plain, han)]
+    assert relus == [2 * norms + 1, 2 * norms + 1 - (norms - 3)], "the first block and the two of a stride keep theirs"
 
 
 @pytest.mark.parametrize(("activated", "carrying"), [("none", []), ("first", [0]), ("all", [0, 1, 3, 5])])

@@ -202,7 +202,9 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
             }
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "[sam,sgd]", "[asam,lookahead,sgd]", "muon", "lion", "adabelief"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "[sam,sgd]", "[asam,lookahead,sgd]", "muon", "lion", "adabelief", "swats"]
+)
 def test_nothing_in_an_epoch_waits_for_the_device(make_run, optimizer):
     """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
     from torch.utils._python_dispatch import TorchDispatchMode

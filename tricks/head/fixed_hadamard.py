@@ -2,9 +2,10 @@
 
 z = alpha * H x / ||x||_2 + b,    H_1 = [1],  H_2n = [[H_n, H_n], [H_n, -H_n]];    learned are b and the scalar alpha
 
-H is the first K rows and N columns (N features) of the smallest H_n that has as many. Where N is no power of two, the
-cut leaves the rows only nearly orthogonal. They have norm sqrt(N), not 1: an alpha is as large as sqrt(N) times that
-alpha of orthonormal rows. ||x|| is floored at 1e-12.
+H is the first K rows and N columns (N features) of H_n, n = 2^ceil(log2(max(N, K))). Where N is no power of two, and so
+wherever there are more classes than features, the cut leaves the rows only nearly orthogonal: two of them have an inner
+product of at most n - N. They have norm sqrt(N), not 1: an alpha is as large as sqrt(N) times that alpha of orthonormal
+rows. ||x|| is floored at 1e-12.
 """
 
 import torch
@@ -16,7 +17,7 @@ class FixedHadamard(nn.Module):
     """B x in_features -> logits B x K.
 
     alpha: its first value; None is 1 / sqrt(K), as in the authors' code (which negates the logits). learn_alpha:
-    whether it is trained. ValueError where K is above in_features: so many rows cannot be orthogonal.
+    whether it is trained. ValueError where K is above 2^ceil(log2(in_features)): two rows would be alike.
     """
 
     rows: Tensor
@@ -27,12 +28,13 @@ class FixedHadamard(nn.Module):
         super().__init__()
         if alpha is not None and alpha <= 0:
             raise ValueError(f"alpha must be above 0, got {alpha:g}")
-        if num_classes > in_features:
+        matrix = _hadamard(in_features)
+        if num_classes > len(matrix):  # of a larger one, row i and row i + len(matrix) begin with the same numbers
             raise ValueError(
-                f"fixed_hadamard needs at least as many features as classes: {num_classes} rows of {in_features} "
-                "numbers cannot be orthogonal"
+                f"fixed_hadamard has {len(matrix)} different rows of {in_features} features, "
+                f"too few for {num_classes} classes"
             )
-        rows = _hadamard(in_features)[:num_classes, :in_features].clone()
+        rows = matrix[:num_classes, :in_features].clone()
         self.register_buffer("rows", rows, persistent=False)  # H: always the same, so not saved
         # Two dimensions, as a weight has: the paper decays alpha, and what spares biases spares one dimension.
         first = num_classes**-0.5 if alpha is None else alpha

@@ -2,6 +2,7 @@
 
     uniform:  w ~ U(-a, a),  a = gain sqrt(6 / (fan_in + fan_out))        (equation 16)
     normal:   w ~ N(0, gain^2 2 / (fan_in + fan_out))                     (equation 12)
+    fan in or out:  fan_in, or fan_out, twice in place of both (Caffe's filler xavier is uniform, by fan_in)
     b = 0;    fan_in = k^2 c,  fan_out = k^2 d   (k kernel size, c input and d output channels)
 
 A grouped convolution counts the channels of one group. Normalisations are left alone.
@@ -15,10 +16,16 @@ from torch import nn
 
 
 @torch.no_grad()
-def xavier(model: nn.Module, distribution: Literal["uniform", "normal"] = "uniform", gain: float = 1.0) -> None:
+def xavier(
+    model: nn.Module,
+    distribution: Literal["uniform", "normal"] = "uniform",
+    gain: float = 1.0,
+    fan: Literal["average", "in", "out"] = "average",
+) -> None:
     """Draw the trainable weights of all convolutions and linear layers from torch's default generator.
 
-    gain: 1 is the paper's, for activations that are linear around 0. ValueError where the model has no such layer.
+    gain: 1 is the paper's, for activations that are linear around 0. fan: which of the two counts; the paper's rule
+    is by their average. ValueError where the model has no such layer.
     """
     if gain <= 0:
         raise ValueError(f"gain must be above 0, got {gain:g}")
@@ -26,7 +33,7 @@ def xavier(model: nn.Module, distribution: Literal["uniform", "normal"] = "unifo
     if not layers:
         raise ValueError("xavier finds no trainable convolution or linear layer to initialise")
     for layer in layers:
-        std = gain * math.sqrt(2 / _fans(layer))
+        std = gain * math.sqrt(2 / _fans(layer, fan))
         if distribution == "normal":
             nn.init.normal_(layer.weight, 0.0, std)
         else:
@@ -35,7 +42,9 @@ def xavier(model: nn.Module, distribution: Literal["uniform", "normal"] = "unifo
             nn.init.zeros_(layer.bias)
 
 
-def _fans(layer: nn.Conv2d | nn.Linear) -> int:
-    """fan_in + fan_out: a weight is d g x c x k x k, for g groups."""
+def _fans(layer: nn.Conv2d | nn.Linear, fan: str) -> int:
+    """fan_in + fan_out, or twice the one that counts: a weight is d g x c x k x k, for g groups."""
     d, c = layer.weight.shape[:2]
-    return (c + d // getattr(layer, "groups", 1)) * layer.weight[0, 0].numel()
+    d //= getattr(layer, "groups", 1)
+    channels = {"average": c + d, "in": 2 * c, "out": 2 * d}[fan]
+    return channels * layer.weight[0, 0].numel()

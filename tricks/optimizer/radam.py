@@ -9,11 +9,16 @@
 The paper has no eps; it stands outside the root and before the bias correction, as in the authors' code. The decay is
 decoupled from the moments and coupled to lr, as there. The paper's threshold is 4: rectified from step 5 on. torch's
 RAdam has 5, and so step 6.
+
+replaced_by is the experiment of table 3, on the n steps that cannot be rectified (four, by the threshold 4):
+    adam:      w <- (1 - lr * weight_decay) w - lr * m' * sqrt(1 - beta2^t) / (sqrt(v) + eps)
+    sgd_adam:  the first n steps are as above, otherwise; the next n are Adam's; then by rho_(t - n) and r_(t - n)
 """
 
+import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +28,7 @@ class RAdam(torch.optim.Optimizer):
     """Rectified Adam; beta1 is the knob momentum.
 
     threshold: of rho_t. degenerated_to_sgd: whether steps that cannot be rectified are steps of momentum, or (as by the
-    default of the authors' package) leave the weights alone.
+    default of the authors' package) leave the weights alone. replaced_by: what else is done in these steps.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class RAdam(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         threshold: float = 4.0,
         degenerated_to_sgd: bool = True,
+        replaced_by: Literal["adam", "sgd_adam"] | None = None,
     ) -> None:
         for name, value, least in (("lr", lr, 0), ("weight_decay", weight_decay, 0), ("threshold", threshold, 4)):
             if value < least:
@@ -46,7 +52,12 @@ class RAdam(torch.optim.Optimizer):
                 raise ValueError(f"{name} must lie in [0, 1), got {value:g}")
         if eps <= 0:
             raise ValueError(f"eps must be above 0, got {eps:g}")
+        if replaced_by is not None and not degenerated_to_sgd:
+            raise ValueError(f"replaced_by must be null where degenerated_to_sgd is false, got {replaced_by}")
         self.eps, self.threshold, self.degenerated_to_sgd = eps, threshold, degenerated_to_sgd
+        self.adam, self.late = replaced_by is not None, 0
+        if replaced_by == "sgd_adam":
+            self.late = self._unrectified(beta2)
         super().__init__(groups, {"lr": lr, "betas": (beta1, beta2), "weight_decay": weight_decay})
 
     def momentum_gain(self, momentum: float) -> float:
@@ -77,7 +88,7 @@ class RAdam(torch.optim.Optimizer):
         torch._foreach_lerp_(m, g, 1 - beta1)
         torch._foreach_mul_(v, beta2)
         torch._foreach_addcmul_(v, g, g, 1 - beta2)
-        size, rectification = group["lr"] / (1 - beta1**t), self._rectification(beta2, t)
+        size, rectification = group["lr"] / (1 - beta1**t), self._factor(beta2, t - self.late)
         if rectification or self.degenerated_to_sgd:
             torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         if rectification:
@@ -86,6 +97,18 @@ class RAdam(torch.optim.Optimizer):
             torch._foreach_addcdiv_(weights, m, root, -size * rectification * math.sqrt(1 - beta2**t))
         elif self.degenerated_to_sgd:
             torch._foreach_add_(weights, m, alpha=-size)
+
+    def _factor(self, beta2: float, t: int) -> float:
+        """Of the adaptive step: r_t, or 1 where Adam's stands in for it; 0 where there is none (t below 1)."""
+        if t < 1:
+            return 0.0
+        return self._rectification(beta2, t) or float(self.adam)
+
+    def _unrectified(self, beta2: float) -> int:
+        """How many steps cannot be rectified."""
+        if 2 / (1 - beta2) - 1 <= self.threshold:
+            raise ValueError(f"beta2 must be so large that a step is rectified, got {beta2:g}")
+        return next(t for t in itertools.count() if self._rectification(beta2, t + 1))
 
     def _rectification(self, beta2: float, t: int) -> float:
         """r_t, or 0 where the variance cannot be rectified yet."""

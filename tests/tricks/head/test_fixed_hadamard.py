@@ -1,5 +1,7 @@
 """The fixed classifier: z = alpha * H x / ||x|| + b with rows of a Hadamard matrix."""
 
+import math
+
 import pytest
 import torch
 from scipy import linalg
@@ -78,5 +80,20 @@ def test_a_wrong_alpha(alpha):
 
 
 def test_more_classes_than_features():
-    with pytest.raises(ValueError, match="at least as many features as classes: 9 rows of 8 numbers cannot be"):
-        FixedHadamard(8, 9)
+    """ShuffleNet has 960 features of ImageNet's 1,000 classes: the matrix has size 2^ceil(log2(1000)), cut to both."""
+    rows = FixedHadamard(960, 1000).rows
+    size = 2 ** math.ceil(math.log2(max(960, 1000)))
+    assert torch.equal(rows, torch.tensor(linalg.hadamard(size), dtype=torch.float32)[:1000, :960])
+    gram = rows @ rows.T
+    assert (gram.diagonal() == 960).all()
+    assert 0 < (gram - 960 * torch.eye(1000)).abs().max() <= size - 960, "nearly orthogonal, and no two alike"
+
+
+@pytest.mark.parametrize(("features", "classes", "rows"), [(8, 9, 8), (12, 17, 16), (1, 2, 1)])
+def test_more_classes_than_there_are_different_rows(features, classes, rows):
+    line = f"^fixed_hadamard has {rows} different rows of {features} features, too few for {classes} classes$"
+    with pytest.raises(ValueError, match=line):
+        FixedHadamard(features, classes)
+    FixedHadamard(features, rows)
+    wider = linalg.hadamard(2 * rows)[:classes, :features]
+    assert (wider[0] == wider[rows]).all(), "which is why"

@@ -1,5 +1,6 @@
 """Snapshots at the ends of the cycles, on a stand-in for a run that moves its weights step by step."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from tricks.hook.snapshots import Snapshots
+from tricks.schedule.cosine_restarts import CosineRestarts
 
 
 class Run:
@@ -70,6 +72,39 @@ def test_a_snapshot_is_the_model_after_the_step_in_which_a_cycle_ends(epochs, st
     assert run.taken() == expected
 
 
+@pytest.mark.parametrize(
+    ("epochs", "steps", "cycles", "ratio", "expected"),
+    [
+        (15, 2, 4, 2.0, [2, 6, 14, 30]),  # cycles of 1, 2, 4 and 8 epochs
+        (2, 15, 4, 2.0, [2, 6, 14, 30]),  # the same, in shares of an epoch
+        (13, 3, 3, 3.0, [3, 12, 39]),  # 1, 3 and 9
+        (1, 10, 2, 1.5, [4, 10]),  # the first of them is 0.4 epochs
+        (2, 5, 3, 2.0, [2, 5, 10]),  # ends at 1.43 and 4.29 steps
+    ],
+)
+def test_each_cycle_is_t_mult_times_the_one_before(epochs, steps, cycles, ratio, expected):
+    run = Run(epochs, steps)
+    run.train(Snapshots(float(epochs), cycles, T_mult=ratio))
+    assert run.taken() == expected
+
+
+def test_the_papers_cycles_end_where_its_schedule_restarts():
+    """Loshchilov & Hutter 2017: T_0 = 10 and T_mult = 2; of the ends 10, 30, 70 and 150 the last three are kept."""
+    run = Run(150, 1)
+    run.train(Snapshots(150.0, 4, last=3, T_mult=2.0))
+    assert run.taken() == [30, 70, 150]
+    schedule = CosineRestarts(150.0, cycles=4, T_mult=2.0)
+    assert [t for t in range(1, 150) if schedule(float(t)) == 1] == [10, 30, 70]
+
+
+def test_equal_cycles_end_as_without_the_argument():
+    for epochs, steps, cycles in ((6, 4, 3), (2, 5, 3), (7, 9, 7)):
+        plain, ratio = Run(epochs, steps), Run(epochs, steps)
+        plain.train(Snapshots(float(epochs), cycles))
+        ratio.train(Snapshots(float(epochs), cycles, T_mult=1.0))
+        assert plain.taken() == ratio.taken() == [math.ceil(k * epochs * steps / cycles) for k in range(1, cycles + 1)]
+
+
 def test_a_cycle_ends_with_its_epoch_where_the_last_images_are_left_out():
     run = Run(4, 3, dropped=5)
     run.train(Snapshots(4.0, 2))
@@ -81,6 +116,20 @@ def test_only_the_last_are_kept():
     run.train(hook)
     assert run.taken() == [10, 12] and hook.variants == {"snapshots": 2}
     assert Snapshots(6.0, 6).variants == {"snapshots": 6}
+
+
+@pytest.mark.parametrize("stop", [4, 8, 11, 13])
+def test_a_resumed_run_of_unequal_cycles_has_the_same_snapshots(stop):
+    def resume(hook):
+        if len(run.history) != stop:
+            return hook
+        again = Snapshots(7.0, 3, last=2, T_mult=2.0)
+        again.load_state_dict(hook.state_dict())
+        return again
+
+    run = Run(7, 4)
+    run.train(Snapshots(7.0, 3, last=2, T_mult=2.0), resume=resume)
+    assert run.taken() == [12, 28]
 
 
 @pytest.mark.parametrize("stop", [5, 8, 9, 17])
@@ -126,6 +175,9 @@ def test_a_run_needs_a_step_a_cycle():
     Snapshots(2.0, 6).begin(Run(2, 3))
     with pytest.raises(ValueError, match="^cycles must be at most 6, the run's steps, got 7$"):
         Snapshots(2.0, 7).begin(Run(2, 3))
+    Snapshots(15.0, 4, T_mult=2.0).begin(Run(15, 1))
+    with pytest.raises(ValueError, match="^cycles must be so few that the first has one of the run's 14 steps, got 4 "):
+        Snapshots(14.0, 4, T_mult=2.0).begin(Run(14, 1))
 
 
 def test_bad_arguments():
@@ -134,3 +186,5 @@ def test_bad_arguments():
     for last in (0, 4):
         with pytest.raises(ValueError, match=rf"^last must lie in 1\.\.3, the number of cycles, got {last}$"):
             Snapshots(6.0, 3, last)
+    with pytest.raises(ValueError, match=r"^T_mult must be at least 1, got 0\.5$"):
+        Snapshots(6.0, 3, T_mult=0.5)

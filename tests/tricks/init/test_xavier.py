@@ -33,6 +33,38 @@ def test_weights_have_the_papers_distribution(name, distribution, gain):
     assert not layer.bias.any()
 
 
+@pytest.mark.parametrize("distribution", ["uniform", "normal"])
+@pytest.mark.parametrize(
+    ("make", "fan", "n"),
+    [
+        (lambda: nn.Conv2d(20, 40, 3), "in", 9 * 20),
+        (lambda: nn.Conv2d(20, 40, 3), "out", 9 * 40),
+        (lambda: nn.Conv2d(40, 80, 3, groups=4), "in", 9 * 10),
+        (lambda: nn.Conv2d(40, 80, 3, groups=4), "out", 9 * 20),
+        (lambda: nn.Linear(100, 50), "in", 100),
+        (lambda: nn.Linear(100, 50), "out", 50),
+    ],
+)
+def test_weights_by_one_fan_have_its_variance(make, fan, n, distribution):
+    """Caffe's xavier is uniform in +-sqrt(3 / fan_in), whose variance is 1 / fan_in."""
+    layer = make()
+    torch.manual_seed(2)
+    xavier(layer, distribution=distribution, fan=fan)
+    bound = math.sqrt(3 / n)
+    rule = stats.uniform(-bound, 2 * bound) if distribution == "uniform" else stats.norm(0, math.sqrt(1 / n))
+    assert stats.kstest(layer.weight.detach().flatten().numpy(), rule.cdf).pvalue > 0.01
+
+
+def test_the_average_of_the_fans_is_the_default_to_the_bit():
+    plain, average = nn.Linear(100, 50), nn.Linear(100, 50)
+    for layer, arguments in ((plain, {}), (average, {"fan": "average"})):
+        torch.manual_seed(0)
+        xavier(layer, **arguments)
+    assert torch.equal(plain.weight, average.weight)
+    torch.manual_seed(0)
+    assert torch.equal(plain.weight, torch.empty(50, 100).uniform_(-math.sqrt(6 / 150), math.sqrt(6 / 150)))
+
+
 def test_the_signal_stays_forward_and_backward_through_a_deep_linear_network():
     model = nn.Sequential(*[nn.Linear(256, 256) for _ in range(20)])
     torch.manual_seed(0)

@@ -35,6 +35,46 @@ def test_algorithm_2_over_a_run(threshold, degenerated_to_sgd):
     )
 
 
+@pytest.mark.parametrize(("threshold", "n"), [(4.0, 4), (5.0, 5)])
+@pytest.mark.parametrize("replaced_by", ["adam", "sgd_adam"])
+def test_table_3_over_a_run(replaced_by, threshold, n):
+    """Steps 1 to 4 are Adam's; or they are SGD's, 5 to 8 Adam's, and rectified as by four steps fewer from then on."""
+
+    def rule(w, g, s, t, knobs):
+        s["m"] = knobs.momentum * s.get("m", 0) + (1 - knobs.momentum) * g
+        s["v"] = 0.99 * s.get("v", 0) + 0.01 * g**2
+        mean = s["m"] / (1 - knobs.momentum**t)
+        root = (np.sqrt(s["v"]) + 1e-3) / np.sqrt(1 - 0.99**t)
+        w -= knobs.lr * knobs.weight_decay * w
+        late = n if replaced_by == "sgd_adam" else 0
+        if t <= late:
+            w -= knobs.lr * mean
+        elif t <= late + n:
+            w -= knobs.lr * mean / root
+        else:
+            rho_inf = 2 / (1 - 0.99) - 1
+            rho = rho_inf - 2 * (t - late) * 0.99 ** (t - late) / (1 - 0.99 ** (t - late))
+            r = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            w -= knobs.lr * r * mean / root
+
+    check(
+        lambda groups: RAdam(groups, **ARGUMENTS, threshold=threshold, replaced_by=replaced_by),
+        rule,
+        lr=0.03,
+        momentum=0.8,
+        weight_decay=0.1,
+    )
+
+
+def test_what_replaces_the_first_steps_down_a_slope():
+    """A slope of 2: SGD's step is 2, Adam's 1, and then r_5, r_6 ..., four steps later where SGD came before Adam."""
+    ratios = [0.017312, 0.025821, 0.032739]
+    adam = steps_of(lambda groups: RAdam(groups, lr=1.0, replaced_by="adam"))
+    assert adam == pytest.approx([1.0] * 4 + ratios, rel=1e-3)
+    both = steps_of(lambda groups: RAdam(groups, lr=1.0, replaced_by="sgd_adam"), 11)
+    assert both == pytest.approx([2.0] * 4 + [1.0] * 4 + ratios, rel=1e-3)
+
+
 def test_by_torchs_threshold_it_is_torchs():
     equal(
         lambda groups: RAdam(groups, **ARGUMENTS, threshold=5.0),
@@ -44,12 +84,12 @@ def test_by_torchs_threshold_it_is_torchs():
     )
 
 
-def steps_of(make):
+def steps_of(make, n=7):
     """The sizes of the first steps down a slope of 2, over lr."""
     groups = lone((0.0,))
     (p,) = groups[0]["params"]
     optimizer, sizes = make(groups), []
-    for _ in range(7):
+    for _ in range(n):
         before = p.item()
         p.grad = torch.full_like(p, 2.0)
         optimizer.step()
@@ -86,6 +126,11 @@ def test_without_degenerated_steps_the_weights_wait():
         ({"eps": 0.0}, "eps must be above 0, got 0"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
         ({"threshold": 3.0}, "threshold must be at least 4, got 3"),
+        ({"replaced_by": "sgd_adam", "beta2": 0.5}, "beta2 must be so large that a step is rectified, got 0.5"),
+        (
+            {"replaced_by": "adam", "degenerated_to_sgd": False},
+            "replaced_by must be null where degenerated_to_sgd is false, got adam",
+        ),
     ],
 )
 def test_out_of_range(arguments, line):
