@@ -15,6 +15,7 @@ from runner.disk import atomic, runs
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput, StorageProblem, suggest
 from runner.explore import reevaluate
+from runner.explore.reevaluate import Request
 from runner.report import records
 from runner.report.drawing import Plot
 
@@ -95,3 +96,10 @@ def one(stored: Sequence[StoredRun], name: str) -> StoredRun:
     if len(stored) != 1:
         raise BadInput(f"{name}: a figure of one run, got {len(stored)}")
     return stored[0]
+
+
+def unused(request: Request, name: str, *groups: str) -> None:
+    """BadInput where something was typed that the figure would not heed."""
+    for group in groups:
+        if request.has(group):
+            raise BadInput(f"{group}: the figure {name} does not depend on it")
