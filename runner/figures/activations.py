@@ -26,7 +26,7 @@ from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, unused
+from runner.figures.figure import Figure, shown, used
 from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale
 from runner.training import rehearse
 from runner.training.run import Run
@@ -53,7 +53,9 @@ def activations(
 
     batch: B, 2 training images or more. at: the network as it was trained, or as it was initialised.
     """
-    unused(images, "activations", "data", "inference")
+    used(images, "activations", "data", "compute")
+    if "data" in images.keys:
+        raise BadInput("data: activations are of the run's own training images")
     if len(runs) > PER_FIGURE:
         raise BadInput(f"activations: a figure of at most {PER_FIGURE} runs, got {len(runs)}")
     make = reevaluate.initial if at == "start" else reevaluate.rebuilt
@@ -161,7 +163,7 @@ def _outputs(found: Found, when: str, batch: int) -> Plot:
         for name, layers in found.items()
     )
     words = f"Outputs of the layers for {batch} training images. The standard deviation goes, of {ends}."
-    return Plot(f"Outputs by layer, {when}", words, tuple(found), _drawn(panels, linear=2), 5.2)
+    return Plot(f"Outputs by layer, {when} of training", words, tuple(map(shown, found)), _drawn(panels, linear=2), 5.2)
 
 
 def _gradients(found: Found, when: str, batch: int) -> Plot:
@@ -172,7 +174,7 @@ def _gradients(found: Found, when: str, batch: int) -> Plot:
     )
     words = f"Standard deviations of the gradient for {batch} training images. That of the weights goes, of {ends}."
     panels = {"gradient of\noutput, sd": of_outputs, "gradient of\nweight, sd": of_weights}
-    return Plot(f"Gradients by layer, {when}", words, tuple(found), _drawn(panels), 3.4)
+    return Plot(f"Gradients by layer, {when} of training", words, tuple(map(shown, found)), _drawn(panels), 3.4)
 
 
 def _or_nan(value: float | None) -> float:
@@ -190,14 +192,15 @@ def _drawn(panels: dict[str, list[list[float]]], linear: int = 0) -> Any:
         for number, (axis, (name, lines)) in enumerate(zip(axes, panels.items(), strict=True)):
             last = number == len(panels) - 1
             prepare(axis, colours, "layer, in the order of the network" if last else "", name, counted=True)
-            for i, values in enumerate(lines):
-                depth = range(1, len(values) + 1)
-                axis.plot(depth, values, color=colours.rows[i], linestyle=dash(i), linewidth=1.2)
-                axis.plot(depth, values, "o", color=colours.rows[i], markersize=2.5)
             if number >= len(panels) - linear:
                 axis.set_ylim(-3, 103)
             else:
                 scale(axis, [v for values in lines for v in values if math.isfinite(v) and v > 0] or [1.0])
+            for i, values in enumerate(lines):
+                depth = range(1, len(values) + 1)
+                points = [math.nan if v == 0 and axis.get_yscale() == "log" else v for v in values]
+                axis.plot(depth, points, color=colours.rows[i], linestyle=dash(i), linewidth=1.2)
+                axis.plot(depth, points, "o", color=colours.rows[i], markersize=2.5)
         figure.align_ylabels(axes)
 
     return draw

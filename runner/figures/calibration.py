@@ -8,6 +8,7 @@ probability; bin m has those with confidence in ((m - 1) / M, m / M], and n of t
     ECE = sum_m |B_m| / n * |acc(B_m) - conf(B_m)|
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure
+from runner.figures.figure import Figure, shown
 from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare
 from runner.training import evaluate
 from runner.training.run import Run
@@ -27,14 +28,14 @@ from runner.training.run import Run
 
 @dataclass(frozen=True)
 class Bin:
-    """The images whose confidence lies in (low, high]; accuracy and mean confidence are None where there are none."""
+    """The images whose confidence lies in (low, high]; accuracy and mean confidence are NaN where there are none."""
 
     low: float
     high: float
     images: int
     share: float  # of all images
-    accuracy: float | None
-    confidence: float | None
+    accuracy: float
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def calibration(runs: Sequence[StoredRun], images: Request, bins: int = 15) -> F
         run = reevaluate.rebuilt(stored, images)
         inference, module = evaluate.every_epoch(run)
         lines.append(_Line(stored.id, "final", inference, _bins_of(run, module, bins)))
-    return Figure((_plot(lines, [line.run for line in lines]),), tuple(_records(lines)))
+    return Figure((_plot(lines, [shown(line.run, 32) for line in lines]),), tuple(_records(lines)))
 
 
 def _bins_of(run: Run, module: nn.Module, bins: int) -> tuple[Bin, ...]:
@@ -91,21 +92,17 @@ def binned(logits: Tensor, labels: Tensor, bins: int) -> tuple[Bin, ...]:
     counts, accuracies, confidences = (
         torch.bincount(place, weights, minlength=bins).tolist() for weights in (None, right, confidence)
     )
+    n, lows, highs = len(labels), edges[:-1].tolist(), edges[1:].tolist()
+    found = zip(lows, highs, counts, accuracies, confidences, strict=True)
     return tuple(
-        Bin(low, high, count, count / len(labels), a / count if count else None, c / count if count else None)
-        for low, high, count, a, c in zip(
-            edges[:-1].tolist(), edges[1:].tolist(), counts, accuracies, confidences, strict=True
-        )
+        Bin(low, high, count, count / n, *((a / count, c / count) if count else (math.nan, math.nan)))
+        for low, high, count, a, c in found
     )
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """The expected calibration error, a share in [0, 1]."""
-    return sum(
-        each.share * abs(each.accuracy - each.confidence)
-        for each in bins
-        if each.accuracy is not None and each.confidence is not None
-    )
+    return sum(each.share * abs(each.accuracy - each.confidence) for each in bins if each.images)
 
 
 def _records(lines: Sequence[_Line]) -> Iterator[dict[str, Any]]:
@@ -131,20 +128,15 @@ def _plot(lines: Sequence[_Line], labels: Sequence[str]) -> Plot:
             style = {"color": colours.rows[i], "linestyle": dash(i), "linewidth": 1.5}
             edges = [100 * each.low for each in line.bins] + [100 * line.bins[-1].high]
             above.stairs([100 * each.share for each in line.bins], edges, **style)
-            points = [(100 * b.confidence, 100 * b.accuracy) for b in line.bins if b.confidence is not None
-                      and b.accuracy is not None]  # fmt: skip
+            points = [(100 * b.confidence, 100 * b.accuracy) for b in line.bins if b.images]
             below.plot(*zip(*points, strict=True), marker="o", markersize=3, **style)
         above.set_ylim(bottom=0)
-        below.set_xlim(0, 100)
-        below.set_ylim(0, 102)
-        below.annotate("as accurate as confident", (50, 50), xytext=(3, -3), textcoords="offset points", va="top",
+        below.set_xlim(-1, 101)
+        below.set_ylim(-3, 103)
+        below.annotate("calibrated", (50, 50), xytext=(3, -3), textcoords="offset points", va="top",
                        fontsize=7, color=colours.muted)  # fmt: skip
 
     errors = [f"{label}: calibration error {100 * line.error:.2f}%" for label, line in zip(labels, lines, strict=True)]
     words = f"Test images by confidence, and the accuracy of each of {len(lines[0].bins)} bins. {'; '.join(errors)}."
-    return Plot("Reliability diagram", words, tuple(_labels(lines, labels)), draw, 4.2)
-
-
-def _labels(lines: Sequence[_Line], labels: Sequence[str]) -> Iterator[str]:
-    for label, line in zip(labels, lines, strict=True):
-        yield f"{100 * line.error:.2f}% off: {label}"
+    keys = tuple(f"ECE {100 * line.error:.2f}%: {label}" for label, line in zip(labels, lines, strict=True))
+    return Plot("Confidence and accuracy on test images", words, keys, draw, 4.2)

@@ -19,7 +19,7 @@ from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, unused
+from runner.figures.figure import Figure, used
 from runner.report.drawing import Colours, Plot, dash, prepare
 from runner.training import evaluate
 from runner.training.run import Run
@@ -39,9 +39,10 @@ class Member:
 
 def ensembles(runs: Sequence[StoredRun], images: Request) -> Figure:
     """Draw the test errors of ensembles of 1, 2 ... models, and of the models. BadInput where there is but one."""
-    unused(images, "ensembles", "inference")
+    used(images, "ensembles", "data", "compute")
     variants = _of_runs(runs, images) if len(runs) > 1 else _of_snapshots(runs[0], images)
-    plots = tuple(_plot(name, members) for name, members in variants.items())
+    order = "m, runs in the order given" if len(runs) > 1 else "m, from the newest model to the oldest"
+    plots = tuple(_plot(name, members, order) for name, members in variants.items())
     return Figure(
         plots, tuple({"variant": name, **vars(each)} for name, members in variants.items() for each in members)
     )
@@ -102,11 +103,11 @@ def _figures(p: Tensor, labels: Tensor) -> tuple[float, float]:
     return 100 * wrong, -p.gather(1, labels[:, None]).log().mean().item()
 
 
-def _plot(name: str, members: Sequence[Member]) -> Plot:
+def _plot(name: str, members: Sequence[Member], order: str) -> Plot:
     m = [each.models for each in members]
 
     def draw(figure: Any, colours: Colours) -> None:
-        panel = prepare(figure.subplots(), colours, "models m in the ensemble", "test error, %", counted=True)
+        panel = prepare(figure.subplots(), colours, order, "test error, %", counted=True)
         for i, values in enumerate(([each.ensemble_error for each in members], [each.alone_error for each in members])):
             panel.plot(m, values, "o", color=colours.rows[i], markersize=4)
             panel.plot(m, values, color=colours.rows[i], linestyle=dash(i), linewidth=1.5)
@@ -117,5 +118,5 @@ def _plot(name: str, members: Sequence[Member]) -> Plot:
         f"ensemble of all {len(members)}; alone they have {min(each.alone_error for each in members):.2f} to "
         f"{max(each.alone_error for each in members):.2f}%."
     )
-    labels = ("the ensemble of the first m models", "model number m alone")
+    labels = ("ensemble of models 1 to m", "model m alone")
     return Plot(f"Test error of ensembles: {name}", words, labels, draw, 2.6)

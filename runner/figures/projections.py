@@ -22,7 +22,7 @@ from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, one, unused
+from runner.figures.figure import Figure, one, used
 from runner.report.drawing import Colours, Plot, prepare
 from runner.training import evaluate
 from runner.training.run import Run
@@ -38,7 +38,7 @@ def projections(
 
     classes: their numbers, from 0. examples: at most so many images of each class, the same for every run.
     """
-    unused(images, "projections", "inference")
+    used(images, "projections", "data", "compute")
     run = reevaluate.rebuilt(one(runs, "projections"), images)
     k = len(run.splits.classes)
     if len(set(classes)) < 3 or not all(0 <= each < k for each in classes):
@@ -116,20 +116,37 @@ def _plot(records: Sequence[dict[str, Any]], names: dict[int, str]) -> Plot:
     def draw(figure: Any, colours: Colours) -> None:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         for panel, split in zip(panels, ("train", "test"), strict=True):
-            prepare(panel, colours, "along the first template's side", "", counted=False)
+            prepare(panel, colours, "first coordinate", "")
             panel.set_title(f"{split} images", fontsize=9, color=colours.ink)
             for i, label in enumerate(names):
                 style = {"color": colours.rows[i], "marker": MARKERS[i]}
                 panel.scatter(*points(split, label), s=7, alpha=0.6, linewidths=0, **style)
             for label in names:
                 panel.scatter(*points(TEMPLATE, label), s=30, marker="x", color=colours.ink, linewidths=1.2)
-            panel.set_aspect("equal", adjustable="datalim")
-        panels[0].set_ylabel("across it", color=colours.muted)
+            panel.set_aspect("equal", adjustable="box")
+        panels[0].set_ylabel("second coordinate", color=colours.muted)
         _legend(figure, colours, list(names.values()))
 
     counts = {split: sum(each["split"] == split for each in records) for split in ("train", "test")}
-    words = f"{counts['train']} train and {counts['test']} test images of the classes {', '.join(names.values())}."
+    words = (
+        f"{counts['train']} train and {counts['test']} test images of the classes {', '.join(names.values())}. "
+        f"{_spread(records, 'train')}; {_spread(records, 'test')}."
+    )
     return Plot("Penultimate activations of three classes", words, (), draw, 3.2, width=6.0)
+
+
+def _spread(records: Sequence[dict[str, Any]], split: str) -> str:
+    """How far the points of a split lie from the middle of their class, and those middles from one another."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for each in records:
+        if each["split"] == split:
+            found.setdefault(each["label"], []).append((each["x"], each["y"]))
+    clouds = [torch.tensor(points, dtype=torch.float64) for points in found.values()]
+    if len(clouds) < 2:
+        return f"{split}: images of {len(clouds)} of the classes"
+    within = torch.cat([(cloud - cloud.mean(0)).norm(dim=1) for cloud in clouds]).mean().item()
+    between = torch.pdist(torch.stack([cloud.mean(0) for cloud in clouds])).mean().item()
+    return f"{split}: {within:.3g} from the middle of their class on average, whose middles are {between:.3g} apart"
 
 
 def _legend(figure: Any, colours: Colours, names: Sequence[str]) -> None:
