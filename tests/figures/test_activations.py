@@ -7,11 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from runner.config.compose import compose
 from runner.disk import runs
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.figures import figure
-from runner.figures.activations import measured
+from runner.figures.activations import activations, measured
+from runner.training import job
+from tests.conftest import TINY
 
 
 def rows_of(table):
@@ -94,14 +97,10 @@ def test_the_table_is_of_the_trained_network_on_training_images(finished):
 @pytest.mark.parametrize("init", ["init=[lsuv]", "init=[he]", "groups=norm_decay"])
 def test_the_start_is_the_network_before_the_first_step(tmp_path, make_run, init):
     """Bit for bit: made from the seed, with what an init does by the training images."""
-    from runner.config.compose import compose
-    from runner.training import job
-    from tests.conftest import TINY
-
     root = tmp_path / "outputs"
-    job.execute(compose([*TINY, f"output.root={root}", "epochs=1", "seed=3", "augment=[crop]", init]))
+    job.execute(compose([*TINY, f"output.root={root}", "seed=3", "augment=[crop]", init]))
     (stored,) = runs.under(root)
-    begun = make_run("epochs=1", "seed=3", "augment=[crop]", init).model.state_dict()
+    begun = make_run("seed=3", "augment=[crop]", init).model.state_dict()
     made = reevaluate.initial(stored, reevaluate.read([])).evaluated.state_dict()
     assert begun.keys() == made.keys() and all(torch.equal(v, made[k]) for k, v in begun.items())
     trained = reevaluate.rebuilt(stored, reevaluate.read([])).evaluated.state_dict()
@@ -117,6 +116,17 @@ def test_start_and_end_differ_and_each_is_the_same_again(finished, twin):
     assert end == again and end != start
     rows = list(csv.DictReader(start.decode().splitlines()))
     assert {row["run"] for row in rows} == {finished.name, twin.name} and {row["at"] for row in rows} == {"start"}
+
+
+def test_dropout_is_drawn_by_the_runs_seed(finished, make_run, monkeypatch):
+    def drawn(*overrides):
+        run = make_run("model=mlp", "model.dropout=0.5", *overrides)
+        monkeypatch.setattr(reevaluate, "rebuilt", lambda *_: run)
+        return [activations([runs.at(finished)], reevaluate.read([]), batch=10).records for _ in range(2)]
+
+    first, second = drawn()
+    assert first == second
+    assert any(row["input_zeros"] > 0.6 for row in first)  # ReLU leaves a half, of which dropout takes a half
 
 
 @pytest.mark.parametrize(
