@@ -163,7 +163,7 @@ def _outputs(found: Found, when: str, batch: int) -> Plot:
         for name, layers in found.items()
     )
     words = f"Outputs of the layers for {batch} training images. The standard deviation goes, of {ends}."
-    return Plot(f"Outputs by layer, {when} of training", words, tuple(map(shown, found)), _drawn(panels, linear=2), 5.2)
+    return Plot(f"Outputs by layer, {when} of training", words, tuple(map(shown, found)), _drawn(panels, shares=2), 5.2)
 
 
 def _gradients(found: Found, when: str, batch: int) -> Plot:
@@ -181,26 +181,36 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _drawn(panels: dict[str, list[list[float]]], linear: int = 0) -> Any:
-    """Draws a panel for each quantity, above one another, with a line for each run.
-
-    The last `linear` of them are shares. A 0 has no place on an axis that is logarithmic, and is left out there.
-    """
+def _drawn(panels: dict[str, list[list[float]]], shares: int = 0) -> Any:
+    """Draws a panel for each quantity, above one another, with a line for each run; the last `shares` are shares."""
 
     def draw(figure: Any, colours: Colours) -> None:
         axes = figure.subplots(len(panels), sharex=True)
-        for number, (axis, (name, lines)) in enumerate(zip(axes, panels.items(), strict=True)):
-            last = number == len(panels) - 1
-            prepare(axis, colours, "layer, in the order of the network" if last else "", name, counted=True)
-            if number >= len(panels) - linear:
-                axis.set_ylim(-3, 103)
-            else:
-                scale(axis, [v for values in lines for v in values if math.isfinite(v) and v > 0] or [1.0])
-            for i, values in enumerate(lines):
-                depth = range(1, len(values) + 1)
-                points = [math.nan if v == 0 and axis.get_yscale() == "log" else v for v in values]
-                axis.plot(depth, points, color=colours.rows[i], linestyle=dash(i), linewidth=1.2)
-                axis.plot(depth, points, "o", color=colours.rows[i], markersize=2.5)
+        for axis, (name, lines) in zip(axes, panels.items(), strict=True):
+            prepare(axis, colours, "", name, counted=True)
+            scale(axis, [v for values in lines for v in values if math.isfinite(v) and v > 0] or [1.0])
+        for axis in axes[len(panels) - shares :]:
+            axis.set_yscale("linear")
+            axis.set_ylim(-3, 103)
+        nothing = [_lines(axis, lines, colours) for axis, lines in zip(axes, panels.values(), strict=True)]
+        note = "; hollow: 0" if any(nothing) else ""
+        axes[-1].set_xlabel(f"layer, in the order of the network{note}", color=colours.muted)
         figure.align_ylabels(axes)
 
     return draw
+
+
+def _lines(axis: Any, lines: Sequence[Sequence[float]], colours: Colours) -> bool:
+    """Returns whether there is a 0 where the axis is logarithmic: it has no place there, and stands on its edge."""
+    found = False
+    for i, values in enumerate(lines):
+        zeros = [depth for depth, v in enumerate(values, 1) if v == 0 and axis.get_yscale() == "log"]
+        points = [math.nan if depth in zeros else v for depth, v in enumerate(values, 1)]
+        depths = range(1, len(values) + 1)
+        axis.plot(depths, points, color=colours.rows[i], linestyle=dash(i), linewidth=1.2)
+        axis.plot(depths, points, "o", color=colours.rows[i], markersize=2.5)
+        style = {"color": colours.rows[i], "markerfacecolor": "none", "markersize": 4, "clip_on": False}
+        (edge,) = axis.plot(zeros, [0.0] * len(zeros), "o", transform=axis.get_xaxis_transform(), **style)
+        edge.set_in_layout(False)  # matplotlib would lay it out as if it stood at a height of 0
+        found = found or bool(zeros)
+    return found

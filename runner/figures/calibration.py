@@ -122,7 +122,7 @@ def _plot(lines: Sequence[_Line], labels: Sequence[str]) -> Plot:
     def draw(figure: Any, colours: Colours) -> None:
         above, below = figure.subplots(2, sharex=True, height_ratios=(1, 2))
         prepare(above, colours, "", "images, %")
-        prepare(below, colours, "confidence, %", "accuracy, %")
+        prepare(below, colours, "confidence, % (diagonal: calibrated)", "accuracy, %")
         below.plot([0, 100], [0, 100], color=colours.muted, linewidth=0.8)
         for i, line in enumerate(lines):
             style = {"color": colours.rows[i], "linestyle": dash(i), "linewidth": 1.5}
@@ -133,8 +133,6 @@ def _plot(lines: Sequence[_Line], labels: Sequence[str]) -> Plot:
         above.set_ylim(bottom=0)
         below.set_xlim(-1, 101)
         below.set_ylim(-3, 103)
-        below.annotate("calibrated", (50, 50), xytext=(3, -3), textcoords="offset points", va="top",
-                       fontsize=7, color=colours.muted)  # fmt: skip
 
     errors = [f"{label}: calibration error {100 * line.error:.2f}%" for label, line in zip(labels, lines, strict=True)]
     words = f"Test images by confidence, and the accuracy of each of {len(lines[0].bins)} bins. {'; '.join(errors)}."

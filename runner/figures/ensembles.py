@@ -40,12 +40,15 @@ class Member:
 def ensembles(runs: Sequence[StoredRun], images: Request) -> Figure:
     """Draw the test errors of ensembles of 1, 2 ... models, and of the models. BadInput where there is but one."""
     used(images, "ensembles", "data", "compute")
-    variants = _of_runs(runs, images) if len(runs) > 1 else _of_snapshots(runs[0], images)
-    order = "m, runs in the order given" if len(runs) > 1 else "m, from the newest model to the oldest"
-    plots = tuple(_plot(name, members, order) for name, members in variants.items())
-    return Figure(
-        plots, tuple({"variant": name, **vars(each)} for name, members in variants.items() for each in members)
-    )
+    if len(runs) > 1:
+        variants = _of_runs(runs, images)
+        title, order = "Test error of an ensemble of runs", "m, runs in the order given"
+    else:
+        variants = _of_snapshots(runs[0], images)
+        title, order = "Test error of an ensemble: {}", "m, from the newest model to the oldest"
+    plots = tuple(_plot(title.format(name), members, order) for name, members in variants.items())
+    records = ({"variant": name, **vars(each)} for name, members in variants.items() for each in members)
+    return Figure(plots, tuple(records))
 
 
 def _of_snapshots(stored: StoredRun, images: Request) -> dict[str, list[Member]]:
@@ -103,7 +106,7 @@ def _figures(p: Tensor, labels: Tensor) -> tuple[float, float]:
     return 100 * wrong, -p.gather(1, labels[:, None]).log().mean().item()
 
 
-def _plot(name: str, members: Sequence[Member], order: str) -> Plot:
+def _plot(title: str, members: Sequence[Member], order: str) -> Plot:
     m = [each.models for each in members]
 
     def draw(figure: Any, colours: Colours) -> None:
@@ -119,4 +122,4 @@ def _plot(name: str, members: Sequence[Member], order: str) -> Plot:
         f"{max(each.alone_error for each in members):.2f}%."
     )
     labels = ("ensemble of models 1 to m", "model m alone")
-    return Plot(f"Test error of ensembles: {name}", words, labels, draw, 2.6)
+    return Plot(title, words, labels, draw, 2.6)
