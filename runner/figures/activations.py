@@ -1,7 +1,7 @@
 """activations and gradients by depth: what each convolution and linear layer puts out, and what comes back to it
 
-Bjorck et al. 2018, arXiv:1806.02375, section 3, and De & Smith 2020, arXiv:2002.10444, section 3, draw such statistics
-of networks with and without normalisation. Over all entries of a layer's output y and its weight W, for one batch of B
+Bjorck et al. 2018, arXiv:1806.02375, and De & Smith 2020, arXiv:2002.10444, draw such statistics of
+networks with and without normalisation. Over all entries of a layer's output y and its weight W, for one batch of B
 
     mean(y),  sd(y),  P(y = 0),  P(x = 0) of its input x,  sd(dL / dy),  sd(dL / dW),    L = mean cross-entropy of B
 
@@ -51,7 +51,8 @@ def activations(
 ) -> Figure:
     """Draw what one batch does in each run's network, in training mode, a line each.
 
-    batch: B, 2 training images or more. at: the network as it was trained, or as it was initialised.
+    batch: B, 2 training images or more. at: the network as it was trained, or as it was initialised. On a logarithmic
+    axis a 0 is a hollow circle at its edge.
     """
     used(images, "activations", "data", "compute")
     if "data" in images.keys:

@@ -1,7 +1,7 @@
 """how far confidence is right: the reliability diagram, the calibration error and the confidence histogram
 
-Guo et al. 2017, arXiv:1706.04599, equations 1 to 3: the test images fall into M bins by their confidence, the largest
-probability; bin m has those with confidence in ((m - 1) / M, m / M], and n of them in all
+Guo et al. 2017, arXiv:1706.04599, section 2 and equation 3: the n test images fall into M bins by their confidence,
+the largest probability; bin m has those with confidence in ((m - 1) / M, m / M]
 
     acc(B_m)  = mean over i in B_m of [prediction_i = label_i]
     conf(B_m) = mean over i in B_m of confidence_i

@@ -146,3 +146,9 @@ def test_bad_input_is_one_line(finished, typed, line):
     with pytest.raises(BadInput) as raised:
         figure.make("activations", [str(finished)], [typed])
     assert str(raised.value) == line
+
+
+def test_a_long_id_keeps_its_end():
+    name = f"resnet20-{'x' * 40}-s0-8fb6d822"
+    assert figure.shown(name, 32) == "resnet20-xxxx…xxxxxx-s0-8fb6d822" and len(figure.shown(name, 32)) == 32
+    assert figure.shown("resnet8-s0-8fb6d822") == "resnet8-s0-8fb6d822"

@@ -82,3 +82,10 @@ def test_bad_input_is_one_line(finished, typed, line):
     with pytest.raises(BadInput) as raised:
         figure.make("projections", [str(finished)], [typed])
     assert str(raised.value) == line
+
+
+def test_a_network_without_templates_is_refused(finished, make_run, monkeypatch):
+    run = make_run("head=fixed_hadamard")
+    monkeypatch.setattr(reevaluate, "rebuilt", lambda *_: run)
+    with pytest.raises(BadInput, match=r"^projections: the network does not end with a linear layer"):
+        figure.make("projections", [str(finished)], [])
