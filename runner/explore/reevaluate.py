@@ -77,14 +77,19 @@ def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] 
 
 def rebuilt(stored: StoredRun, request: Request) -> Run:
     """A finished run with its models and variants, as at its end, and the images that were typed; nothing trains it."""
-    try:
-        run = _built(stored, request)
-    except BadInput as error:
-        raise BadInput(f"{stored.id}: {error}") from None
+    run = initial(stored, request)
     saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
     return run
+
+
+def initial(stored: StoredRun, request: Request) -> Run:
+    """A finished run with its model as it was before the first step, made again from the seed; else as `rebuilt`."""
+    try:
+        return _built(stored, request)
+    except BadInput as error:
+        raise BadInput(f"{stored.id}: {error}") from None
 
 
 def _built(stored: StoredRun, request: Request) -> Run:

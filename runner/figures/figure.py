@@ -15,8 +15,9 @@ from runner.disk import atomic, runs
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput, StorageProblem, suggest
 from runner.explore import reevaluate
+from runner.explore.reevaluate import Request
 from runner.report import records
-from runner.report.drawing import Plot
+from runner.report.drawing import LONGEST, Plot
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,21 @@ def _write(figure: Figure, name: str, folder: Path) -> list[Path]:
     return [folder / file for file in files]
 
 
+def used(request: Request, name: str, *groups: str) -> None:
+    """BadInput for what was typed and this figure does not use: of `evaluate`'s keys it takes those of these groups."""
+    for key in sorted(request.keys):
+        if key.partition(".")[0] not in (*groups, "output"):
+            takes = f"only {', '.join([*groups, 'output'])}"
+            raise BadInput(f"{key}: {name} does not use it; of evaluate's keys it takes {takes}")
+
+
 def one(stored: Sequence[StoredRun], name: str) -> StoredRun:
     """The only run, where a figure is of one."""
     if len(stored) != 1:
         raise BadInput(f"{name}: a figure of one run, got {len(stored)}")
     return stored[0]
+
+
+def shown(run_id: str, longest: int = LONGEST) -> str:
+    """A run's id as a label: where it is too long its middle is left out, for its end tells runs apart."""
+    return run_id if len(run_id) <= longest else f"{run_id[: longest - 19]}…{run_id[-18:]}"

@@ -21,16 +21,27 @@ BATCH = 1000  # images; the figures do not depend on it beyond rounding
 @torch.no_grad()
 def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] = lambda: None) -> tuple[float, float]:
     """Return a Module's cross-entropy and error in percent on a split. It stays in evaluation mode."""
-    module.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
-    batches = [(start, min(start + BATCH, split.n)) for start in range(0, split.n, BATCH)]
-    for images, labels in split.draw(batches):
-        with run.compute.autocast():
-            outputs = module(run.prepare(images))
-        sums += _batch_sums(outputs.float(), labels)
+    for logits, labels in outputs(run, module, split):
+        sums += _batch_sums(logits, labels)
         edge()
     loss, wrong = sums.tolist()
     return loss / split.n, 100 * wrong / split.n
+
+
+@torch.no_grad()
+def outputs(run: Run, module: nn.Module, split: Any, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield a Module's outputs, float32 B K, with the labels, int64 B, by batches of a split; it is set to evaluation.
+
+    `order`: the images to take, int64 on the CPU; None is all of them, in their own order.
+    """
+    module.eval()
+    n = split.n if order is None else len(order)
+    batches = [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
+    for images, labels in split.draw(batches, order):
+        with run.compute.autocast():
+            logits = module(run.prepare(images))
+        yield logits.float(), labels
 
 
 def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -40,7 +51,7 @@ def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
 
 def every_epoch(run: Run) -> tuple[str, nn.Module]:
     """Return the inference by which the model is evaluated after each epoch: the first that takes one model."""
-    return next((name, module) for name, module in _taking(run, [run.evaluated]))
+    return next((name, module) for name, module in taking(run, [run.evaluated]))
 
 
 def results(run: Run, last: EpochRow | None) -> list[Result]:
@@ -52,7 +63,7 @@ def results(run: Run, last: EpochRow | None) -> list[Result]:
     rows = []
     first, _ = every_epoch(run)
     for variant, models in run.variants.items():
-        for name, module in _taking(run, models):
+        for name, module in taking(run, models):
             picked = pick(run, module)
             trained = last if models == [run.evaluated] and name == first else None
             figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
@@ -60,8 +71,8 @@ def results(run: Run, last: EpochRow | None) -> list[Result]:
     return rows
 
 
-def _taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the inferences that take so many models, each as its Module; the build has told those that do not."""
+def taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the inferences that take so many models, by name, each as its Module; the build has told the others."""
     for name, inference in run.inference.items():
         with contextlib.suppress(BadInput):
             yield name, inference(models)
