@@ -15,6 +15,7 @@ from runner.disk import atomic, runs
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput, StorageProblem, suggest
 from runner.explore import reevaluate
+from runner.explore.reevaluate import Request
 from runner.report import records
 from runner.report.drawing import Plot
 
@@ -88,6 +89,14 @@ def _write(figure: Figure, name: str, folder: Path) -> list[Path]:
     for file, data in files.items():
         atomic.replace(folder / file, data)
     return [folder / file for file in files]
+
+
+def used(request: Request, name: str, *groups: str) -> None:
+    """BadInput for what was typed and this figure does not use: of `evaluate`'s keys it takes those of these groups."""
+    for key in sorted(request.keys):
+        if key.partition(".")[0] not in (*groups, "output"):
+            takes = f"only {', '.join([*groups, 'output'])}"
+            raise BadInput(f"{key}: {name} does not use it; of evaluate's keys it takes {takes}")
 
 
 def one(stored: Sequence[StoredRun], name: str) -> StoredRun:

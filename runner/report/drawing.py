@@ -7,13 +7,14 @@ as mathematics.
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 DASHES = ("", "6 2", "2 2", "8 2 2 2", "4 1 1 1 1 1", "10 3")  # lines differ by more than their colour
 PER_FIGURE = len(DASHES)
 LONGEST = 46  # characters of a label within a drawing
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,13 @@ def scale(panel: Any, values: Sequence[float]) -> None:
 def dash(index: int) -> Any:
     """A row's line style, of which there are PER_FIGURE."""
     return (0, tuple(float(n) / 1.5 for n in DASHES[index].split())) if DASHES[index] else "-"
+
+
+def parts(found: Sequence[T], size: int = PER_FIGURE) -> Iterator[tuple[str, Sequence[T]]]:
+    """A drawing's share of many rows, and which of how many it is."""
+    count = math.ceil(len(found) / size)
+    for i in range(count):
+        yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
 
 
 def short(label: str) -> str:

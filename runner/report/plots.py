@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.errors import StorageProblem
 from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
 from runner.report import cells
-from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale, short
+from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
 
 KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
 Series = list[tuple[float, float]]
@@ -30,7 +30,7 @@ def curves(table: MeasuredTable) -> list[Plot]:
     """Test error by epoch: mean over the finished seeds, and the band from the best to the worst of them."""
     found = [(row, _courses(row, "test_error")) for row in table.rows]
     found = [(row, courses) for row, courses in found if courses]
-    return [_curves(part, number) for number, part in _parts(found)]
+    return [_curves(part, number) for number, part in parts(found)]
 
 
 def _curves(part: Sequence[tuple[MeasuredRow, list[Series]]], number: str) -> Plot:
@@ -59,7 +59,7 @@ def knobs(table: MeasuredTable) -> list[Plot]:
             if found:
                 alike.setdefault(repr(found), (found, []))[1].append(row.label)
                 break
-    return [_knobs(part, number) for number, part in _parts(list(alike.values()))]
+    return [_knobs(part, number) for number, part in parts(list(alike.values()))]
 
 
 def _knobs(part: Sequence[tuple[dict[str, Series], list[str]]], number: str) -> Plot:
@@ -92,7 +92,7 @@ def _alike(labels: Sequence[str]) -> str:
 def seeds(table: MeasuredTable) -> list[Plot]:
     """Every seed of every row as a dot, their mean with its interval, and the paper's value."""
     rows = [row for row in table.rows if row.figures]
-    return [_seeds(table, part, number) for number, part in _parts(rows, 2 * PER_FIGURE)]
+    return [_seeds(table, part, number) for number, part in parts(rows, 2 * PER_FIGURE)]
 
 
 def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Plot:
@@ -131,13 +131,6 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
     compared = any(_theirs(row) is not None for row in rows)
     title = f"Every seed{' beside the paper' if compared else ''}{number}"
     return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), seeds=True, compared=compared)
-
-
-def _parts(found: list[Any], size: int = PER_FIGURE) -> Iterator[tuple[str, list[Any]]]:
-    """A figure's share of many rows, and which of how many it is."""
-    count = math.ceil(len(found) / size)
-    for i in range(count):
-        yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
 
 
 def _theirs(row: MeasuredRow) -> float | None:
