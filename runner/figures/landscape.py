@@ -24,7 +24,7 @@ from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
 from runner.figures.figure import Figure, used
 from runner.report.colour_map import contours
-from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
+from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale, short
 from runner.training import evaluate
 from runner.training.run import Run
 
@@ -164,7 +164,7 @@ def _contours(each: Landscape, low: float, high: float) -> Plot:
         f"Contours of the loss of {each.name} over two random directions, to {edge:g} times the filters' norms: "
         f"{at:.3g} at the network itself, from {each.loss.min():.3g} to {each.loss.max():.3g}."
     )
-    return Plot(f"Loss around {each.name}", words, (), draw, 3.1)
+    return Plot(f"Loss around {short(each.name)}", words, (), draw, 3.1)
 
 
 def _profiles(found: Sequence[Landscape], number: str) -> Plot:
@@ -195,7 +195,7 @@ def _plain_ticks(*axes: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     for axis in axes:
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
