@@ -36,12 +36,17 @@ def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
 
 def rows(runs: Runs) -> list[MeasuredRow]:
     """A study's ended runs as rows, in the order in which their first runs were made."""
+    return [row for label, group in labelled(runs) for row in _rows(label, group)]
+
+
+def labelled(runs: Iterable[StoredRun]) -> list[tuple[str, list[StoredRun]]]:
+    """Ended runs by what they differ in but for their seed: each group with what sets it apart from the others."""
     groups = _groups(sorted((run for run in runs if run.info.ended), key=lambda run: str(run.info.started)))
     labels = _labels([shared_choices(group[0]) for group in groups])
     if len(groups) == 1:  # nothing to be set apart from
         only = groups[0][0].config
         labels = [only["label"].removesuffix(f"-s{only['seed']}")]
-    return [row for label, group in zip(labels, groups, strict=True) for row in _rows(label, group)]
+    return list(zip(labels, groups, strict=True))
 
 
 def _groups(runs: Iterable[StoredRun]) -> list[list[StoredRun]]:

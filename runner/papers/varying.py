@@ -42,7 +42,17 @@ def points(runs: Sequence[StoredRun], keys: Sequence[str], of: Name) -> dict[tup
     groups: dict[tuple[Value, ...], list[StoredRun]] = {}
     for run in runs:
         groups.setdefault(tuple(_value(run, key) for key in keys), []).append(run)
-    return {values: _point(group, of) for values, group in groups.items()}
+    return {values: _point(groups[values], of) for values in _ordered(list(groups))}
+
+
+def _ordered(keys: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    """By one part after the other: numbers ascend, where a part has texts it is in the order of the runs."""
+    for i in reversed(range(len(keys[0]))):
+        column = [key[i] for key in keys]
+        once = list(dict.fromkeys(column))
+        ranks = once if any(isinstance(value, str) for value in once) else sorted(once, key=float)
+        keys = sorted(keys, key=lambda key, i=i, ranks=ranks: ranks.index(key[i]))  # type: ignore[misc]
+    return keys
 
 
 def _value(run: StoredRun, key: str) -> Value:

@@ -43,9 +43,10 @@ def luminance(colour: RGB) -> float:
 def contours(
     panel: Any, colours: Colours, name: str, along: Tensor, values: Tensor, bounds: tuple[float, float]
 ) -> None:
-    """Fill a square panel with values (N x N above 0, rows upwards) over N places along both axes; the middle is marked.
+    """Fill a square panel with values (N x N above 0, rows upwards) over N places along both axes; mark its middle.
 
-    bounds: the least and greatest value of the colours, which several panels may share. What is not finite stays empty.
+    name: what the values are. bounds: the least and greatest value of the colours, which several panels may share. What
+    is not finite stays empty.
     """
     from matplotlib.colors import LogNorm
 

@@ -9,6 +9,7 @@ from runner.report.drawing import Colours, Plot, prepare, short
 Value = float | str
 NONE = "–"  # no run
 WIDTH, HEIGHT = 0.62, 0.42  # of a cell, in inches
+LETTER = 0.075  # inches of a name's letter
 
 
 def heat_map(
@@ -21,9 +22,9 @@ def heat_map(
 ) -> Plot:
     """Draw figures by (value of x, value of y); the least is the best, and outlined.
 
-    x, y: what the axes are named. A cell that is a text has no figure and says why (`div`); one that is not there has no
-    run. notes: a few small letters under a cell's figure. Numbers ascend, to the right and upwards; other values keep
-    the order of the cells. Cells are of one size, so that values that rise by a factor are log spaced.
+    x, y: what the axes are named. A cell that is a text has no figure and says why (`div`); one that is not there has
+    no run. notes: a few small letters under a cell's figure. Numbers ascend, to the right and upwards; other values
+    keep the order of the cells. Cells are of one size, so that values that rise by a factor are log spaced.
     """
     across, up = (_order([key[i] for key in cells]) for i in (0, 1))
     figures = [figure for figure in cells.values() if not isinstance(figure, str)]
@@ -45,8 +46,9 @@ def heat_map(
             panel.tick_params(axis="x", rotation=30)
 
     beside = 0.7 + 0.075 * max(map(len, labels))
-    size = max(2.6, beside + WIDTH * len(across)), 0.95 + HEIGHT * len(up)
-    return Plot(title, words, (), draw, size[1], width=size[0])
+    width = max(LETTER * max(len(title), len(x)) + 0.6, beside + WIDTH * len(across))
+    height = max(LETTER * len(y) + 0.6, 0.95 + HEIGHT * len(up))
+    return Plot(title, words, (), draw, height, width=width)
 
 
 def _cell(
