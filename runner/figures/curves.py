@@ -8,6 +8,7 @@ over those of its n finished runs that reached t.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from runner.disk.runs import StoredRun
@@ -16,6 +17,7 @@ from runner.explore.reevaluate import Request
 from runner.figures.figure import Figure, used
 from runner.papers import studies
 from runner.report import plots
+from runner.report.drawing import LONGEST, Plot
 from runner.report.plots import Series
 
 
@@ -36,7 +38,8 @@ def curves(
         known = _columns(runs)
         near = suggest(of, known) or f"; there are {', '.join(known)}"
         raise BadInput(f"of={of}: no run has such figures{near}")
-    drawn = plots.by(found, of, x)
+    width = Plot.width * min(2.0, max(1.0, max(len(label) for label, _ in found) / LONGEST))
+    drawn = [replace(plot, width=width) for plot in plots.by(found, of, x)]
     return Figure(tuple(drawn), tuple(record for label, courses in found for record in _records(label, courses, x)))
 
 

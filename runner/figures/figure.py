@@ -17,7 +17,7 @@ from runner.errors import BadInput, StorageProblem, suggest
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
 from runner.report import records
-from runner.report.drawing import Plot
+from runner.report.drawing import LONGEST, Plot
 
 
 @dataclass(frozen=True)
@@ -111,3 +111,8 @@ def one(stored: Sequence[StoredRun], name: str) -> StoredRun:
     if len(stored) != 1:
         raise BadInput(f"{name}: a figure of one run, got {len(stored)}")
     return stored[0]
+
+
+def shown(run_id: str, longest: int = LONGEST) -> str:
+    """A run's id as a label: where it is too long its middle is left out, for its end tells runs apart."""
+    return run_id if len(run_id) <= longest else f"{run_id[: longest - 19]}…{run_id[-18:]}"

@@ -16,16 +16,17 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from runner import randomness
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate
 from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, used
+from runner.figures.figure import Figure, shown, used
 from runner.report.colour_map import contours
-from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale, short
-from runner.training import evaluate
+from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
+from runner.training.evaluate import BATCH
 from runner.training.run import Run
 
 Batch = tuple[Tensor, Tensor]
@@ -95,7 +96,7 @@ def _batches(run: Run, split: str, images: int, seed: int) -> Iterator[Batch]:
     source = run.splits.train if split == "train" else run.splits.test
     order = torch.randperm(source.n, generator=randomness.generator(seed, "landscape", "images"))
     n = min(images, source.n)
-    edges = [(start, min(start + evaluate.BATCH, n)) for start in range(0, n, evaluate.BATCH)]
+    edges = [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
     for pixels, labels in source.draw(edges, order):
         yield run.prepare(pixels), labels
 
@@ -136,11 +137,12 @@ def _figures(run: Run, model: nn.Module, batches: Sequence[Batch]) -> tuple[floa
     sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
     for images, labels in batches:
         with run.compute.autocast():
-            outputs = model(images)
-        sums += evaluate.batch_sums(outputs.float(), labels)
+            outputs = model(images).float()
+        loss = F.cross_entropy(outputs, labels, reduction="sum")
+        sums += torch.stack((loss, (outputs.argmax(1) != labels).sum())).double()
     n = sum(len(labels) for _, labels in batches)
-    loss, wrong = sums.tolist()
-    return loss / n, 100 * wrong / n
+    total, wrong = sums.tolist()
+    return total / n, 100 * wrong / n
 
 
 def _range(found: Sequence[Landscape]) -> tuple[float, float]:
@@ -164,7 +166,7 @@ def _contours(each: Landscape, low: float, high: float) -> Plot:
         f"Contours of the loss of {each.name} over two random directions, to {edge:g} times the filters' norms: "
         f"{at:.3g} at the network itself, from {each.loss.min():.3g} to {each.loss.max():.3g}."
     )
-    return Plot(f"Loss around {short(each.name)}", words, (), draw, 3.1)
+    return Plot(f"Loss around {shown(each.name)}", words, (), draw, 3.1)
 
 
 def _profiles(found: Sequence[Landscape], number: str) -> Plot:
@@ -187,7 +189,7 @@ def _profiles(found: Sequence[Landscape], number: str) -> Plot:
         for each in found
     )
     words = f"The loss at the left end, at the network itself and at the right end. {ends}."
-    labels = tuple(each.name for each in found)
+    labels = tuple(shown(each.name) for each in found)
     return Plot(f"Loss and error along one direction{number}", words, labels, draw, 3.6)
 
 

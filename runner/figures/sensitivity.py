@@ -48,9 +48,11 @@ def _plot(lines: Sequence[Line], key: str, of: Name, number: str) -> Plot:
     name, unit = of.replace("_", " "), ", %" if of.endswith("error") else ""
     values = sorted({value for _, line in lines for value, _ in line})
     logarithmic = 0 < 8 * values[0] < values[-1]
+    lost = any(point.diverged for _, line in lines for _, point in line)
+    axis = f"{key}{', logarithmic' if logarithmic else ''}{' (×: diverged)' if lost else ''}"
 
     def draw(figure: Any, colours: Colours) -> None:
-        panel = prepare(figure.subplots(), colours, key + (", logarithmic" if logarithmic else ""), name + unit)
+        panel = prepare(figure.subplots(), colours, axis, name + unit)
         if logarithmic:
             _log_axis(panel, values)
         for i, (_, line) in enumerate(lines):

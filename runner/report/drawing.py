@@ -94,7 +94,8 @@ class Plot:
 
         if self.labels:
             styles = [{"color": colours.rows[i], "linestyle": dash(i)} for i in range(len(self.labels))]
-            return [Line2D([], [], **style) for style in styles], list(map(short, self.labels))
+            longest = round(LONGEST * self.width / Plot.width)
+            return [Line2D([], [], **style) for style in styles], [short(label, longest) for label in self.labels]
         if not self.seeds:
             return [], []
         ours = Line2D([], [], color=colours.rows[0], marker="o", markersize=4)
@@ -150,9 +151,9 @@ def parts(found: Sequence[T], size: int = PER_FIGURE) -> Iterator[tuple[str, Seq
         yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
 
 
-def short(label: str) -> str:
+def short(label: str, longest: int = LONGEST) -> str:
     """A label within a drawing, where it cannot wrap."""
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
 def _for_page(svg: str, name: str) -> str:

@@ -27,14 +27,13 @@ def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] =
     for images, labels in split.draw(batches):
         with run.compute.autocast():
             outputs = module(run.prepare(images))
-        sums += batch_sums(outputs.float(), labels)
+        sums += _batch_sums(outputs.float(), labels)
         edge()
     loss, wrong = sums.tolist()
     return loss / split.n, 100 * wrong / split.n
 
 
-def batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return a batch's summed cross-entropy and number of errors, float64 2, from its outputs and labels."""
+def _batch_sums(outputs: Tensor, labels: Tensor) -> Tensor:
     loss = F.cross_entropy(outputs, labels, reduction="sum")
     return torch.stack((loss, (outputs.argmax(1) != labels).sum())).double()
 
