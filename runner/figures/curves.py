@@ -36,8 +36,8 @@ def curves(
             found.append((label, courses))
     if not found:
         known = _columns(runs)
-        near = suggest(of, known) or f"; there are {', '.join(known)}"
-        raise BadInput(f"of={of}: no run has such figures{near}")
+        near = suggest(of, [name for name in known if name != of]) or f"; there are {', '.join(known)}"
+        raise BadInput(f"of={of}: no run has such figures by {x}{near}")
     width = Plot.width * min(2.0, max(1.0, max(len(label) for label, _ in found) / LONGEST))
     drawn = [replace(plot, width=width) for plot in plots.by(found, of, x)]
     return Figure(tuple(drawn), tuple(record for label, courses in found for record in _records(label, courses, x)))

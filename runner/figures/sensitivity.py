@@ -35,8 +35,9 @@ def sensitivity(
     lines: dict[Value, list[tuple[float, Point]]] = {}
     for (value, *rest), point in found.items():
         if isinstance(value, str):
-            numbers = [each for each in varying(runs) if each != key]
-            raise BadInput(f"key={key}: expected a key of numbers, got {value}; these runs vary {', '.join(numbers)}")
+            others = ", ".join(each for each in varying(runs) if each != key)
+            more = f"; these runs vary {others} too" if others else ""
+            raise BadInput(f"key={key}: expected a key of numbers, got {value}{more}")
         lines.setdefault(rest[0] if rest else "", []).append((value, point))
     named = [(f"{by}={_written(each)}" if by else "", line) for each, line in lines.items()]
     drawn = tuple(_plot(part, key, of, number) for number, part in parts(named))
