@@ -36,7 +36,7 @@ def curves(
             found.append((label, courses))
     if not found:
         known = _columns(runs)
-        near = suggest(of, [name for name in known if name != of]) or f"; there are {', '.join(known)}"
+        near = suggest(of, [name for name in known if name != of])
         raise BadInput(f"of={of}: no run has such figures by {x}{near}")
     width = Plot.width * min(2.0, max(1.0, max(len(label) for label, _ in found) / LONGEST))
     drawn = [replace(plot, width=width) for plot in plots.by(found, of, x)]

@@ -46,10 +46,9 @@ def _keys(runs: Ended, x: str | None, y: str | None) -> tuple[str, str]:
     if x is not None and y is not None:
         return x, y
     free = [key for key in varying(runs) if key not in (x, y)]
-    wanted = 2 - sum(key is not None for key in (x, y))
-    if len(free) != wanted:
+    if len(free) != (x is None) + (y is None):
         vary = ", ".join(varying(runs)) or "nothing"
-        raise BadInput(f"heat_map: type x=<key> and y=<key>; of these runs {wanted} more should vary, and vary {vary}")
+        raise BadInput(f"heat_map: type x=<key> and y=<key>; these runs vary {vary}")
     return x or free[0], y or free[-1]
 
 

@@ -38,7 +38,7 @@ def test_any_column_can_be_drawn(finished):
     ("typed", "line"),
     [
         (["of=test_eror"], "of=test_eror: no run has such figures by epoch; did you mean test_error?"),
-        (["of=accuracy"], "of=accuracy: no run has such figures by epoch; there are epoch, updates, lr"),
+        (["of=accuracy"], "of=accuracy: no run has such figures by epoch; there are: epoch, updates, lr"),
         (["x=seconds"], "x: expected epoch or updates or samples, got 'seconds'"),
         (["x=samples"], "of=test_error: no run has such figures by samples"),
         (["compute=cpu"], "compute: curves does not use it; of evaluate's keys it takes only output"),

@@ -30,7 +30,7 @@ def test_a_cell_is_the_mean_of_its_finished_seeds(grid):
 
 def test_it_says_where_the_best_is(grid):
     found = heat_map(figure.Ended(runs.under(grid.parent, grid.name)), reevaluate.read([]))
-    assert found.plots[0].words == "3 cells; the best is 4 at optimizer.lr=0.1, batch_size=32."
+    assert found.plots[0].words == "3 cells; the best is 4 at batch_size=32, optimizer.lr=0.1."
     lost = figure.Ended(run for run in runs.under(grid.parent, grid.name) if run.state == "diverged")
     assert (
         heat_map(lost, reevaluate.read([]), "optimizer.lr", "batch_size").plots[0].words
@@ -56,7 +56,7 @@ def test_keys_may_be_typed_and_need_not_be_numbers(grid):
         (["of=val_error"], "a0 has no val_error"),
         (["of=accuracy"], "of: expected test_error or test_loss or"),
         (["data=digits"], "data: heat_map does not use it; of evaluate's keys it takes only output"),
-        (["x=epochs"], "heat_map: type x=<key> and y=<key>; of these runs 1 more should vary, and vary optimizer.lr, batch_size"),
+        (["x=epochs"], "heat_map: type x=<key> and y=<key>; these runs vary batch_size, optimizer.lr"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(grid, typed, line):
