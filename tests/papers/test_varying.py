@@ -23,12 +23,11 @@ def test_an_argument_that_only_some_have_comes_with_its_option(tmp_path):
 
 
 def test_points_ascend_in_numbers_and_keep_the_order_of_words(tmp_path):
-    for i, (lr, model) in enumerate(((0.5, "resnet8"), (0.05, "wrn_16_4"), (0.05, "resnet8"), (10, "resnet8"))):
-        write_run(tmp_path / "s" / f"r{i}", 0, float(i), [f"optimizer.lr={lr}", f"model={model}"])
-    found = points(stored(tmp_path / "s"), ("optimizer.lr", "model"), "test_error")
-    names = {run.id: run.config["model"]["name"] for run in stored(tmp_path / "s")}
-    first, other = names["r0"], names["r1"]
-    assert list(found) == [(0.05, first), (0.05, other), (0.5, first), (10, first)]
+    chosen = ((0.5, "[flip]"), (0.05, "[crop]"), (0.05, "[flip]"), (10, "[flip]"))
+    for i, (lr, augment) in enumerate(chosen):
+        write_run(tmp_path / "s" / f"r{i}", 0, float(i), [f"optimizer.lr={lr}", f"augment={augment}"])
+    found = points(stored(tmp_path / "s"), ("optimizer.lr", "augment"), "test_error")
+    assert list(found) == [(0.05, "[flip]"), (0.05, "[crop]"), (0.5, "[flip]"), (10, "[flip]")]
     assert [point.figures for point in found.values()] == [(2.0,), (1.0,), (0.0,), (3.0,)]
 
 
