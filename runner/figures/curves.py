@@ -39,7 +39,7 @@ def curves(
         near = suggest(of, [name for name in known if name != of])
         raise BadInput(f"of={of}: no run has such figures by {x}{near}")
     width = Plot.width * min(2.0, max(1.0, max(len(label) for label, _ in found) / LONGEST))
-    drawn = [replace(plot, width=width) for plot in plots.by(found, of, x)]
+    drawn = [replace(plot, width=width) for plot in plots.learning_curves(found, of, x)]
     return Figure(tuple(drawn), tuple(record for label, courses in found for record in _records(label, courses, x)))
 
 

@@ -54,10 +54,11 @@ def contours(
     steps[0], steps[-1] = bounds[0] * (1 - EPS), bounds[1] * (1 + EPS)  # both ends lie within
     places, shown = along.tolist(), np.ma.masked_invalid(values.numpy())
     filled = panel.contourf(places, places, shown, levels=steps, norm=norm, cmap=MAP)
-    inner = steps[1:-1]
-    inks = [on(filled.to_rgba(level)) for level in inner]
-    lines = panel.contour(places, places, shown, levels=inner, colors=inks, linewidths=0.6)
-    panel.clabel(lines, inner[::2], fmt=_plain, fontsize=7)
+    inner = [level for level in steps[1:-1] if shown.min() < level < shown.max()]
+    if inner:  # there is a line to draw
+        inks = [on(filled.to_rgba(level)) for level in inner]
+        lines = panel.contour(places, places, shown, levels=inner, colors=inks, linewidths=0.6)
+        panel.clabel(lines, [level for level in inner if level in steps[1:-1:2]], fmt=_plain, fontsize=7)
     panel.plot([0], [0], "+", color=on(filled.to_rgba(shown[len(places) // 2, len(places) // 2])), markersize=9)
     panel.set_aspect("equal")
     panel.grid(visible=False)

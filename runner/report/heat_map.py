@@ -10,6 +10,7 @@ Value = float | str
 NONE = "–"  # no run
 WIDTH, HEIGHT = 0.62, 0.42  # of a cell, in inches
 LETTER = 0.075  # inches of a name's letter
+LONG = 7  # letters, which as a column's name are wider than it
 
 
 def heat_map(
@@ -28,7 +29,8 @@ def heat_map(
     """
     across, up = (_order([key[i] for key in cells]) for i in (0, 1))
     figures = [figure for figure in cells.values() if not isinstance(figure, str)]
-    labels = [_label(value) for value in up]
+    names, labels = ([_label(value) for value in values] for values in (across, up))
+    slanted = len(names) > 1 and max(map(len, names)) > LONG
     notes = notes or {}
 
     def draw(figure: Any, colours: Colours) -> None:
@@ -40,14 +42,14 @@ def heat_map(
                 _cell(panel, colours, (i, j), cells.get((a, b), NONE), notes.get((a, b), ""), figures)
         panel.set_xlim(-0.54, len(across) - 0.46)
         panel.set_ylim(-0.54, len(up) - 0.46)
-        panel.set_xticks(range(len(across)), [_label(value) for value in across], parse_math=False)
+        panel.set_xticks(range(len(across)), names, parse_math=False)
         panel.set_yticks(range(len(up)), labels, parse_math=False)
-        if len(across) > 1 and max(len(_label(value)) for value in across) > 7:
-            panel.tick_params(axis="x", rotation=30)
+        if slanted:
+            for label in panel.get_xticklabels():
+                label.set(rotation=30, ha="right", rotation_mode="anchor")
 
-    beside = 0.7 + 0.075 * max(map(len, labels))
-    width = max(LETTER * max(len(title), len(x)) + 0.6, beside + WIDTH * len(across))
-    height = max(LETTER * len(y) + 0.6, 0.95 + HEIGHT * len(up))
+    width = max(LETTER * max(len(title), len(x)) + 0.6, 0.7 + LETTER * max(map(len, labels)) + WIDTH * len(across))
+    height = max(LETTER * len(y) + 0.6, 0.95 + HEIGHT * len(up)) + (LETTER / 2 * max(map(len, names)) if slanted else 0)
     return Plot(title, words, (), draw, height, width=width)
 
 

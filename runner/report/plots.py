@@ -30,16 +30,16 @@ def pictures(table: MeasuredTable) -> dict[str, bytes]:
 def curves(table: MeasuredTable) -> list[Plot]:
     """Test error by epoch: mean over the finished seeds, and the band from the best to the worst of them."""
     found = [(row.label, _courses(row, "test_error")) for row in table.rows]
-    return by([(label, courses) for label, courses in found if courses], "test_error", "epoch")
+    return learning_curves([(label, courses) for label, courses in found if courses], "test_error", "epoch")
 
 
-def by(found: Sequence[tuple[str, Sequence[Series]]], of: str, x: str) -> list[Plot]:
+def learning_curves(found: Sequence[tuple[str, Sequence[Series]]], of: str, x: str) -> list[Plot]:
     """Learning curves by label: a column of metrics.csv against epoch, updates or samples, with bands over seeds."""
     return [_curves(part, of, x, number) for number, part in parts(found)]
 
 
 def _curves(part: Sequence[tuple[str, Sequence[Series]]], of: str, x: str, number: str) -> Plot:
-    name, unit = of.replace("_", " "), "%" if of.endswith("_error") else ""
+    name, unit = KNOBS.get(of, of.replace("_", " ")), "%" if of.endswith("_error") else ""
 
     def draw(figure: Any, colours: Colours) -> None:
         axis = f"{name}, {unit}" if unit else name
