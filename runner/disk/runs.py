@@ -192,13 +192,16 @@ def one(text: str, root: Path) -> StoredRun:
     return _complete(found[0])
 
 
-def some(text: str, root: Path) -> list[StoredRun]:
-    """The complete runs that a folder, an id, a study's folder or a glob stands for; it is said which are left out."""
+def some(text: str, root: Path, diverged: bool = False) -> list[StoredRun]:
+    """The complete runs that a folder, an id, a study's folder or a glob stands for; it is said which are left out.
+
+    diverged: with those that diverged, which is a result too.
+    """
     found = _named(text, root)
     complete = []
     for run in found:
         try:
-            complete.append(_complete(run))
+            complete.append(_complete(run, diverged))
         except BadInput as error:
             if len(found) == 1:
                 raise
@@ -220,8 +223,8 @@ def _named(text: str, root: Path) -> list[StoredRun]:
     return found
 
 
-def _complete(run: StoredRun) -> StoredRun:
-    if run.state != "complete":
+def _complete(run: StoredRun, diverged: bool = False) -> StoredRun:
+    if run.state != "complete" and not (diverged and run.info.ended):
         raise BadInput(f"{run.folder} is {run.state}, not complete")
     for part in ("settings", "summary"):  # what is damaged shows here, and not in the middle of something
         getattr(run, part)

@@ -77,7 +77,7 @@ def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] 
 
 def rebuilt(stored: StoredRun, request: Request) -> Run:
     """A finished run with its models and variants, as at its end, and the images that were typed; nothing trains it."""
-    run = initial(stored, request)
+    run = _begun(stored, request)
     saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
@@ -85,7 +85,19 @@ def rebuilt(stored: StoredRun, request: Request) -> Run:
 
 
 def initial(stored: StoredRun, request: Request) -> Run:
-    """A finished run with its model as it was before the first step, made again from the seed; else as `rebuilt`."""
+    """A finished run with its model as it was before the first step, made again from the seed; else as `rebuilt`.
+
+    BadInput for one that began with another run's weights: that run may be gone.
+    """
+    for option in stored.settings.init:
+        if objects.run_arguments("init", option):
+            raise BadInput(
+                f"{stored.id}: it began with another run's weights (init.{option.name}), and not from its seed"
+            )
+    return _begun(stored, request)
+
+
+def _begun(stored: StoredRun, request: Request) -> Run:
     try:
         return _built(stored, request)
     except BadInput as error:

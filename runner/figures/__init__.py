@@ -2,6 +2,7 @@
 
     figure.make(name, runs, overrides)      the files of a figure: pictures, and what they show as CSV
 
-A figure is the one public function of runner/figures/<name>.py, `(runs, images, **arguments) -> figure.Figure`. It
-imports report's drawing, explore and what lies below; nothing imports it but the front.
+A figure is the one public function of runner/figures/<name>.py, `(runs, images, **arguments) -> figure.Figure`. Its
+runs are complete ones; with those that diverged where it takes figure.Ended. It imports report's drawing, explore and
+what lies below; nothing imports it but the front.
 """

@@ -28,6 +28,12 @@ class Figure:
     records: tuple[Mapping[str, Any], ...]
 
 
+class Ended(tuple[StoredRun, ...]):
+    """Runs that are complete or diverged: a figure that asks for these gets both, and every other complete ones."""
+
+    __slots__ = ()
+
+
 def listing() -> list[tuple[str, str]]:
     """Every figure, with what it shows."""
     found = []
@@ -51,8 +57,9 @@ def make(name: str, texts: Sequence[str], overrides: Sequence[str]) -> list[Path
     arguments, rest = _arguments(function, overrides)
     request = reevaluate.read(rest)
     root = Path(request.config.output.root)
-    found = {run.folder: run for text in texts for run in runs.some(text, root)}
-    return _write(function(list(found.values()), request, **arguments), name, _folder(list(found), root))
+    wanted = next(iter(typing.get_type_hints(function).values()))
+    found = {run.folder: run for text in texts for run in runs.some(text, root, diverged=wanted is Ended)}
+    return _write(function(Ended(found.values()), request, **arguments), name, _folder(list(found), root))
 
 
 def _arguments(function: Callable[..., Figure], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

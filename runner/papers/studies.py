@@ -36,12 +36,17 @@ def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
 
 def rows(runs: Runs) -> list[MeasuredRow]:
     """A study's ended runs as rows, in the order in which their first runs were made."""
+    return [row for label, group in labelled(runs) for row in _rows(label, group)]
+
+
+def labelled(runs: Iterable[StoredRun]) -> list[tuple[str, list[StoredRun]]]:
+    """Ended runs by what they differ in but for their seed: each group with what sets it apart from the others."""
     groups = _groups(sorted((run for run in runs if run.info.ended), key=lambda run: str(run.info.started)))
-    labels = _labels([_shared_choices(group[0]) for group in groups])
+    labels = _labels([shared_choices(group[0]) for group in groups])
     if len(groups) == 1:  # nothing to be set apart from
         only = groups[0][0].config
         labels = [only["label"].removesuffix(f"-s{only['seed']}")]
-    return [row for label, group in zip(labels, groups, strict=True) for row in _rows(label, group)]
+    return list(zip(labels, groups, strict=True))
 
 
 def _groups(runs: Iterable[StoredRun]) -> list[list[StoredRun]]:
@@ -49,7 +54,7 @@ def _groups(runs: Iterable[StoredRun]) -> list[list[StoredRun]]:
     groups: list[list[StoredRun]] = []
     alike: dict[str, list[list[StoredRun]]] = {}  # but for their code
     for run in runs:
-        shared = [run.summary.data.fingerprint, asdict(run.summary.compute), _shared_choices(run)]
+        shared = [run.summary.data.fingerprint, asdict(run.summary.compute), shared_choices(run)]
         candidates = alike.setdefault(json.dumps(shared, sort_keys=True), [])
         group = next((each for each in candidates if not changed(made_by(each[0]), made_by(run))), None)
         if group is None:
@@ -104,7 +109,7 @@ def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _shared_choices(run: StoredRun) -> dict[str, Any]:
+def shared_choices(run: StoredRun) -> dict[str, Any]:
     """The numeric ones but the seed: what a row's runs share."""
     return {k: v for k, v in choices(run.config).items() if k != "seed" and k not in schema.cosmetic()}
 

@@ -7,13 +7,14 @@ as mathematics.
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 DASHES = ("", "6 2", "2 2", "8 2 2 2", "4 1 1 1 1 1", "10 3")  # lines differ by more than their colour
 PER_FIGURE = len(DASHES)
 LONGEST = 46  # characters of a label within a drawing
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Plot:
 
         if self.labels:
             styles = [{"color": colours.rows[i], "linestyle": dash(i)} for i in range(len(self.labels))]
-            return [Line2D([], [], **style) for style in styles], list(map(short, self.labels))
+            longest = round(LONGEST * self.width / Plot.width)
+            return [Line2D([], [], **style) for style in styles], [short(label, longest) for label in self.labels]
         if not self.seeds:
             return [], []
         ours = Line2D([], [], color=colours.rows[0], marker="o", markersize=4)
@@ -142,9 +144,16 @@ def dash(index: int) -> Any:
     return (0, tuple(float(n) / 1.5 for n in DASHES[index].split())) if DASHES[index] else "-"
 
 
-def short(label: str) -> str:
+def parts(found: Sequence[T], size: int = PER_FIGURE) -> Iterator[tuple[str, Sequence[T]]]:
+    """A drawing's share of many rows, and which of how many it is."""
+    count = math.ceil(len(found) / size)
+    for i in range(count):
+        yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
+
+
+def short(label: str, longest: int = LONGEST) -> str:
     """A label within a drawing, where it cannot wrap."""
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
 def _for_page(svg: str, name: str) -> str:

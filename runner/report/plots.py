@@ -2,13 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runner.disk.runs import StoredRun
 from runner.errors import StorageProblem
-from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement
+from runner.papers.measured import MeasuredRow, MeasuredTable
 from runner.report import cells
-from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale, short
+from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
 
 KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
 Series = list[tuple[float, float]]
@@ -28,26 +29,38 @@ def pictures(table: MeasuredTable) -> dict[str, bytes]:
 
 def curves(table: MeasuredTable) -> list[Plot]:
     """Test error by epoch: mean over the finished seeds, and the band from the best to the worst of them."""
-    found = [(row, _courses(row, "test_error")) for row in table.rows]
-    found = [(row, courses) for row, courses in found if courses]
-    return [_curves(part, number) for number, part in _parts(found)]
+    found = [(row.label, _courses(row, "test_error")) for row in table.rows]
+    return learning_curves([(label, courses) for label, courses in found if courses], "test_error", "epoch")
 
 
-def _curves(part: Sequence[tuple[MeasuredRow, list[Series]]], number: str) -> Plot:
+def learning_curves(found: Sequence[tuple[str, Sequence[Series]]], of: str, x: str) -> list[Plot]:
+    """Learning curves by label: a column of metrics.csv against epoch, updates or samples, with bands over seeds."""
+    return [_curves(part, of, x, number) for number, part in parts(found)]
+
+
+def _curves(part: Sequence[tuple[str, Sequence[Series]]], of: str, x: str, number: str) -> Plot:
+    name, unit = KNOBS.get(of, of.replace("_", " ")), "%" if of.endswith("_error") else ""
+
     def draw(figure: Any, colours: Colours) -> None:
-        panel = prepare(figure.subplots(), colours, "epoch", "test error, %", counted=True)
+        axis = f"{name}, {unit}" if unit else name
+        panel = prepare(figure.subplots(), colours, x, axis, counted=True)
         for i, (_, courses) in enumerate(part):
-            epochs, mean, low, high = _band(courses)
-            panel.fill_between(epochs, low, high, color=colours.rows[i], alpha=0.12, linewidth=0)
-            panel.plot(epochs, mean, color=colours.rows[i], linewidth=1.5, linestyle=dash(i))
+            places, mean, low, high = band(courses)
+            panel.fill_between(places, low, high, color=colours.rows[i], alpha=0.12, linewidth=0)
+            panel.plot(places, mean, color=colours.rows[i], linewidth=1.5, linestyle=dash(i))
         values = [value for _, courses in part for course in courses for _, value in course]
         scale(panel, values)
 
     ends = "; ".join(
-        f"{row.label} ends at {_band(courses)[1][-1]:.2f}% (mean of {len(courses)})" for row, courses in part
+        f"{label} ends at {_end(band(courses)[1][-1], unit)} (mean of {len(courses)})" for label, courses in part
     )
-    labels = tuple(row.label for row, _ in part)
-    return Plot(f"Test error by epoch{number}", f"Mean and range over seeds. {ends}.", labels, draw, 2.9)
+    labels = tuple(label for label, _ in part)
+    title = f"{name[0].upper()}{name[1:]} by {x}{number}"
+    return Plot(title, f"Mean and range over seeds. {ends}.", labels, draw, 2.9)
+
+
+def _end(value: float, unit: str) -> str:
+    return f"{value:.2f}{unit}" if unit else f"{value:.4g}"
 
 
 def knobs(table: MeasuredTable) -> list[Plot]:
@@ -55,11 +68,11 @@ def knobs(table: MeasuredTable) -> list[Plot]:
     alike: dict[str, tuple[dict[str, Series], list[str]]] = {}
     for row in table.rows:
         for run in (run for run in row.runs if run.state == "complete"):
-            found = {name: course for name in KNOBS if (course := _course(run, name))}
+            found = {name: values for name in KNOBS if (values := course(run.run, name))}
             if found:
                 alike.setdefault(repr(found), (found, []))[1].append(row.label)
                 break
-    return [_knobs(part, number) for number, part in _parts(list(alike.values()))]
+    return [_knobs(part, number) for number, part in parts(list(alike.values()))]
 
 
 def _knobs(part: Sequence[tuple[dict[str, Series], list[str]]], number: str) -> Plot:
@@ -92,7 +105,7 @@ def _alike(labels: Sequence[str]) -> str:
 def seeds(table: MeasuredTable) -> list[Plot]:
     """Every seed of every row as a dot, their mean with its interval, and the paper's value."""
     rows = [row for row in table.rows if row.figures]
-    return [_seeds(table, part, number) for number, part in _parts(rows, 2 * PER_FIGURE)]
+    return [_seeds(table, part, number) for number, part in parts(rows, 2 * PER_FIGURE)]
 
 
 def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Plot:
@@ -133,13 +146,6 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
     return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), seeds=True, compared=compared)
 
 
-def _parts(found: list[Any], size: int = PER_FIGURE) -> Iterator[tuple[str, list[Any]]]:
-    """A figure's share of many rows, and which of how many it is."""
-    count = math.ceil(len(found) / size)
-    for i in range(count):
-        yield (f" ({i + 1} of {count})" if count > 1 else "", found[i * size : (i + 1) * size])
-
-
 def _theirs(row: MeasuredRow) -> float | None:
     """The paper's value."""
     return row.theirs.value if row.theirs else None
@@ -147,24 +153,25 @@ def _theirs(row: MeasuredRow) -> float | None:
 
 def _courses(row: MeasuredRow, column: str) -> list[Series]:
     """A column by epoch, of each finished run that has it."""
-    found = [_course(run, column) for run in row.runs if run.state == "complete"]
-    return [course for course in found if course]
+    found = [course(run.run, column) for run in row.runs if run.state == "complete"]
+    return [each for each in found if each]
 
 
-def _course(measurement: Measurement, column: str) -> Series:
-    """A column of a run's metrics.csv; nothing where that is damaged: the figures of the row stand all the same."""
+def course(run: StoredRun, column: str, x: str = "epoch") -> Series:
+    """A column of metrics.csv against another; nothing where that is damaged: the run's figures stand all the same."""
     try:
-        found = [(float(row.epoch), getattr(row, column)) for row in measurement.run.epochs]
+        rows = [{**row.figures, **vars(row)} for row in run.epochs]
     except StorageProblem:
         return []
-    return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
+    found = [(row[x], row.get(column)) for row in rows if row[x] is not None]
+    return [(float(place), value) for place, value in found if value is not None and math.isfinite(value)]
 
 
-def _band(courses: Sequence[Series]) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Epochs, and over the courses the mean, least and greatest value there."""
+def band(courses: Sequence[Series]) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Places, and over the courses the mean, least and greatest value there."""
     at: dict[float, list[float]] = {}
-    for course in courses:
-        for epoch, value in course:
-            at.setdefault(epoch, []).append(value)
-    epochs = sorted(at)
-    return (epochs, *([f(at[e]) for e in epochs] for f in (statistics.fmean, min, max)))  # type: ignore[return-value]
+    for each in courses:
+        for place, value in each:
+            at.setdefault(place, []).append(value)
+    places = sorted(at)
+    return (places, *([f(at[p]) for p in places] for f in (statistics.fmean, min, max)))  # type: ignore[return-value]

@@ -61,11 +61,11 @@ def results(run: Run, last: EpochRow | None) -> list[Result]:
     inference of every epoch.
     """
     rows = []
-    first, _ = every_epoch(run)
+    first = every_epoch(run)[0] if last else None
     for variant, models in run.variants.items():
         for name, module in taking(run, models):
             picked = pick(run, module)
-            trained = last if models == [run.evaluated] and name == first else None
+            trained = last if last and models == [run.evaluated] and name == first else None
             figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
             rows.append(Result(variant=variant, inference=name, **picked, **figures))
     return rows

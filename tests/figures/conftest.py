@@ -7,6 +7,7 @@ import pytest
 from runner.config.compose import compose
 from runner.training import job
 from tests.conftest import TINY
+from tests.report.conftest import write_metrics, write_run
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,17 @@ def twins(tmp_path_factory):
 def twin(twins, tmp_path):
     """A copy of its folder, in the study `s`."""
     return shutil.copytree(twins, tmp_path / "outputs" / "s" / twins.name)
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """A study by hand: two learning rates, two batch sizes, two seeds; a diverged run, a diverged cell, a cell missing."""
+    study = tmp_path / "outputs" / "grid"
+    for name, seed, lr, batch, error in (
+        ("a0", 0, 0.01, 32, 8.0), ("a1", 1, 0.01, 32, 9.0), ("b0", 0, 0.1, 32, 4.0), ("b1", 1, 0.1, 32, None),
+        ("c0", 0, 0.1, 64, None), ("c1", 1, 0.1, 64, None),
+    ):  # fmt: skip
+        state = "complete" if error is not None else "diverged"
+        write_run(study / name, seed, error, [f"optimizer.lr={lr}", f"batch_size={batch}"], state)
+        write_metrics(study / name, error or 90.0, lr)
+    return study

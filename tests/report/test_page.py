@@ -160,7 +160,7 @@ def test_drawings_take_their_colours_from_the_page(written):
 
 
 def test_the_mean_and_the_band_of_curves_are_of_the_finished_seeds(written):
-    found = plots._band(plots._courses(written[1].rows[0], "test_error"))
+    found = plots.band(plots._courses(written[1].rows[0], "test_error"))
     assert found[0] == [1.0, 2.0, 3.0]
     assert found[2][0] == 95.0 and found[3][0] == 96.125
     assert found[1][0] == pytest.approx((95 + 95.5 + 96.125) / 3)
