@@ -117,10 +117,10 @@ def test_an_ensemble_is_of_the_runs_of_its_seed(table):
     assert reproduce.evaluate(plan, under(root)) == 2
     rows = {row.label: row for row in matching.rows(plan, under(root))}
     figures = rows["increased_momentum"].figures
-    assert len(figures) == 2
+    assert len(figures) == 2 and rows["increased_momentum"].seeds == (0, 2)
     for point, figure in zip(plan.points["increased_momentum"], figures, strict=True):
         run, (other,) = matching.current(point, under(root)), matching.joined(point, under(root))
-        assert other.settings.seed == run.settings.seed + 1 and run.settings.seed == 2 * point.seed
+        assert other.settings.seed == run.settings.seed + 1 and run.settings.seed == point.seed
         together = [each for each in run.evaluations if each.members == other.id]
         assert [each.inference for each in together] == ["ensemble"] and together[0].test_error == 100 - figure
     assert reproduce.evaluate(plan, under(root)) == 0
