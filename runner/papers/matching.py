@@ -25,7 +25,9 @@ def current(point: Point, runs: Runs) -> StoredRun | None:
     from runner.training.objects import files
 
     settled = settle(point, runs)
-    found = runs.by_choices.get(settled.key, ()) if settled else ()
+    found = runs.by_choices.get(settled.choices, ()) if settled else ()
+    if point.precision:
+        found = [run for run in found if run.summary.compute.precision == point.precision]
     now = files(settled.config) if settled and found else {}
     return next((run for run in found if not changed(run.info.identity.code, now)), None)
 

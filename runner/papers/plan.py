@@ -31,6 +31,7 @@ class Point:
     result: the (variant, inference) that is the row's figure. evaluation: what `tricktable evaluate` is given for it;
     nothing where the run has it from its own end. joined: runs whose models join this one's in an ensemble. priors:
     runs that its overrides name, by that name. trials: runs of a grid, of which the best one's `setting` is added.
+    precision: where the recipe asks for one, for then a run in another is another row's.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Point:
     priors: Mapping[str, "Point"] = field(default_factory=dict)
     trials: tuple["Point", ...] = ()
     setting: Overrides = field(default_factory=Overrides)
+    precision: str | None = None
 
     @property
     def waits(self) -> bool:
@@ -51,12 +53,17 @@ class Point:
         return bool(self.priors or self.trials)
 
     @cached_property
+    def choices(self) -> str:
+        """What its run is found by."""
+        return schema.choices_key(self.config)
+
+    @cached_property
     def key(self) -> str:
-        """What its run is found by; where it waits, what tells it from others that do."""
-        own = schema.choices_key(self.config)
-        if not self.waits:
-            return own
-        return schema.digest({"own": own, "after": [each.key for each in self.before()]})
+        """What tells it from other points: its choices, the precision that is asked for, and what it waits for."""
+        if not self.waits and self.precision is None:
+            return self.choices
+        before = [each.key for each in self.before()]
+        return schema.digest({"choices": self.choices, "precision": self.precision, "after": before})
 
     @cached_property
     def images_key(self) -> str | None:
@@ -177,7 +184,13 @@ class _Row:
             self.recipe.result(self.label),
             self.recipe.evaluation(self.label, self.budget),
             priors=self._priors(overrides, seed),
+            precision=self._precision(overrides),
         )
+
+    def _precision(self, overrides: Overrides) -> str | None:
+        """That which the recipe asks for; one that was typed with the table is of all rows."""
+        asked = None if "compute.precision" in self.extra.keys else overrides.get("compute.precision")
+        return None if asked == "auto" else asked
 
     def _priors(self, overrides: Overrides, seed: int) -> dict[str, Point]:
         """The runs that come first, by how the overrides name them."""

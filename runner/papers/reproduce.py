@@ -37,7 +37,7 @@ def requested(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[
         return planning.plan(loaded, budget, overrides), runs
     for each in reversed(BUDGETS) if runs.by_choices else ():
         plan = planning.plan(loaded, each, overrides)
-        if any(point.key in runs.by_choices for point in plan.needed()):
+        if any(point.choices in runs.by_choices for point in plan.needed()):
             return plan, runs
     return planning.plan(loaded, BUDGETS[-1], overrides), runs
 

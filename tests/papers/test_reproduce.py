@@ -18,7 +18,7 @@ from runner.disk import record, runs
 from runner.disk.epoch import EpochRow
 from runner.disk.info import Identity, RunInfo
 from runner.disk.runs import Evaluation, under
-from runner.disk.summary import DataSummary, Environment, Result, Summary
+from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from runner.errors import BadInput
 from runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics, tabulate
 from runner.papers import plan as planning
@@ -113,14 +113,16 @@ def test_the_table_has_their_figures_and_ours_and_no_verdict_below_the_papers_bu
     assert "Budget smoke: digits, 60 training images" in table.provenance
 
 
-def finish(point, error, seen):
+def finish(point, error, seen, precision="fp32"):
     """A run of a point as it stands on disk, on this data."""
     folder = Path(point.config.output.root) / point.config.study / f"{point.config.label}-{point.key[:8]}"
     folder.mkdir(parents=True)
-    identity = Identity(point.key, seen.fingerprint, files(point.config))
-    RunInfo(identity=identity, id=folder.name, state="complete", choices_key=point.key).write(folder)
+    identity = Identity(point.choices, seen.fingerprint, files(point.config))
+    RunInfo(identity=identity, id=folder.name, state="complete", choices_key=point.choices).write(folder)
     result = Result(variant="final", inference="plain", test_error=error)
-    Summary(state="complete", results=(result,), seed=point.seed, data=seen).write(folder / "summary.json")
+    compute = ComputeSummary(device="cpu", precision=precision)
+    summary = Summary(state="complete", results=(result,), seed=point.seed, data=seen, compute=compute)
+    summary.write(folder / "summary.json")
 
 
 def images_of(folder):
@@ -360,6 +362,15 @@ def test_parts_of_a_batch_and_workers_are_typed_with_a_table_and_its_rows_are_ma
     finish(plan.points["original"][0], 10.0, CIFAR10)
     assert matching.current(plan.points["original"][0], under(made))
     assert matching.current(planned(made).points["original"][0], under(made)) is None
+
+
+def test_rows_that_differ_in_precision_alone_have_runs_of_their_own(tmp_path):
+    """How a run computes is none of its choices; where a recipe asks for it, it is."""
+    plan = reproduce.requested("he2019_bag_of_tricks/table4", "smoke", [f"output.root={tmp_path}"])[0]
+    exact, half = (plan.points[f"+ {name} bs256"][0] for name in ("No bias decay", "FP16"))
+    assert exact.choices == half.choices and exact.key != half.key
+    finish(exact, 10.0, DataSummary(title="synthetic"))
+    assert matching.current(exact, under(tmp_path)) and matching.current(half, under(tmp_path)) is None
 
 
 def test_a_table_composes_each_row_once(made, monkeypatch):
