@@ -50,12 +50,13 @@ def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     table = _command(commands, "table", run.table, "a paper's table: theirs, ours, and the verdicts", False)
-    table.add_argument("name", help="<paper>/<table>, as `tricktable list tables` has them")
+    table.add_argument("name", help="<paper>/<table>, as `tricktable list tables` has them; a quoted glob of them; all")
     table.add_argument("--budget", choices=("smoke", "short", "paper"), help="how much of the paper's training")
     table.add_argument("--run", dest="make", action="store_true", help="make the runs that are missing")
     table.add_argument(
         "--dry-run", action="store_true", help="say what each row is, what exists, and how long the rest takes"
     )
+    table.add_argument("--minutes", type=float, help="stop then, with all saved; the same command goes on")
     _take_pool(table)
     _take_overrides(table)
 

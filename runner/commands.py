@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import math
 import os
 import re
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import BadInput
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.launch.expect import Expectation
+    from runner.papers.measured import MeasuredTable
 
 
 def _before_torch() -> None:
@@ -75,29 +79,63 @@ def _show_study(folder: "Path") -> None:
 
 
 def table(arguments: argparse.Namespace) -> int:
-    """A paper's table: made where that is asked for, shown, and written."""
+    """A paper's table, or several: made where that is asked for, shown, and written."""
     _before_torch()
     from runner import report
     from runner.disk.runs import under
     from runner.launch import pool
-    from runner.papers import reproduce, tabulate
+    from runner.papers import reproduce, several, tabulate
     from runner.report import terminal
 
-    plan, runs = reproduce.requested(arguments.name, arguments.budget, arguments.overrides)
+    names = several.names(arguments.name)
+    if len(names) > 1:
+        return _tables(names, arguments)
+    plan, runs = reproduce.requested(names[0], arguments.budget, arguments.overrides)
     if arguments.dry_run:
         reproduce.dry_run(plan, runs)
         return 0
-    outcomes = reproduce.make(plan, runs, **_pool(arguments)) if arguments.make else []
+    limits = {**_pool(arguments), "until": _until(arguments.minutes)}
+    outcomes = reproduce.make(plan, runs, **limits) if arguments.make else []
     if outcomes:
         runs = under(runs.root)
     if arguments.make and reproduce.evaluate(plan, runs):
         runs = under(runs.root)
-    typed = " ".join([arguments.name, "--run", "--budget", plan.budget, *arguments.overrides])
+    typed = " ".join([names[0], "--run", "--budget", plan.budget, *arguments.overrides])
     table = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
     terminal.show(table)
     if any(row.runs or row.exact is not None for row in table.rows):
         print(report.write(table, reproduce.folder(plan, runs.root))[-1])
     pool.raise_for(outcomes)
+    return 0
+
+
+def _until(minutes: float | None) -> float:
+    """The end of so many minutes, by the monotonic clock."""
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise BadInput(f"--minutes: expected a number above 0, got {minutes:g}")
+    return math.inf if minutes is None else time.monotonic() + 60 * minutes
+
+
+def _tables(names: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Several tables, each made and written; then what failed."""
+    from runner import report
+    from runner.errors import Interrupted, SweepFailed
+    from runner.papers import several
+    from runner.report import terminal
+
+    def write(table: "MeasuredTable", folder: "Path") -> None:
+        terminal.progress(table, report.write_tables(table, folder)[-1].parent)
+
+    if not arguments.make or arguments.budget is None:
+        raise BadInput(f"{arguments.name}: {len(names)} tables; several are made: add --run and --budget")
+    limits = {**_pool(arguments), "until": _until(arguments.minutes)}
+    made = several.make(names, arguments.budget, arguments.overrides, write, **limits)
+    counted = f"{len(made.whole)} of {len(names)} tables are whole"
+    print(counted)
+    if made.failed:
+        raise SweepFailed(f"{counted}, {len(made.failed)} failed: {', '.join(made.failed)}")
+    if made.time_is_up:
+        raise Interrupted(f"{counted}, and the time is up; run the same command again to go on")
     return 0
 
 

@@ -9,6 +9,7 @@ What another process works on is waited for, be it an orphan or another launch: 
 import contextlib
 import math
 import os
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -85,18 +86,20 @@ def launch(
     gpus: Sequence[int] = (),
     timeout: float | None = None,
     grace: float = 30.0,
+    until: float = math.inf,
     command: Sequence[str] | None = None,
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
     Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
-    that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. `command` is what a job's
-    overrides are appended to. BadInput for numbers that make no sense; Interrupted after a signal, which is handed on
-    and the runs waited for: the second one asks for no patience, the third kills them.
+    that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
+    monotonic clock, it is as if a signal came. `command` is what a job's overrides are appended to. BadInput for numbers
+    that make no sense; Interrupted after a signal, which is handed on and the runs waited for: the second one asks for
+    no patience, the third kills them.
     """
     parallel = max(1, len(gpus)) if parallel is None else parallel
     _check(parallel, gpus, timeout)
-    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace)
+    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until)
     command = command or (sys.executable, "-m", "runner", CHILD_OF, str(os.getpid()), "train")
     outcomes = _Launch({job.key: job for job in jobs}, limits, command).go()
     return [outcomes[job.key] for job in jobs]
@@ -132,6 +135,7 @@ class _Limits:
     gpus: tuple[int, ...]
     seconds: float
     grace: float
+    until: float
 
 
 class _Launch:
@@ -184,6 +188,8 @@ class _Launch:
             )
 
     def _step(self) -> None:
+        if time.monotonic() > self.limits.until and not self.caught:
+            self.caught.append(signal.SIGTERM)
         if self.elsewhere and time.monotonic() - self.looked > LOOK:
             self._look()
         while self.waiting and len(self.running) < self.limits.parallel and not self.caught:

@@ -104,6 +104,10 @@ class TablePlan:
         """The points that figures are of, row by row."""
         return [point for points in self.points.values() for point in points]
 
+    def first(self) -> "TablePlan":
+        """The table with one seed of each row."""
+        return replace(self, points={label: points[:1] for label, points in self.points.items()})
+
     def needed(self) -> list[Point]:
         """Every point whose run must have ended, each once, those that come first before others."""
         trials = (trial for grid in self.grids.values() for trial in grid)

@@ -1,5 +1,6 @@
 """A paper's table from its recipe: planned, estimated and made; tabulate.py measures it."""
 
+import math
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -121,9 +122,10 @@ def _assumed_data(point: Point) -> str:
 
 
 def make(
-    plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None
-) -> list[pool.Outcome]:
-    """Run what is missing, after one line with the estimated time; what became of each.
+    plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None,
+    until: float = math.inf,
+) -> list[pool.Outcome]:  # fmt: skip
+    """Run what is missing, after one line with the estimated time; what became of each. The rest as `pool.launch`.
 
     What waits for other runs comes in a later round, when these have ended. All that is known of it is on disk: a call
     that was killed is repeated, and goes on where it was.
@@ -139,8 +141,9 @@ def make(
     outcomes: dict[str, pool.Outcome] = {}
     while todo := [point for point in ready(plan, runs) if point.key not in outcomes]:
         made = pool.launch(
-            sweep.plan([(point.overrides, point.config) for point in todo]), parallel=jobs, gpus=gpus, timeout=timeout
-        )
+            sweep.plan([(point.overrides, point.config) for point in todo]),
+            parallel=jobs, gpus=gpus, timeout=timeout, until=until,
+        )  # fmt: skip
         outcomes |= {point.key: outcome for point, outcome in zip(todo, made, strict=True)}
         runs = disk.under(runs.root)
     return list(outcomes.values())

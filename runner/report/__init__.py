@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.disk import atomic
 from runner.papers.measured import MeasuredTable
-from runner.report import latex, markdown, records
+from runner.report import grids, latex, markdown, records
 from runner.report.runs import collect, write_collected
 
 __all__ = ["collect", "write", "write_collected", "write_page", "write_short", "write_tables"]
@@ -32,11 +32,16 @@ def write_short(table: MeasuredTable, folder: Path) -> Path:
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
-    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib."""
+    """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib.
+
+    What was tried on grids is in grid.csv, where something was.
+    """
     several = _several(tables)
+    tried = [record for each in several for record in grids.records(each)]
     return _put(
         folder,
         {
+            **({"grid.csv": records.as_csv(tried)} if tried else {}),
             "table.md": markdown.document(several),
             "table.csv": records.as_csv([record for each in several for record in records.rows(each)]),
             "claims.csv": records.as_csv([record for each in several for record in records.claims(each)]),

@@ -8,6 +8,7 @@ from collections import Counter
 
 from runner.papers import departures, intervals
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
+from runner.report import grids
 
 VERDICTS: dict[Verdict, str] = {  # each a sentence behind the verdict
     "reproduced": "run as in the paper, the effect's interval lies wholly where the claim says; or a count agrees.",
@@ -205,11 +206,15 @@ def verdict_legend(table: MeasuredTable) -> list[str]:
 
 
 def statements(table: MeasuredTable) -> dict[str, list[str]]:
-    """What differs from the paper, what is assumed, and what the budget changes, under their headings."""
+    """What was tried, differs from the paper, is assumed, and is changed by the budget, under their headings."""
     if table.recipe is None:
         return {}
     changes = {row.label: row.changes for row in table.rows if row.reason is None}
-    return departures.said(table.recipe, table.budget, changes)
+    tried = grids.sentences(table)
+    return {
+        **({grids.TRIED: tried} if tried else {}),
+        **departures.said(table.recipe, table.budget, changes),
+    }
 
 
 def run_here(table: MeasuredTable) -> list[str]:

@@ -5,10 +5,12 @@ contrasts more (WCAG 2.2, relative luminance).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from runner.report.drawing import Colours
 
@@ -41,7 +43,7 @@ def luminance(colour: RGB) -> float:
 
 
 def contours(
-    panel: Any, colours: Colours, name: str, along: Tensor, values: Tensor, bounds: tuple[float, float]
+    panel: Any, colours: Colours, name: str, along: "Tensor", values: "Tensor", bounds: tuple[float, float]
 ) -> None:
     """Fill a square panel with values (N x N above 0, rows upwards) over N places along both axes; mark its middle.
 

@@ -8,7 +8,7 @@ from typing import Any
 from runner.disk.runs import StoredRun
 from runner.errors import StorageProblem
 from runner.papers.measured import MeasuredRow, MeasuredTable
-from runner.report import cells
+from runner.report import cells, grids
 from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
 
 KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
@@ -17,14 +17,20 @@ Series = list[tuple[float, float]]
 
 def plots(table: MeasuredTable) -> list[Plot]:
     """A table's plots, those that its runs so far can fill; of many rows a few at a time."""
-    return [*seeds(table), *curves(table), *knobs(table)]
+    return [plot for drawn in _by_kind(table).values() for plot in drawn]
 
 
 def pictures(table: MeasuredTable) -> dict[str, bytes]:
     """The plots as PNG, by kind and number."""
-    return {f"{kind}{f'-{i}' if i > 1 else ''}": plot.png()
-            for kind, found in (("seeds", seeds(table)), ("curves", curves(table)), ("knobs", knobs(table)))
-            for i, plot in enumerate(found, 1)}  # fmt: skip
+    return {
+        f"{kind}{f'-{i}' if i > 1 else ''}": plot.png()
+        for kind, drawn in _by_kind(table).items()
+        for i, plot in enumerate(drawn, 1)
+    }
+
+
+def _by_kind(table: MeasuredTable) -> dict[str, list[Plot]]:
+    return {"seeds": seeds(table), "grid": grids.maps(table), "curves": curves(table), "knobs": knobs(table)}
 
 
 def curves(table: MeasuredTable) -> list[Plot]:

@@ -1,6 +1,7 @@
 """What a person sees of tables on a terminal."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from runner import terminal
@@ -40,6 +41,14 @@ def show(table: MeasuredTable) -> None:
         lines += [f"{heading}:", *(f"- {line}" for line in several)] if several else []
     for line in lines:
         console.print(escape(line), soft_wrap=True)
+
+
+def progress(table: MeasuredTable, folder: Path) -> None:
+    """Print in one line how far a table is, where several are made."""
+    wanted = sum(len(row.seeds) for row in table.rows)
+    there = wanted - sum(len(row.missing) for row in table.rows)
+    said = [f"{there} of {wanted} seeds", *(f"{number} {verdict}" for verdict, number in cells.tally(table).items())]
+    print(f"{table.name}: {', '.join(said)}; {folder}")
 
 
 def _grid(table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> Any:
