@@ -93,9 +93,9 @@ def launch(
 
     Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
     that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
-    monotonic clock, it is as if a signal came. `command` is what a job's overrides are appended to. BadInput for numbers
-    that make no sense; Interrupted after a signal, which is handed on and the runs waited for: the second one asks for
-    no patience, the third kills them.
+    monotonic clock, it is as if a signal came. `command` is what a job's overrides are appended to. BadInput for
+    numbers that make no sense; Interrupted after a signal, which is handed on and the runs waited for: the second one
+    asks for no patience, the third kills them.
     """
     parallel = max(1, len(gpus)) if parallel is None else parallel
     _check(parallel, gpus, timeout)
