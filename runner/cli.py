@@ -88,6 +88,7 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     evaluate = _command(commands, "evaluate", run.evaluate, "evaluate finished runs again, without training", False)
     evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
+    evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
     _take_overrides(evaluate)
 
     figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)

@@ -200,7 +200,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from runner.explore import reevaluate
     from runner.report import terminal
 
-    evaluated = reevaluate.evaluations(arguments.runs, arguments.overrides)
+    how = reevaluate.together if arguments.together else reevaluate.evaluations
+    evaluated = how(arguments.runs, arguments.overrides)
     terminal.evaluations(evaluated)
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):

@@ -107,6 +107,13 @@ class StoredRun:
         except TypeError as error:  # a column is missing
             raise StorageProblem(terminal.clean(f"{self.files.evaluations}: damaged ({error})")) from error
 
+    def told(self, evaluation: Evaluation) -> str:
+        """What an evaluation of it is of: a variant by an inference, on which other images, of how many runs."""
+        words = f"{evaluation.variant}, {evaluation.inference}"
+        if evaluation.fingerprint != self.summary.data.fingerprint:
+            words += f", on {evaluation.data}"
+        return f"{words}, of {len(evaluation.members.split()) + 1} runs" if evaluation.members else words
+
     def checkpoint(self) -> Checkpoint:
         """Its last checkpoint. CheckpointProblem where there is none, or it is not the end of the run."""
         found = checkpoint.newest(self.files.checkpoints, set_aside=False)

@@ -61,6 +61,17 @@ def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, li
     return [(run, evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
 
 
+def together(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[Evaluation]]]:
+    """Evaluate the runs that a text stands for as one ensemble; the evaluations are the first run's, by name."""
+    request = read(overrides)
+    first, *others = runs.some(text, Path(request.config.output.root))
+    if not others:
+        raise BadInput(f"{text}: an ensemble is of several runs, and this is one")
+    if not request.has("inference"):
+        raise BadInput("--together: name an inference that takes several models, such as inference=[ensemble]")
+    return [(first, evaluated(first, request, others))]
+
+
 def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] = ()) -> list[Evaluation]:
     """Evaluate one run as was typed; its evaluations are then on disk.
 

@@ -91,12 +91,7 @@ def _rows(label: str, group: Sequence[StoredRun]) -> Iterator[MeasuredRow]:
 
 def _errors(run: StoredRun) -> dict[str, float | None]:
     """Test error by what was evaluated, and on which images where they are not the run's own."""
-    own = run.summary.data.fingerprint
-    errors = {}
-    for each in run.evaluations:
-        kind = f"{each.variant}, {each.inference}"
-        errors[kind if each.fingerprint == own else f"{kind}, on {each.data}"] = each.test_error
-    return errors
+    return {run.told(each): each.test_error for each in run.evaluations}
 
 
 def choices(config: Mapping[str, Any]) -> dict[str, Any]:

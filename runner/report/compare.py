@@ -94,9 +94,7 @@ def _told(run: StoredRun) -> dict[str, float]:
     summary = run.summary
     told: dict[str, float | None] = {}
     for result in run.evaluations:
-        kind = f"{result.variant}, {result.inference}"
-        if result.fingerprint != summary.data.fingerprint:
-            kind += f" on {result.data}"
+        kind = run.told(result)
         told[f"{kind}: test error %"] = result.test_error
         told[f"{kind}: test loss"] = result.test_loss
     told |= {"train error %": summary.train_error, "train loss": summary.train_loss}

@@ -244,3 +244,42 @@ def test_a_teacher_that_cannot_be_is_one_line(root, make_run, overrides, said):
     with pytest.raises(BadInput) as error:
         make_run(*(o.replace("<run>", str(folder)) for o in overrides), f"output.root={root}")
     assert str(error.value).startswith(said)
+
+
+def test_several_runs_are_one_ensemble(root):
+    """The mean of their softmax outputs, against a plain transcription; told with the members, and not a run's own."""
+    for seed in (0, 1, 2):
+        job.execute(compose([*TINY, f"output.root={root}", "study=s", f"seed={seed}"]))
+    study, typed = root / "s", [f"output.root={root}", "inference=[ensemble]"]
+    ((first, (found,)),) = reevaluate.together(str(study), typed)
+    others = sorted(path.name for path in study.glob("resnet8-*") if path.name != first.id)
+    assert found.members == " ".join(others) and len(others) == 2
+    probabilities = 0.0
+    for path in sorted(study.glob("resnet8-*")):
+        run = reevaluate.rebuilt(runs.at(path), reevaluate.read([f"output.root={root}"]))
+        images, labels = next(iter(run.splits.test.draw([(0, run.splits.test.n)])))
+        with torch.no_grad():
+            probabilities = probabilities + run.model.eval()(run.prepare(images)).double().softmax(1)
+    wrong = (probabilities.argmax(1) != labels).double().mean().item()
+    assert found.test_error == pytest.approx(100 * wrong)
+    again = reevaluate.together(str(study), typed)
+    assert again and len(runs.at(first.folder).evaluations) == 2  # its own, and this one once
+    ((_, alone),) = reevaluate.evaluations(first.id, [f"output.root={root}", "inference=[flip]"])
+    assert alone[0].members is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ([], "--together: name an inference that takes several models, such as inference=[ensemble]"),
+        (["inference=[plain]"], "inference.plain: plain takes exactly one model, got 2"),
+    ],
+)
+def test_an_ensemble_of_runs_needs_an_inference_for_it(root, typed, line):
+    for seed in (0, 1):
+        job.execute(compose([*TINY, f"output.root={root}", "study=s", f"seed={seed}"]))
+    with pytest.raises(BadInput) as raised:
+        reevaluate.together(str(root / "s"), [f"output.root={root}", *typed])
+    assert str(raised.value) == line
+    with pytest.raises(BadInput, match="an ensemble is of several runs, and this is one"):
+        reevaluate.together(str(next((root / "s").glob("*-s0-*"))), [f"output.root={root}", "inference=[ensemble]"])
