@@ -123,6 +123,17 @@ def test_a_run_past_its_time_limit_is_asked_to_stop_and_has_failed(run, tmp_path
     assert run([0])[0].state == "complete" and stub.infos(tmp_path)[0]["reason"] is None
 
 
+def test_when_the_time_is_up_what_runs_is_saved_and_the_same_call_goes_on(run, tmp_path):
+    with pytest.raises(Interrupted, match="with 1 of 3 runs done; run the same command again to go on"):
+        run([0, 1, 2], {1: "slow"}, until=time.monotonic() + 3)
+    assert [state_of(tmp_path, seed) for seed in (0, 1, 2)] == ["complete", "interrupted", None]
+    assert [outcome.state for outcome in run([0, 1, 2])] == ["complete"] * 3
+    assert sorted(stub.starts(tmp_path)) == [0, 1, 1, 2]
+    with pytest.raises(Interrupted, match="with 0 of 1 runs done"):
+        run([3], until=time.monotonic() - 1)
+    assert 3 not in stub.starts(tmp_path)
+
+
 def test_a_run_that_dies_before_it_has_a_folder_is_recorded_with_what_it_said(run, tmp_path, capsys):
     first, second = run([0, 1], {0: "early", 1: "early"}, parallel=2)
     assert (first.state, first.reason) == ("failed", "exited with 1: no such GPU")
