@@ -109,10 +109,17 @@ def test_known_misprints():
 
 @pytest.mark.parametrize(
     ("width", "params", "madds"),
-    [(1.0, 3504, 300.79), (0.75, 2636, 209.08), (0.5, 1968, 97.14), (0.35, 1677, 59.29), (0.25, 1519, 37.21)],
+    [
+        (1.0, 3504, 300.79),
+        (0.75, 2636, 209.08),
+        (0.5, 1968, 97.14),
+        (0.35, 1677, 59.29),
+        (0.25, 1519, 37.21),
+        (0.1, 1356, 12.92),
+    ],
 )
 def test_sandler2018_mobilenetv2_d_li14_widths(width, params, madds):
-    counted = count(meta(width=width), (3, 224, 224))
+    counted = count(meta(width=width, divisor=4 if width == 0.1 else 8), (3, 224, 224))
     assert counted.params // 1000 == params
     assert 0 <= madds - counted.madds / 1e6 < 0.02
 
