@@ -30,10 +30,10 @@ _TABLE = (  # t: expansion, c: output channels, n: blocks, s: stride of the firs
 )
 
 
-def _rounded(channels: float) -> int:
-    """The nearest multiple of 8, at least 8, and never less than 90% of the channels."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
+def _rounded(channels: float, divisor: int) -> int:
+    """The nearest multiple of divisor, at least one, and never less than 90% of the channels."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class _Step:
         return self.stride == 1 and self.channels == self.out_channels
 
 
-def _plan(width: float, cifar: bool) -> list[_Step]:
+def _plan(width: float, divisor: int, small: bool) -> list[_Step]:
     """The 17 blocks in forward order; for small images the first stage with stride 2 has stride 1."""
     steps: list[_Step] = []
-    channels = _rounded(_STEM * width)
+    channels = _rounded(_STEM * width, divisor)
     for stage, (t, c, n, s) in enumerate(_TABLE):
-        first = 1 if cifar and stage == 1 else s
+        first = 1 if small and stage == 1 else s
         for stride in (first, *[1] * (n - 1)):
-            out_channels = _rounded(c * width)
+            out_channels = _rounded(c * width, divisor)
             steps.append(_Step(channels, channels * t, out_channels, stride))
             channels = out_channels
     return steps
@@ -128,7 +128,8 @@ class MobileNetV2(nn.Module):
 
     width: the width multiplier; the last convolution's 1280 channels only grow with it. stem: imagenet has the paper's
     strides; cifar has stride 1 in the first convolution and in the first stage of stride 2, so that 32 x 32 pixels end
-    as 4 x 4. nonlinear_bottleneck: the activation after the projection too (figure 6a). shortcut: bottleneck is the
+    as 4 x 4; stride2 has it in that stage alone, so that they end as 2 x 2. divisor: channels are multiples of it.
+    nonlinear_bottleneck: the activation after the projection too (figure 6a). shortcut: bottleneck is the
     paper's, expansion connects the expanded tensors, none has none (figure 6b); projection, not in the paper, is
     bottleneck and a 1x1 convolution with norm where only the channels change. expand_first: an expansion in the first
     block too, whose t is 1 (not in the paper). dropout: before the classifier.
@@ -145,7 +146,8 @@ class MobileNetV2(nn.Module):
         in_channels: int = 3,
         *,
         width: float = 1.0,
-        stem: Literal["imagenet", "cifar"] = "imagenet",
+        stem: Literal["imagenet", "cifar", "stride2"] = "imagenet",
+        divisor: int = 8,
         nonlinear_bottleneck: bool = False,
         shortcut: Literal["bottleneck", "expansion", "none", "projection"] = "bottleneck",
         expand_first: bool = False,
@@ -161,12 +163,14 @@ class MobileNetV2(nn.Module):
         super().__init__()
         if not 0 < width < float("inf"):
             raise ValueError(f"width must be above 0, got {width}")
+        if divisor < 1:
+            raise ValueError(f"divisor must be at least 1, got {divisor}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         own = nn.ReLU6 if nonlinearity == "relu6" else nn.ReLU
         parts = seams(conv, norm, residual, head, norm_where, activation or own)
         make = _Maker(parts, nonlinear_bottleneck, expand_first)
-        steps = _plan(width, stem == "cifar")
+        steps = _plan(width, divisor, stem != "imagenet")
         self.stem_stride = 1 if stem == "cifar" else 2
         self.stride = self.stem_stride
         for step in steps:
@@ -175,7 +179,7 @@ class MobileNetV2(nn.Module):
         wide = shortcut == "expansion"
         blocks = make.between_expansions(steps) if wide else make.between_bottlenecks(steps, shortcut)
         self.blocks = nn.Sequential(*blocks)
-        features = _rounded(_LAST * max(1.0, width))
+        features = _rounded(_LAST * max(1.0, width), divisor)
         self.last = make.layer(steps[-1].out_channels, features, 1)
         self.dropout = nn.Dropout(dropout)
         self.head = parts.head(features, num_classes)

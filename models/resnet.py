@@ -66,9 +66,13 @@ class _Design:
         return Block([branch], around, term, None if self.erase_relu else parts.activation())
 
 
-def _check(width: int, block: str, stride_in: str, bottleneck_width: int, reduction: int | None) -> None:
+def _check(
+    width: int, stem_width: int, block: str, stride_in: str, bottleneck_width: int, reduction: int | None
+) -> None:
     if width < 1:
         raise ValueError(f"width must be at least 1, got {width}")
+    if stem_width < 1:
+        raise ValueError(f"stem_width must be at least 1, got {stem_width}")
     if bottleneck_width < 1:
         raise ValueError(f"bottleneck_width must be at least 1, got {bottleneck_width}")
     if block == "basic" and bottleneck_width != 1:
@@ -94,6 +98,8 @@ class ResNet(nn.Module):
     stem: cifar is 3x3; imagenet is 7x7 with stride 2, then 3x3 max-pooling with stride 2; imagenet_deep has three 3x3
         for the 7x7 (ResNet-C); imagenet64 is 3x3, then the pooling.
     erase_relu: no ReLU after the addition, so that a branch ends in normalisation.
+    stem_width: channels of the stem; None is the first stage's. Stages from 64 channels on behind a stem of 32 make the
+        "ResNet-32x4" of Tian et al. 2020 (arXiv:1910.10699).
     reduction: of squeeze-and-excitation at the end of each branch; None is without.
     norm_where: last keeps the network's last normalisation alone (Bjorck et al. 2018, arXiv:1806.02375). The others'
         places are empty: their convolutions get no bias instead.
@@ -115,6 +121,7 @@ class ResNet(nn.Module):
         bottleneck_width: int = 1,
         shortcut: Literal["A", "AD", "B", "D"] = "A",
         stem: Literal["cifar", "imagenet", "imagenet_deep", "imagenet64"] = "cifar",
+        stem_width: int | None = None,
         erase_relu: bool = False,
         reduction: int | None = None,
         norm_where: Literal["all", "last"] = "all",
@@ -125,14 +132,20 @@ class ResNet(nn.Module):
         head: Factory | None = None,
     ) -> None:
         super().__init__()
-        _check(width, block, stride_in, bottleneck_width, reduction)
+        first = width if stem_width is None else stem_width
+        _check(width, first, block, stride_in, bottleneck_width, reduction)
+        most = width * EXPANSION[block]
+        if shortcut in ("A", "AD") and first > most:
+            raise ValueError(
+                f"stem_width must be at most {most} with shortcut={shortcut}, which only adds channels, got {first}"
+            )
         counts = stage_blocks(depth, blocks, LAYERS[block])
         parts = seams(conv, norm, residual, head, norm_where, activation)
         design = _Design(block, stride_in, bottleneck_width, shortcut, erase_relu, reduction)
-        self.stem, self.stem_stride = _stem(stem, in_channels, width, parts)
+        self.stem, self.stem_stride = _stem(stem, in_channels, first, parts)
         stages = doubling(width, counts)
         self.stride = self.stem_stride * 2 ** (len(stages) - 1)
-        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(width, stages, EXPANSION[block])))
+        self.blocks = nn.Sequential(*(design.block_at(site, parts) for site in sites(first, stages, EXPANSION[block])))
         self.head = parts.head(stages[-1].width * EXPANSION[block], num_classes)
         parts.finish(self)
 

@@ -124,7 +124,6 @@ def _built(stored: StoredRun, request: Request) -> Run:
         inference=typed.inference if request.has("inference") else config.inference,
         compute=typed.compute if request.has("compute") else config.compute,
         data=_same_data(config.data, request),
-        batch_size=1,
         init=tuple(each for each in config.init if not objects.run_arguments("init", each)),
         augment=(),
         penalty=(),
@@ -175,7 +174,7 @@ def _warn_of_changed_code(stored: StoredRun, config: Config) -> None:
 
 def _together(stored: StoredRun, request: Request, members: Sequence[StoredRun]) -> Run:
     """The run with the models of all, and inferences that each take a variant of theirs."""
-    alone = replace(request, config=replace(request.config, inference=compose([]).inference))
+    alone = replace(request, keys=frozenset(key for key in request.keys if key.split(".")[0] != "inference"))
     run = rebuilt(stored, alone)
     for each in members:
         _join(run, stored, rebuilt(each, alone), each)

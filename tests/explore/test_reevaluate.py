@@ -168,6 +168,31 @@ def test_what_cannot_be_evaluated_is_one_line(root, overrides, said):
     assert not (folder / "evaluations.csv").exists()
 
 
+def test_an_ensemble_of_several_runs_has_the_snapshots_of_all(root):
+    """Each run is rebuilt with its own inferences: `plain` alone takes none of two snapshots."""
+    hook = ["hook=[snapshots]", "hook.snapshots.cycles=2", "inference=[plain,ensemble]"]
+    first, second = (runs.one(str(train(root, *hook, f"seed={seed}")), root) for seed in (0, 1))
+    request = reevaluate.read([f"output.root={root}", "inference=[ensemble]"])
+    made = {row.variant: row for row in reevaluate.evaluated(first, request, [second])}
+    assert made.keys() == {"final", "snapshots"} and made["snapshots"].members == second.id
+    built = [reevaluate.rebuilt(run, reevaluate.read([f"output.root={root}"])) for run in (first, second)]
+    models = [model for run in built for model in run.variants["snapshots"]]
+    assert len(models) == 4
+    images = built[0]
+    x = images.prepare(images.splits.test.images)
+    with torch.no_grad():
+        mean = torch.stack([torch.softmax(model.eval()(x), 1) for model in models]).mean(0)
+    wrong = (mean.argmax(1) != images.splits.test.labels).double().mean().item()
+    assert made["snapshots"].test_error == pytest.approx(100 * wrong)
+
+
+def test_a_network_of_one_pixel_is_evaluated_by_batches_of_its_own_size(root):
+    """Batch normalisation of one pixel trains on no single image; to evaluate it none needs to."""
+    folder = train(root, "model=resnet8", "model.width=4", "model.stem=imagenet", "batch_size=16")
+    ((_, rows),) = evaluate(folder, root, "inference=[flip]")
+    assert [row.inference for row in rows] == ["flip"]
+
+
 def test_runs_that_are_not_complete_are_left_out(root, capsys):
     whole, broken = train(root), train(root, "seed=1")
     info = json.loads((broken / "run.json").read_text())

@@ -109,10 +109,17 @@ def test_known_misprints():
 
 @pytest.mark.parametrize(
     ("width", "params", "madds"),
-    [(1.0, 3504, 300.79), (0.75, 2636, 209.08), (0.5, 1968, 97.14), (0.35, 1677, 59.29), (0.25, 1519, 37.21)],
+    [
+        (1.0, 3504, 300.79),
+        (0.75, 2636, 209.08),
+        (0.5, 1968, 97.14),
+        (0.35, 1677, 59.29),
+        (0.25, 1519, 37.21),
+        (0.1, 1356, 12.92),
+    ],
 )
 def test_sandler2018_mobilenetv2_d_li14_widths(width, params, madds):
-    counted = count(meta(width=width), (3, 224, 224))
+    counted = count(meta(width=width, divisor=4 if width == 0.1 else 8), (3, 224, 224))
     assert counted.params // 1000 == params
     assert 0 <= madds - counted.madds / 1e6 < 0.02
 
@@ -151,6 +158,26 @@ def test_channels_are_multiples_of_8_and_never_below_90_percent(width):
     convolutions = [m for m in meta(width=width).blocks.modules() if isinstance(m, nn.Conv2d)]
     projected = [convolutions[i + 1].out_channels for i, m in enumerate(convolutions) if m.groups > 1]
     assert all(c % 8 == 0 and c >= 0.9 * w * width for c, w in zip(projected, wanted, strict=True))
+
+
+def test_the_network_of_half_width_of_tian_and_others():
+    """Tian et al. 2020, arXiv:1910.10699: stride 2 in the stem, then 1, 2, 2, 1, 2, 1, and channels of exactly half."""
+    model = meta(100, width=0.5, divisor=1, stem="stride2", expand_first=True, nonlinearity="relu", dropout=0.0)
+    given = [m.out_channels for m in model.blocks.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert len(given) == 17
+    stages = [(1, 8, 1), (6, 12, 2), (6, 16, 3), (6, 32, 4), (6, 48, 3), (6, 80, 3), (6, 160, 1)]
+    params, channels = 3 * 16 * 9 + 2 * 16, 16
+    for t, c, n in stages:
+        for _ in range(n):
+            hidden = t * channels
+            params += channels * hidden + 9 * hidden + hidden * c + 2 * (2 * hidden + c)
+            channels = c
+    params += channels * 1280 + 2 * 1280 + 1280 * 100 + 100
+    assert sum(p.numel() for p in model.parameters()) == params == 812836
+    seen = []
+    model.last.register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape[2:])))
+    model(torch.empty(1, 3, 32, 32, device="meta"))
+    assert seen == [(2, 2)] and (model.stride, model.stem_stride) == (16, 2)
 
 
 def test_the_block_is_the_papers():
@@ -239,6 +266,7 @@ def test_seams(shortcut):
     [
         ({"width": 0}, "width must be above 0, got 0"),
         ({"width": float("nan")}, "width must be above 0, got nan"),
+        ({"divisor": 0}, "divisor must be at least 1, got 0"),
         ({"dropout": 1.0}, "dropout must be in [0, 1), got 1.0"),
         ({"dropout": -0.1}, "dropout must be in [0, 1), got -0.1"),
     ],

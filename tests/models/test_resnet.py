@@ -48,6 +48,8 @@ ARGUMENTS = [  # facts of networks that are no member: paper and its name, argum
     ("he2016_resnet: 56 option B", {"depth": 56, "shortcut": "B"}, 10, 855770),
     ("hoffer2018_fix_classifier: resnet56_optionB", {"depth": 56, "shortcut": "B"}, 10, 855770),
     ("devries2017_cutout: resnet18_cifar100", RESNET18_CIFAR, 100, 11220132),
+    ("zhao2022_dkd: resnet8x4", {"depth": 8, "width": 64, "stem_width": 32, "shortcut": "B"}, 100, 1233540),
+    ("zhao2022_dkd: resnet32x4", {"depth": 32, "width": 64, "stem_width": 32, "shortcut": "B"}, 100, 7433860),
     # Zhong et al. call a network of bottlenecks by the depth that its blocks would have as basic ones.
     ("zhong2017_random_erasing: ResNet-20", {"depth": 20, "shortcut": "B"}, 10, 272474),
     ("zhong2017_random_erasing: ResNet-32", {"depth": 32, "shortcut": "B"}, 10, 466906),
@@ -117,6 +119,23 @@ def test_other_depths_are_refused_by_name(depth):
 def test_a_width_below_one_is_refused():
     with pytest.raises(ValueError, match=r"^width must be at least 1, got 0$"):
         ResNet(10, width=0)
+
+
+def test_a_stem_narrower_than_the_first_stage():
+    """Tian et al. 2020, arXiv:1910.10699: 32 channels, then 64, by a projection in the first block."""
+    torch.manual_seed(0)
+    model = ResNet(10, depth=8, width=8, stem_width=4, shortcut="B").eval()
+    x = model.stem(torch.randn(2, 3, 8, 8))
+    assert x.shape == (2, 4, 8, 8) and [s.stem[0].out_channels for s in (model, ResNet(10))] == [4, 16]
+    block = model.blocks[0]
+    c1, n1, _, c2, n2 = block.branches[0]
+    project, norm = block.shortcut
+    branch = n2(F.conv2d(F.relu(n1(F.conv2d(x, c1.weight, padding=1))), c2.weight, padding=1))
+    torch.testing.assert_close(block(x), F.relu(norm(F.conv2d(x, project.weight)) + branch))
+    with pytest.raises(ValueError, match=r"^stem_width must be at least 1, got 0$"):
+        ResNet(10, stem_width=0)
+    with pytest.raises(ValueError, match=r"^stem_width must be at most 16 with shortcut=A, which only adds .* got 17$"):
+        ResNet(10, stem_width=17)
 
 
 def test_stage_widths_and_sizes():

@@ -111,7 +111,23 @@ def test_the_units_equations():
     torch.testing.assert_close(model.units[4](x), F.relu(y))
 
 
-@pytest.mark.parametrize(("stem", "stem_stride"), [("imagenet", 4), ("imagenet64", 2), ("cifar", 1)])
+def test_the_units_of_tian_and_others():
+    """A ReLU after the depthwise convolution too, and a quarter of the branch's own output in between."""
+    torch.manual_seed(0)
+    model = ShuffleNet(10, width=0.25, stem_width=12, stem="pointwise", units="tian").double().eval()
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    x = F.relu(model.stem[1](F.conv2d(images, model.stem[0].weight)))
+    assert x.shape == (2, 12, 8, 8)
+    c1, n1, _, _, c2, n2, _, c3, n3 = model.units[0].branch
+    assert (c2.weight.shape[0], c3.weight.shape[0]) == ((60 - 12) // 4, 60 - 12)
+    y = shuffled(F.relu(n1(F.conv2d(x, c1.weight))), 3)
+    y = F.relu(n2(F.conv2d(y, c2.weight, stride=2, padding=1, groups=12)))
+    y = F.relu(torch.cat([F.avg_pool2d(x, 3, 2, 1), n3(F.conv2d(y, c3.weight, groups=3))], 1))
+    torch.testing.assert_close(model.units[0](model.stem(images)), y)
+    assert sum(p.numel() for p in meta(100, stem="pointwise", units="tian").parameters()) == 949258
+
+
+@pytest.mark.parametrize(("stem", "stem_stride"), [("imagenet", 4), ("imagenet64", 2), ("cifar", 1), ("pointwise", 1)])
 def test_stride_is_what_stands_before_the_pooling(stem, stem_stride):
     model = ShuffleNet(10, stem=stem, **SMALL)
     assert (model.stem_stride, model.stride) == (stem_stride, 8 * stem_stride)
@@ -125,6 +141,10 @@ def test_stride_is_what_stands_before_the_pooling(stem, stem_stride):
         ({"width": 0.0}, "width must be above 0, got 0.0"),
         ({"stem_width": 25}, r"stem_width must be a multiple of groups \(3\) below 240, got 25"),
         ({"stem_width": 240}, r"stem_width must be a multiple of groups \(3\) below 240, got 240"),
+        (
+            {"stem_width": 6, "units": "tian"},
+            r"stem_width must be a multiple of 4 groups \(12\) with units=tian, got 6",
+        ),
         ({"stem_width": 0}, r"stem_width must be a multiple of groups \(3\) below 240, got 0"),
     ],
 )

@@ -189,6 +189,10 @@ LEVELS = {  # where the keys stand, which, and what a key may have that the reci
             "like",
             "elsewhere",
             "against",
+            "after",
+            "tune",
+            "together",
+            "inference",
         ],
         None,
     ),
@@ -388,9 +392,9 @@ def test_a_recipe_like_another_is_that_one_but_for_what_it_says_itself():
 
 def test_the_images_of_a_row_are_those_of_its_dataset_and_the_budgets_come_first():
     pairs = recipe.load(f"{PAPER}/pairs")
-    assert pairs.images("resnet_basic_44 original", "paper") == ()
-    assert pairs.images("resnet_basic_44 new", "paper") == ("data=cifar10_1", "data.version=v4")
-    assert pairs.images("resnet_basic_44 new", "smoke") == ("data=synthetic", "data.channels=1", "data.size=8")
+    assert pairs.evaluation("resnet_basic_44 original", "paper") == ()
+    assert pairs.evaluation("resnet_basic_44 new", "paper") == ("data=cifar10_1", "data.version=v4")
+    assert pairs.evaluation("resnet_basic_44 new", "smoke") == ("data=synthetic", "data.channels=1", "data.size=8")
 
 
 @pytest.mark.parametrize(
