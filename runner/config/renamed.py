@@ -19,6 +19,9 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
     "snapshots": {"T_mult": 1.0},
     "xavier": {"fan": "average"},
     "radam": {"replaced_by": None},
+    "resnet": {"stem_width": None},
+    "mobilenet_v2": {"divisor": 8},
+    "shufflenet": {"units": "zhang"},
     "preact_resnet": {"shortcut_of": "activated", "first_relu": True, "last_norm": False},
 }
 
