@@ -103,7 +103,7 @@ def table(arguments: argparse.Namespace) -> int:
     typed = " ".join([names[0], "--run", "--budget", plan.budget, *arguments.overrides])
     table = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
     terminal.show(table)
-    if any(row.runs or row.exact is not None for row in table.rows):
+    if any(row.runs or row.exact is not None or any(each.runs for each in row.grid) for row in table.rows):
         print(report.write(table, reproduce.folder(plan, runs.root))[-1])
     pool.raise_for(outcomes)
     return 0

@@ -20,6 +20,7 @@ from runner.papers.significance import LEVEL, find, holm, mean
 COUNTED = {"params": ("network",), "madds": ("network", "data"), "updates": ("optimization", "data")}
 EXACT = tuple(COUNTED)  # fields that no seed changes
 OF_RUNS = (*CURVES, *GRIDS)  # fields that runs alone show
+LIKE_METRIC = ("value", "grid_best", "grid_median")  # fields of which more is better where it is of the table's metric
 BEST_EPOCH = "best"
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "contradicted", "undecided")
 INDICATIONS: tuple[Verdict, ...] = ("indication for", "indication against", "no indication")
@@ -100,7 +101,7 @@ def judge(
     if table is None or claim.kind == "qualitative":
         return Judged(claim, "qualitative", claim.note or "no row decides it")
     sides = (left, right)
-    better = max if claim.field == "value" and table.metric.better == "higher" else min
+    better = max if claim.field in LIKE_METRIC and table.metric.better == "higher" else min
     judged = _lacking(claim, sides) or _decided(claim, table.selection, better, sides, paired)
     theirs = _effect_in_paper(claim, better, sides)
     share = judged.ours / theirs if theirs and judged.ours is not None else None

@@ -6,6 +6,7 @@ import math
 import pytest
 import yaml
 
+from runner import cli
 from runner.config import reader
 from runner.config.compose import compose
 from runner.disk.runs import under
@@ -168,6 +169,10 @@ def test_claims_may_be_of_the_grid_itself(table):
     ):
         found = matching.in_field(row, claim(field), plan.recipe.table.metric)
         assert found.figures == pytest.approx([expected(a) for a in accuracies]) and found.seeds == (0, 1)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["table", NAME, "--budget", "smoke", f"output.root={root}", "compute=cpu", "compute.threads=1"])
+    assert not ended.value.code
+    assert (reproduce.folder(plan, root) / "table.md").exists(), "a table of grids alone has a page"
 
 
 def test_a_setting_that_diverged_is_never_chosen(table):

@@ -396,6 +396,14 @@ def test_the_best_of_several_rows_is_that_with_the_best_mean():
     assert (few.verdict, few.ours) == ("contradicted", -1)
 
 
+@pytest.mark.parametrize(("field", "ours"), [("grid_best", 1.0), ("grid_median", 1.0), ("grid_range", 2.0)])
+def test_of_grids_of_accuracies_the_best_row_has_the_highest_but_the_smallest_range(field, ours):
+    """Rows have a grid's statistic as their figures already; the row that is picked is 3 or, of ranges, 2."""
+    sides = [row("a", around(3)), row("b", around(2))], [row("one", around(4))]
+    found = judge(replace(LESS, field=field), table(HIGHER), *sides, "paper")
+    assert (found.verdict, found.ours) == ("reproduced", pytest.approx(ours))
+
+
 def test_to_beat_the_best_of_several_is_to_beat_each():
     """b is picked, but a, whose mean is worse, is not told from the row."""
     one = [1.0, 1.1, 0.9]

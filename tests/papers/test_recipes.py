@@ -48,6 +48,25 @@ def test_every_row_composes_for_every_budget_or_says_why_not(name):
     assert loaded.n >= 2
 
 
+TUNED = [name for name in NAMES if any(recipe.load(name).tuned(budget) for budget in recipe.BUDGETS)]
+
+
+@pytest.mark.parametrize("budget", recipe.BUDGETS)
+@pytest.mark.parametrize("name", TUNED)
+def test_every_setting_of_a_grid_can_be_run_and_claims_of_grids_have_seeds(name, budget):
+    loaded = recipe.load(name)
+    tune = loaded.tuned(budget)
+    planned = plan(loaded, budget)
+    trials = [trial for grid in planned.grids.values() for trial in grid if trial.seed == 0]
+    assert trials
+    for trial in trials:
+        build.plan(trial.config, (data.known(trial.config.data) or IMAGENETTE)[0])
+    if tune.validation is None:
+        assert tune.seeds >= 2, "one seed has no interval"
+        claims = [claim for claim in loaded.paper.claims.values() if claim.table == loaded.table.id]
+        assert {claim.field for claim in claims} <= set(facts.GRIDS), "rows without a winner have no other figures"
+
+
 @pytest.mark.parametrize("name", facts.papers())
 def test_every_table_of_classifiers_has_a_recipe(name):
     tables = {f"{name}/{table}" for table, found in facts.load(name).tables.items() if found.rows}
