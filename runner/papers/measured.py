@@ -97,6 +97,11 @@ class MeasuredRow:
     grid: tuple[Setting, ...] = ()
 
     @property
+    def sources(self) -> tuple[Measurement, ...]:
+        """The runs that it comes from: its own, and those of its grid."""
+        return (*self.runs, *(run for setting in self.grid for run in setting.runs))
+
+    @property
     def figures(self) -> tuple[float, ...]:
         """Of the finished runs, by seed."""
         return tuple(run.figure for run in self.runs if run.figure is not None)

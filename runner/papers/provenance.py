@@ -12,7 +12,7 @@ EDITED = "+"  # behind the commit of a tree whose tracked files differed from it
 
 def of(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
     """In one line; the caption is the paper's, what was run stands behind it."""
-    summaries = [run.summary for row in rows for run in row.runs]
+    summaries = [run.summary for row in rows for run in row.sources]
 
     def said(values: Iterable[object]) -> str:
         return each_once(values) or "nothing run"
@@ -26,7 +26,7 @@ def of(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
     epochs = said(summary.epochs for summary in summaries)
     devices = said(summary.environment.device for summary in summaries)
     precision = said(summary.compute.precision for summary in summaries)
-    seeds = said(len(row.seeds) for row in rows if row.seeds)
+    seeds = said(len(row.seeds or row.grid[0].seeds) for row in rows if row.seeds or row.grid)
     return (
         f"The paper's caption: {table.caption}. Budget {budget}: {images}; "
         f"{epochs} epochs; {seeds} seeds a row declared; last epoch; {devices}, {precision}; Student's t intervals"
@@ -42,7 +42,7 @@ def data(seen: DataSummary) -> str:
 
 def warnings(rows: Sequence[MeasuredRow]) -> tuple[str, ...]:
     """A sentence where a table's runs are of several commits, of none that is known, or of a tree that was edited."""
-    commits = [run.summary.environment.commit for row in rows for run in row.runs]
+    commits = [run.summary.environment.commit for row in rows for run in row.sources]
     counted = Counter(commits)
     edited = sum(number for commit, number in counted.items() if commit and commit.endswith(EDITED))
     found = []

@@ -70,11 +70,12 @@ def unevaluated(plan: TablePlan, runs: Runs) -> list[tuple[Point, StoredRun]]:
 def dry_run(plan: TablePlan, runs: Runs) -> None:
     """Print for each row what it changes, epochs, updates, seeds, what exists, and how long the rest takes."""
     lacking, rate = {point.key for point in missing(plan, runs)}, estimate.rate(runs)
-    shared = set.intersection(*[set(point.overrides) for point in plan.all()]) if plan.all() else set()
+    each = [points[0] for points in (*plan.points.values(), *plan.grids.values()) if points]
+    shared = set.intersection(*[set(point.overrides.without(*_tried(point))) for point in each]) if each else set()
     print(f"{plan.recipe.name}, budget {plan.budget}: {len(lacking)} of {len(plan.needed())} runs are missing")
     if plan.recipe.note:
         print(plan.recipe.note)
-    print(f"all rows: {' '.join(o for o in plan.all()[0].overrides if o in shared) if plan.all() else '-'}")
+    print(f"all rows: {' '.join(o for o in each[0].overrides if o in shared) if each else '-'}")
     for label in plan.recipe.table.rows:
         print(f"{label}: {_row(plan, label, shared, lacking, rate)}")
     changed = {label: planning.changes(plan, label) for label in plan.points}
@@ -90,7 +91,7 @@ def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collecti
     if not points and not trials:
         return "counted, and not run"
     first = (*points, *trials)[0]
-    own = [each for each in first.overrides.without("seed") if each not in shared]
+    own = [each for each in first.overrides.without("seed", *_tried(first)) if each not in shared]
     steps = updates(first.config, first.dataset)
     wanted = distinct(each for point in (*trials, *points) for each in point.needed())
     to_run = [point for point in wanted if point.key in lacking]
@@ -106,11 +107,17 @@ def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collecti
     return "; ".join(said)
 
 
+def _tried(point: Point) -> frozenset[str]:
+    """The keys that a grid sets for a trial."""
+    return point.setting.keys | {"data.validation"} if point.setting else frozenset()
+
+
 def _grid(trials: Sequence[Point]) -> str:
     """How many settings of which keys a row is tried with."""
     settings = {trial.setting for trial in trials}
     keys = ", ".join(each.key for each in trials[0].setting)
-    return f"{len(settings)} settings of {keys}, {len(trials) // len(settings)} seed each"
+    seeds = len(trials) // len(settings)
+    return f"{len(settings)} settings of {keys}, {seeds} seed{'s' * (seeds > 1)} each"
 
 
 def _assumed_data(point: Point) -> str:

@@ -21,8 +21,8 @@ def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
     if table.metric.name in metrics.COUNTED:
         rows = tuple(_counted(plan, row) for row in rows)
     judged = claims.within_paper([*_judged(plan, rows), *_elsewhere(plan, runs)])
-    prints = {run.summary.data.fingerprint for row in rows for run in row.runs}
-    datasets = {row.theirs.dataset for row in rows if row.theirs and row.runs}
+    prints = {run.summary.data.fingerprint for row in rows for run in row.sources}
+    datasets = {row.theirs.dataset for row in rows if row.theirs and row.sources}
     warnings = ("runs of one dataset saw different bytes: see the fingerprints",) if len(prints) > len(datasets) else ()
     return MeasuredTable(
         name=plan.recipe.name,
@@ -60,7 +60,7 @@ def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> J
         return claims.judge(claim, table, left, right, FULL, differs=differs)
     rows = [*left, *right]
     differs = _material(plan, plan.budget, rows)
-    copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.runs if run.summary.data.copy)
+    copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.sources if run.summary.data.copy)
     own = all(_on_own_data(plan.recipe, row) for row in rows)
     copy = " / ".join(copies) or None
     timed = {run.summary.environment.device for row in rows for run in row.runs}
@@ -96,7 +96,7 @@ def _on_own_data(loaded: recipe.Recipe, row: MeasuredRow) -> bool:
     dataset = row.theirs.dataset
     elsewhere = loaded.elsewhere.get(dataset or "")
     trained = elsewhere.trained if elsewhere else dataset
-    seen = [run.summary.data for run in row.runs]
+    seen = [run.summary.data for run in row.sources]
     tested = [run.elsewhere for run in row.runs if run.elsewhere]
     return all(each.complete and trained in (None, each.dataset) for each in seen) and all(
         each.complete and each.dataset == dataset for each in tested

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 
 from runner.papers import departures, intervals
+from runner.papers.facts import GRIDS
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import grids
 
@@ -160,7 +161,7 @@ def claim_unit(table: MeasuredTable, judged: Judged) -> str:
         return ""
     if judged.claim.field in COUNTS:
         return "count"
-    return table.metric.unit if judged.claim.field == "value" else ""
+    return table.metric.unit if judged.claim.field in ("value", *GRIDS) else ""
 
 
 def why(judged: Judged) -> str:

@@ -26,18 +26,29 @@ def _sentence(table: MeasuredTable, grid: Sequence[Setting]) -> str:
     if len(ended) < len(grid):
         return f"{tried}, of which {len(ended)} have ended."
     if not _selects(table):
-        return f"{tried}; none is chosen: claims are of the best, the median or the range of all."
+        return f"{tried}{_span(table, grid)}; none is chosen: claims are of the best, the median or the range of all."
     best = next((each for each in grid if each.chosen), None)
     if best is None:
         return f"{tried}, in all of which a run diverged: the row has no run of its own."
     others = sorted(each.validation for each in grid if each is not best and each.validation is not None)
     finite = [error for error in others if math.isfinite(error)]
-    said = f"of {tried}, by the error on held-out training images: {best.validation:.2f}%"
+    held_out = best.runs[0].run.summary.data.validation
+    said = f"of {tried}, by the error on {held_out:,} held-out training images: {best.validation:.2f}%"
     if finite:
         said += f"; the others had {finite[0]:.2f}%" + (f" to {finite[-1]:.2f}%" if finite[1:] else "")
     if len(finite) < len(others):
         said += f", and in {len(others) - len(finite)} a run diverged"
     return f"{best.setting} was chosen {said}. The row's seeds are other runs, on all training images."
+
+
+def _span(table: MeasuredTable, grid: Sequence[Setting]) -> str:
+    """The best and the worst setting with their mean errors, and in how many a run diverged."""
+    errors = {each.setting: _mean(table, each) for each in grid}
+    finite = sorted((error, str(setting)) for setting, error in errors.items() if math.isfinite(error))
+    said = f"; {finite[0][0]:.2f}% error with {finite[0][1]}" if finite else ""
+    if finite[1:]:
+        said += f" to {finite[-1][0]:.2f}% with {finite[-1][1]}"
+    return f"{said}; in {len(errors) - len(finite)} a run diverged" if len(finite) < len(errors) else said
 
 
 def _selects(table: MeasuredTable) -> bool:

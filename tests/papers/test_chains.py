@@ -1,18 +1,21 @@
 """Rows that begin from other runs, that are tuned on a grid, or that are several runs together: in order, once, and
 found again."""
 
+import contextlib
+import csv
 import math
 
 import pytest
 import yaml
 
-from runner import cli
+from runner import cli, report
 from runner.config import reader
 from runner.config.compose import compose
 from runner.disk.runs import under
-from runner.errors import BadInput
+from runner.errors import BadInput, Diverged
 from runner.papers import matching, recipe, reproduce, tabulate
 from runner.papers.facts import Claim
+from runner.report import grids
 from runner.training import job
 
 NAME = "smith2018_batch_size/fig5_section52"
@@ -100,10 +103,8 @@ def test_a_teacher_that_diverged_keeps_its_row_waiting(table):
     root = table(RECIPE.replace("[model.width=8]", "[model.width=8, optimizer.lr=1.0e+30]"))
     plan = planned(root)
     for point in reproduce.ready(plan, under(root)):
-        try:
+        with contextlib.suppress(Diverged):
             job.execute(compose(point.overrides))
-        except Exception as error:
-            assert type(error).__name__ == "Diverged"
     assert {point.label for point in reproduce.ready(plan, under(root))} == {"increased_initial_lr"}
     assert "increasing_batch" in {point.label for point in reproduce.missing(plan, under(root))}
 
@@ -179,10 +180,8 @@ def test_a_setting_that_diverged_is_never_chosen(table):
     root = table(GRID.replace("[1.0e-6, 0.05]", "[1.0e+30, 0.05]"))
     plan = planned(root)
     for point in reproduce.ready(plan, under(root)):
-        try:
+        with contextlib.suppress(Diverged):
             job.execute(compose(point.overrides))
-        except Exception as error:
-            assert type(error).__name__ == "Diverged"
     row = matching.rows(plan, under(root))[0]
     assert [each.validation for each in row.grid][:2] == [math.inf, math.inf]
     assert str(matching.chosen(row.grid).setting).startswith("optimizer.lr=0.05")
@@ -220,7 +219,7 @@ def test_what_does_not_fit_is_refused(table, change, line):
     assert str(raised.value).removeprefix(f"configs/table/{NAME}.yaml: ").startswith(line)
 
 
-def test_the_table_says_what_was_tried(table, capsys):
+def test_the_table_says_what_was_tried(table, capsys, tmp_path):
     root = table(GRID)
     plan = planned(root)
     reproduce.dry_run(plan, under(root))
@@ -229,4 +228,29 @@ def test_the_table_says_what_was_tried(table, capsys):
     assert "12 of 12 runs are missing" in said
     train(plan, root)
     measured = tabulate.tabulate(plan, under(root), "")
-    assert [bool(row.grid) for row in measured.rows].count(True) == 2
+    report.write(measured, tmp_path / "report")
+    best = matching.chosen(measured.rows[0].grid)
+    text = (tmp_path / "report" / "table.md").read_text(encoding="utf-8")
+    held_out = measured.rows[0].grid[0].runs[0].summary.data.validation
+    assert (
+        f"original: {best.setting} was chosen of 4 settings of optimizer.lr and optimizer.momentum, 1 seed each, by the "
+        f"error on {held_out} held-out training images: {best.validation:.2f}%"
+    ) in text
+    with (tmp_path / "report" / "grid.csv").open(encoding="utf-8") as file:
+        records = list(csv.DictReader(file))
+    assert len(records) == 8 and [r["chosen"] for r in records if r["row"] == "original"].count("1") == 1
+    assert [float(r["validation_error"]) for r in records[:4]] == [each.validation for each in measured.rows[0].grid]
+    assert (tmp_path / "report" / "grid.png").is_file() and (tmp_path / "report" / "grid-2.png").is_file()
+    assert "Validation error over the grid, %: original" in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
+def test_a_grid_without_a_winner_says_its_span(table):
+    root = table(GRID.replace("validation: 0.25, seeds: 1", "seeds: 1").replace("[1.0e-6, 0.05]", "[1.0e+30, 0.05]"))
+    plan = planned(root)
+    for point in reproduce.ready(plan, under(root)):
+        with contextlib.suppress(Diverged):
+            job.execute(compose(point.overrides))
+    measured = tabulate.tabulate(plan, under(root), "")
+    (line, _) = grids.sentences(measured)
+    assert "; in 2 a run diverged; none is chosen" in line and "% error with optimizer.lr=0.05" in line
+    assert "digits" in measured.provenance and "1 seeds a row" in measured.provenance
