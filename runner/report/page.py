@@ -82,8 +82,8 @@ def _header(tables: Sequence[MeasuredTable], title: str) -> Html:
         el("p", "Theirs and ours" if any(map(cells.compared, tables)) else "Measured", class_="over"),
         el("h1", only.title if only else title),
         _by(only.paper.about) if only and only.paper else Html(),
-        *[el("p", line, class_="banner") for each in tables if not tables[1:] for line in headline.run_here(each)],
         el("p", headline.conclusion(tables), class_="conclusion"),
+        *[el("p", line, class_="banner") for each in tables if not tables[1:] for line in headline.run_here(each)],
         *_tallies(tables),
         el("nav", el("ul", *links), aria_label="Tables") if links else Html(),
     )

@@ -146,7 +146,8 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
     for row in rows:
         theirs = cells.figure(_theirs(table, row), unit)
         beside = "" if theirs == cells.NOTHING else f", theirs {theirs}"
-        parts.append(f"{row.label}: ours {cells.interval(row.mean, row.half, unit)}{beside}")
+        whose = "" if table.paper is None else "ours "
+        parts.append(f"{row.label}: {whose}{cells.interval(row.mean, row.half, unit)}{beside}")
     compared = any(_theirs(table, row) is not None for row in rows)
     title = f"Every seed{' beside the paper' if compared else ''}{number}"
     return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), seeds=True, compared=compared)
