@@ -99,7 +99,8 @@ CLAIMS: tuple[Column[Judged], ...] = (
 def columns(table: MeasuredTable) -> tuple[Column[MeasuredRow], ...]:
     """Those of a table's rows, headed as it needs them."""
     if table.paper is None:
-        return OF_STUDY
+        alone = len(table.rows) == 1  # there is nothing that it changed from
+        return tuple(each for each in OF_STUDY if not (alone and each.name == "change"))
     best = (BEST,) if table.selects_best else ()
     other = cells.otherwise(table)
     theirs = any(APART.cell(table, row) != cells.NOTHING for row in table.rows)

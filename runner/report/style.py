@@ -130,7 +130,8 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
   td.none { display: none; }
   td.why { display: block; }
   td.why::before { content: ""; }
-  td .badges { justify-content: flex-end; }
+  td.verdicts { flex-wrap: wrap; gap: 0.25rem 1rem; }
+  td .badges { justify-content: flex-end; margin-left: auto; }
   th:first-child { max-width: none; padding-left: 0; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
