@@ -74,12 +74,12 @@ def _model(row: MeasuredRow) -> str | None:
 
 
 def _data(row: MeasuredRow) -> str | None:
+    """`CIFAR-10`; of a source whose name says nothing of its images that which it vouches for, where there are runs."""
     name = _here(row, "data")
-    titles = each_once(run.summary.data.title for run in row.runs)
-    if name is None:
-        return titles or None
-    proper = _images(name)
-    return proper if proper != name else titles or name
+    if name is not None and (proper := _images(name)) != name:
+        return proper
+    vouched = each_once(_images(found) for run in row.runs if (found := run.summary.data.dataset))
+    return vouched or name or each_once(run.summary.data.title for run in row.runs) or None
 
 
 def _paper_model(row: MeasuredRow) -> str | None:
@@ -129,10 +129,10 @@ def _decidable(table: MeasuredTable, counting: bool) -> Counter[Verdict]:
 def _by_training(found: Counter[Verdict], budget: str) -> str:
     """On the claims that training decides."""
     number, lacking = found.total(), found["not runnable here"]
-    if not number or number == lacking:
-        return (
-            f"None of {_claims(number)} can be decided here: the runs that it takes cannot be made." if number else ""
-        )
+    if not number:
+        return ""
+    if number == lacking:
+        return f"{_none(number)} be decided here: the runs that it takes cannot be made."
     if number - lacking == found["not run"]:
         return f"Nothing has been run yet that decides {_claims(number)}."
     parts = [_decided(found, budget)]
@@ -150,8 +150,12 @@ def _decided(found: Counter[Verdict], budget: str) -> str:
     if decided:
         return f"Of {_claims(number)}, {' and '.join(decided)}"
     how = f"by a {budget} run" if budget and budget != FULL else "here"
+    return f"{_none(number)} be decided {how}"
+
+
+def _none(number: int) -> str:
     none = "Neither" if number == 2 else "None"
-    return f"{none} of {_claims(number)} can be decided {how}" if number > 1 else f"The claim cannot be decided {how}"
+    return f"{none} of {_claims(number)} can" if number > 1 else "The claim cannot"
 
 
 def _by_counting(found: Counter[Verdict]) -> str:

@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_problem(measured, tmp_path
 
 
 SAID = (
-    "Smoke run: ResNet-20 on synthetic, 3 epochs. The paper: ResNet-20 on CIFAR-10, 182 epochs.",
+    "Smoke run: ResNet-20 on CIFAR-10, 3 epochs. The paper: ResNet-20 on CIFAR-10, 182 epochs.",
     "Of the 2 claims, 1 is reproduced and 1 is undecided.",
     "Differs from the paper",
     "A border of 4 pixels (rows: ",
