@@ -19,13 +19,13 @@ BANNER = "Smoke run: ResNet-8 on digits, 3 epochs. The paper: ResNet-20 on CIFAR
 
 @pytest.fixture
 def apart(tmp_path):
-    return make_apart(tmp_path / "outputs")
+    return make_apart(tmp_path / "apart")
 
 
-def test_a_banner_says_what_was_run_and_what_the_paper_ran(apart):
+def test_a_banner_says_what_was_run_and_what_the_paper_ran(apart, measured):
     assert headline.run_here(apart) == [BANNER]
-    same = [dataclasses.replace(row, changes=()) for row in apart.rows]
-    assert headline.run_here(dataclasses.replace(apart, rows=tuple(same))) == [], "nothing is otherwise"
+    same = [dataclasses.replace(row, changes=()) for row in measured.rows]
+    assert headline.run_here(dataclasses.replace(measured, rows=tuple(same))) == [], "nothing is otherwise"
 
 
 def test_what_a_budget_sets_of_a_network_is_named(measured):
