@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 _WORDS = re.compile(r"(?<=\s)(?<!± )(?!±)")  # a figure and its interval, 1 ± 2, are one word
-_PARTS = re.compile(r"(?<=[,_/])(?=\S)")
+_PARTS = re.compile(r"(?<=[,_/])(?=\S)|(?<=\w-)(?=\w)")
 
 
 def clean(text: str) -> str:
@@ -20,7 +20,7 @@ def clean(text: str) -> str:
 def wrapped(text: str, width: int) -> list[str]:
     """A text in lines of so many characters at most, one at least.
 
-    It is broken between words; words that are longer than a line after commas, underscores and strokes, then anywhere.
+    It is broken between words; words that are longer than a line after commas, underscores, strokes and hyphens, then anywhere.
     """
     lines = [""]
     for word in _WORDS.split(text):

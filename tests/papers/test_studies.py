@@ -13,7 +13,7 @@ from runner.disk import code
 from runner.disk.runs import under
 from runner.errors import BadInput
 from runner.papers import intervals, studies
-from runner.report import cells, columns, grids, page, terminal, write_short
+from runner.report import cells, columns, command, grids, page, terminal, write_short
 from runner.report.drawing import PRINT
 
 
@@ -148,6 +148,16 @@ def test_a_baseline_that_is_no_single_row_is_refused_with_the_rows(tmp_path, tex
         BadInput, match=f"got {text}, which {number} of these have: optimizer.lr=0.05, schedule.lr=step;"
     ):
         studies.tabulate("study", two_way(tmp_path / "study"), text)
+
+
+def test_a_report_is_asked_for_its_baseline(tmp_path):
+    two_way(tmp_path / "study")
+    typed = [f"output.root={tmp_path}"]
+    *_, path = command.produce("study", None, typed, "0.1, schedule.lr=cos")
+    assert "from the baseline, optimizer.lr=0.1, schedule.lr=cosine" in path.read_text()
+    for name in (None, "liu2020_radam/sec5.2_warmup"):
+        with pytest.raises(BadInput, match="--baseline: it is of a study's table"):
+            command.produce(name, None, typed, "cosine")
 
 
 def test_a_label_that_is_within_another_stands_for_its_own_row(tmp_path):

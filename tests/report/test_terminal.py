@@ -80,6 +80,8 @@ def test_a_column_is_left_out_by_its_rank_before_rows_are_stacked():
         ("[crop,flip]", 6, ["[crop,", "flip]"]),
         ("is 5.25 ± 0.10", 13, ["is", "5.25 ± 0.10"]),
         ("batch_size=32 follows", 15, ["batch_size=32", "follows"]),
+        ("resnet8-digits-s0", 10, ["resnet8-", "digits-s0"]),
+        ("-1.83 ± 0.50", 12, ["-1.83 ± 0.50"]),
         ("abcdefgh", 3, ["abc", "def", "gh"]),
         ("", 5, [""]),
     ],
