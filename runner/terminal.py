@@ -20,7 +20,8 @@ def clean(text: str) -> str:
 def wrapped(text: str, width: int) -> list[str]:
     """A text in lines of so many characters at most, one at least.
 
-    It is broken between words; words that are longer than a line after commas, underscores, strokes and hyphens, then anywhere.
+    It is broken between words; a word that is longer than a line after commas, underscores, strokes and hyphens, else
+    anywhere.
     """
     lines = [""]
     for word in _WORDS.split(text):

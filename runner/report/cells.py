@@ -154,7 +154,7 @@ def runs(table: MeasuredTable, row: MeasuredRow) -> str:
 def count(table: MeasuredTable, row: MeasuredRow, name: str) -> str:
     """A count, theirs / ours; once where they agree, and ours alone where nothing of theirs is known."""
     found = getattr(row, name)
-    if row.theirs is None or not compared(table) or not beside(table, row):
+    if row.theirs is None or not beside(table, row) or not compared(table):
         return figure(found, "count")
     paper = getattr(row.theirs, name)
     if paper == found:
