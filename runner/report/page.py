@@ -1,18 +1,17 @@
 """The report as one HTML page that is whole in its file: no script, nothing is fetched, and a policy in it says so.
 
-Every text goes through `el`, which escapes what is not already HTML.
+Every text goes through `elements.el`, which escapes what is not already HTML.
 """
 
-import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from runner import terminal
 from runner.papers.facts import About
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import cells, drawing, foot, headline, plots, style
 from runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
+from runner.report.elements import Html, el, join, text
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.
@@ -29,29 +28,6 @@ TONES: dict[Verdict, tuple[str, str]] = {
 }
 # The kinds of column that the style sheet sets in a way of their own, by the same name.
 STYLED: tuple[Kind, ...] = ("ours", "counts", "verdicts")
-
-
-class Html(str):
-    """Text that is HTML."""
-
-
-def el(name: str, *inside: str, **attributes: str | None) -> Html:
-    """An element. What is inside is escaped unless it is Html; so are attributes, and those of None are left out."""
-    given = "".join(
-        f' {key.strip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value is not None
-    )
-    return Html(f"<{name}{given}>{join(inside)}</{name}>")
-
-
-def join(parts: Sequence[str]) -> Html:
-    """Parts one after the other, escaped unless they are Html."""
-    return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
-
-
-def text(value: str) -> Html:
-    """Text from anywhere, as HTML that shows it."""
-    lines = (terminal.clean(line) for line in value.split("\n"))
-    return Html(html.escape("\n".join(lines)))
 
 
 def page(tables: Sequence[MeasuredTable]) -> str:
