@@ -126,7 +126,8 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
     white-space: normal; display: flex; justify-content: space-between; gap: 1rem; padding: 0.3rem 0; border: 0;
     text-align: right;
   }
-  td::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left; flex: none; }
+  td::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left; flex: 0 1 auto; }
+  td > * { flex: 0 0 auto; max-width: 70%; }
   td.none { display: none; }
   td.why { display: block; }
   td.why::before { content: ""; }
