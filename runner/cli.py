@@ -45,6 +45,7 @@ def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     train = _command(commands, "train", run.train, "train one run, or with -m every point of a multirun")
     train.add_argument("-m", "--multirun", action="store_true", help="seed=0,1,2 or seed=range(5): run every point")
     train.add_argument("--expect", metavar="'test_error<5'", help="exit 9 where a figure of the summary does not hold")
+    _take_baseline(train)
     _take_pool(train)
 
 
@@ -63,6 +64,7 @@ def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     report = _command(commands, "report", run.report, "a table's or a study's page, tables and figures", False)
     report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
     report.add_argument("--budget", choices=("smoke", "short", "paper"), help="of a paper's table")
+    _take_baseline(report)
     _take_overrides(report)
 
     compare = _command(commands, "compare", run.compare, "two runs, or two rows of runs, side by side", False)
@@ -128,6 +130,11 @@ def _command(
 def _take_overrides(parser: argparse.ArgumentParser) -> None:
     argument = parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
     argument.completer = _complete  # type: ignore[attr-defined]
+
+
+def _take_baseline(parser: argparse.ArgumentParser) -> None:
+    about = "the row that a study's others are compared with: its label, or a part of it alone; by default the first"
+    parser.add_argument("--baseline", metavar="ROW", help=about)
 
 
 def _take_pool(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,8 @@ def train(arguments: argparse.Namespace) -> int:
         return _multirun(arguments, expectation)
     if any(_pool(arguments).values()):
         raise BadInput("--jobs, --gpus and --timeout are for several runs: add -m")
+    if arguments.baseline is not None:
+        raise BadInput("--baseline is of a study's table, which several runs make: add -m")
     config = compose.compose(arguments.overrides)
     from runner.training import job
     from runner.training import summary as summaries
@@ -55,21 +57,21 @@ def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") 
 
     outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
     for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-        _show_study(study)
+        _show_study(study, arguments.baseline)
     pool.raise_for(outcomes)
     if expectation:
         sweep.check(expectation, outcomes)
     return 0
 
 
-def _show_study(folder: "Path") -> None:
-    """Print a study's table, and write it into the study's folder."""
+def _show_study(folder: "Path", baseline: str | None = None) -> None:
+    """Print a study's table, and write it into the study's folder. BadInput for a baseline that no row is."""
     from runner import report
     from runner.disk.runs import under
     from runner.papers import studies
     from runner.report import terminal
 
-    table = studies.tabulate(folder.name, under(folder.parent, folder.name))
+    table = studies.tabulate(folder.name, under(folder.parent, folder.name), baseline)
     if table is None:
         print(f"{folder}: no run has finished")
         return
@@ -146,7 +148,7 @@ def report(arguments: argparse.Namespace) -> int:
     name, overrides = arguments.name, arguments.overrides
     if name is not None and "=" in name:  # every run, and the first key was taken for the name
         name, overrides = None, [name, *overrides]
-    for path in command.produce(name, arguments.budget, overrides):
+    for path in command.produce(name, arguments.budget, overrides, arguments.baseline):
         print(path)
     return 0
 

@@ -34,7 +34,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -46,7 +46,7 @@ def _cpu() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The checkout's commit, with «+» where tracked files differ from it."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():

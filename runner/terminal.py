@@ -2,14 +2,49 @@
 
 import contextlib
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+_WORDS = re.compile(r"(?<=\s)(?<!± )(?!±)")  # a figure and its interval, 1 ± 2, are one word
+_PARTS = re.compile(r"(?<=[,_/])(?=\S)|(?<=\w-)(?=\w)")
 
 
 def clean(text: str) -> str:
     """Text from elsewhere for a terminal: control and invisible characters are spelt out; none acts."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in lines of so many characters at most, one at least.
+
+    It is broken between words; a word that is longer than a line after commas, underscores, strokes and hyphens, else
+    anywhere.
+    """
+    lines = [""]
+    for word in _WORDS.split(text):
+        parts = [word] if len(word.rstrip()) <= width else [c for piece in pieces(word) for c in _cut(piece, width)]
+        for part in parts:
+            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+                lines.append("")
+            lines[-1] += part
+    return [line.rstrip() for line in lines]
+
+
+def pieces(text: str) -> list[str]:
+    """What is cut only where a line is shorter than it: a part of a word, or a figure with its interval."""
+    return [piece for word in _WORDS.split(text) for piece in _PARTS.split(word) if piece]
+
+
+def _cut(piece: str, width: int) -> list[str]:
+    return [piece[i : i + width] for i in range(0, len(piece), width)]
+
+
+def columns() -> int:
+    """How many characters a line has of the terminal that somebody looks at, by COLUMNS or by the terminal itself."""
+    return max(20, shutil.get_terminal_size().columns)
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
@@ -18,7 +53,8 @@ def say(line: str, stream: TextIO | None = None) -> None:
     if stream is None:  # a process without one
         return
     with quiet_if_closed(stream):
-        stream.write(clean(line) + "\n")
+        said = clean(line)
+        stream.write("\n".join(wrapped(said, columns()) if stream.isatty() else [said]) + "\n")
         stream.flush()
 
 
@@ -42,10 +78,11 @@ def quiet_if_closed(stream: TextIO) -> Iterator[None]:
 
 
 def console(width: int = 160) -> Any:
-    """rich's console on stdout: as wide as the terminal, and `width` columns where there is none."""
+    """rich's console on stdout: as wide as the terminal or as COLUMNS says, and `width` columns where there is none."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else width)
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(highlight=False, width=None if known else width)
 
 
 def quiet_console(stream: TextIO) -> Any:

@@ -13,7 +13,7 @@ from runner.errors import BadInput
 from runner.explore.reevaluate import Request
 from runner.figures.figure import Ended, Figure, used
 from runner.papers.varying import Name, Point, Value, points, varying
-from runner.report import heat_map as grid
+from runner.report.heat_map import of_points
 
 
 def heat_map(
@@ -25,20 +25,9 @@ def heat_map(
     """
     used(request, "heat_map")
     across, up = _keys(runs, x, y)
-    found: dict[tuple[Value, Value], Point] = {
-        (values[0], values[1]): point for values, point in points(runs, (across, up), of).items()
-    }
+    found = points(runs, (across, up), of)
     name = f"{of.replace('_', ' ')}{', %' if of.endswith('error') else ''}"
-    means = {key: point.mean for key, point in found.items() if point.mean is not None}
-    cells = {key: "div" if point.mean is None else point.mean for key, point in found.items()}
-    if means:
-        best = min(means, key=lambda key: means[key])
-        words = f"{len(found)} cells; the best is {means[best]:.4g} at {across}={best[0]}, {up}={best[1]}."
-    else:
-        words = f"{len(found)} cells; all runs diverged."
-    notes = {key: f"{point.diverged} div" for key, point in found.items() if point.mean is not None and point.diverged}
-    title = f"Mean {name} (outlined: the best)" if means else f"Mean {name}"
-    plot = grid.heat_map(title, words, across, up, cells, notes)
+    plot = of_points(found, across, up, name)
     return Figure((plot,), tuple(_record(across, up, key, point) for key, point in found.items()))
 
 
@@ -52,7 +41,7 @@ def _keys(runs: Ended, x: str | None, y: str | None) -> tuple[str, str]:
     return x or free[0], y or free[-1]
 
 
-def _record(x: str, y: str, key: tuple[Value, Value], point: Point) -> dict[str, Any]:
+def _record(x: str, y: str, key: tuple[Value, ...], point: Point) -> dict[str, Any]:
     return {
         x: key[0],
         y: key[1],

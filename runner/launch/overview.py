@@ -14,6 +14,7 @@ from runner import terminal
 from runner.training.progress import clock
 
 EVERY = 0.5  # seconds between two live pictures
+BAR, GAP, WIDE = 24, 2, 100  # characters: of a bar, between columns, and of a terminal that has room for it
 WORDS = {"complete": "done"}
 
 
@@ -52,7 +53,8 @@ class Overview:
             terminal.say(line, self._stream)
             return
         with terminal.quiet_if_closed(self._stream):
-            self._live.console.print(terminal.clean(line), markup=False, highlight=False, soft_wrap=True)
+            for part in terminal.wrapped(terminal.clean(line), self._live.console.width):
+                self._live.console.print(part, markup=False, highlight=False, soft_wrap=True)
 
     def count(self, state: str, seconds: float = 0.0) -> int:
         """Count a run that ended in this state; `seconds` where it was trained now. How many have ended."""
@@ -95,13 +97,16 @@ class Overview:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 2))
-        for t in training:
-            epochs = f"epoch {t.epoch:g} of {t.epochs:g}" if t.epochs else "starting"
-            bar = ProgressBar(total=1.0, completed=t.share, width=24)
-            title = Text(terminal.clean(t.title), no_wrap=True, overflow="ellipsis")
-            table.add_row(title, bar, Text(epochs, no_wrap=True), Text(clock(t.seconds), no_wrap=True))
-        return Group(table, Text("  ".join(self._counts(training)), no_wrap=True, overflow="ellipsis"))
+        width = self._live.console.width
+        bar = BAR if width >= WIDE else BAR // 3
+        words = [(f"epoch {t.epoch:g} of {t.epochs:g}" if t.epochs else "starting", clock(t.seconds)) for t in training]
+        beside = bar + sum(max(map(len, column)) for column in zip(*words, strict=True)) + 3 * GAP
+        table = Table.grid(padding=(0, GAP))
+        for t, said in zip(training, words, strict=True):
+            title = terminal.wrapped(terminal.clean(t.title), max(1, width - beside))
+            drawn = ProgressBar(total=1.0, completed=t.share, width=bar)
+            table.add_row(Text("\n".join(title)), drawn, *(Text(each, no_wrap=True) for each in said))
+        return Group(table, Text("\n".join(terminal.wrapped("  ".join(self._counts(training)), width))))
 
     def _counts(self, training: Sequence[Training]) -> Iterator[str]:
         for state, number in self.ended.items():

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from runner.config import schema
 from runner.config.places import PLACES
-from runner.papers.measured import Change
+from runner.papers.measured import Change, MeasuredRow, MeasuredTable
 from runner.papers.recipe import Assumption, Deviation, Recipe
 
 DIFFERS, ASSUMED = "Differs from the paper", "Assumed, because the paper does not say"
 EVERY_ROW = "all rows"
+APART = ("data", "network")  # across these a figure is not to be compared with the paper's
 # The kinds of keys that are of no place, or of one that is not as its stage.
 _KINDS = {"data": "data", "model": "network", "augment": "augmentation", "inference": "evaluation"}
 Thing = TypeVar("Thing")
@@ -37,6 +39,31 @@ def deviation(each: Deviation) -> str:
 def assumption(each: Assumption) -> str:
     """What was assumed, and in which rows."""
     return _sentence(each.what + _rows(each.rows))
+
+
+def apart(table: MeasuredTable, row: MeasuredRow) -> tuple[str, ...]:
+    """Which of data and network a row has otherwise than the paper: by its budget, its recipe, or what it ran on."""
+    found = {_kind(each.key) for each in row.changes if each.key not in schema.cosmetic()}
+    found |= {each.material for each in table.differs if each.material and each.of(row.label)}
+    if table.recipe is not None and not on_own_data(table.recipe, row):
+        found.add("data")
+    return tuple(kind for kind in APART if kind in found)
+
+
+def on_own_data(recipe: Recipe, row: MeasuredRow) -> bool:
+    """Whether a row's runs saw its dataset, all of it, as the data source vouches for; a paper may not say which.
+
+    Where they are tested elsewhere, that is the row's dataset, and they trained on the one that the recipe names.
+    """
+    assert row.theirs is not None, "a paper's row"
+    dataset = row.theirs.dataset
+    elsewhere = recipe.elsewhere.get(dataset or "")
+    trained = elsewhere.trained if elsewhere else dataset
+    seen = [run.summary.data for run in row.sources]
+    tested = [run.elsewhere for run in row.runs if run.elsewhere]
+    return all(each.complete and trained in (None, each.dataset) for each in seen) and all(
+        each.complete and each.dataset == dataset for each in tested
+    )
 
 
 def of_row(several: Iterable[Deviation | Assumption], label: str) -> str:

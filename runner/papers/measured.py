@@ -161,12 +161,27 @@ class Judged:
     needed: int | None = None
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What runs of a study's row came to when they were evaluated after their training: as what, and the figures."""
+
+    label: str
+    what: str
+    figures: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the figures."""
+        return statistics.fmean(self.figures)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredTable:
     """A table, whole. `name` is <paper>/<table> or a study's; `caption` says what it shows.
 
     `provenance` says data with fingerprint, budget, seeds and device: without them a figure says nothing. `command`
-    makes the table again. A study has no paper, no recipe and no claims.
+    makes the table again. A study has no paper, no recipe and no claims, but a `baseline`: the label of the row that
+    the others are compared with, the first where it is None. evaluated: what its runs came to after their training.
     """
 
     name: str
@@ -181,6 +196,13 @@ class MeasuredTable:
     warnings: tuple[str, ...] = ()
     paper: Paper | None = None
     recipe: Recipe | None = None
+    baseline: str | None = None
+    evaluated: tuple[Evaluated, ...] = ()
+
+    @property
+    def base(self) -> MeasuredRow:
+        """The row that a study's others are compared with."""
+        return next((row for row in self.rows if row.label == self.baseline), self.rows[0])
 
     @property
     def selects_best(self) -> bool:

@@ -1,6 +1,7 @@
 """Runs of a study -> its table: one row per config, mean ± 95% interval over the seeds."""
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,29 +10,59 @@ from runner.config import renamed, schema
 from runner.config.places import PLACES
 from runner.disk.code import changed
 from runner.disk.runs import Runs, StoredRun
+from runner.errors import BadInput
 from runner.papers import provenance
 from runner.papers.facts import Metric
-from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
+from runner.papers.measured import Evaluated, MeasuredRow, MeasuredTable, Measurement, each_once
 
 METRIC = Metric("top1_error", "percent", "lower", "test")
 
 
-def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
-    """The table of a study; None where no run of it has ended."""
-    found = tuple(rows(runs.of_study(study)))
+def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTable | None:
+    """The table of a study; None where no run of it has ended.
+
+    baseline: the label of the row that the others are compared with, or a part of it that no other label has; by
+    default the row that was run first. BadInput where it stands for no row, or for several.
+    """
+    groups = labelled(runs.of_study(study))
+    found = tuple(row for label, group in groups for row in _rows(label, group))
     if not found:
         return None
+    named = "" if baseline is None else f" --baseline {shlex.quote(baseline)}"
     return MeasuredTable(
         name=study,
         title=f"Study {study}",
-        caption=f"The study {study}",
+        caption=_caption([shared_choices(group[0]) for _, group in groups]),
         metric=METRIC,
         budget="study",
         rows=found,
         provenance=_provenance(found),
-        command=f"tricktable report {study}",
+        command=f"tricktable report {study}{named}",
         warnings=provenance.warnings(found),
+        baseline=_baseline(found, baseline),
+        evaluated=tuple(each for label, group in groups for each in _evaluated(label, group)),
     )
+
+
+def _caption(choices: Sequence[Mapping[str, Any]]) -> str:
+    """What the rows differ in."""
+    keys = _differing(choices)
+    more = f" and {len(keys) - 3} more keys" if len(keys) > 3 else ""
+    return f"Test error by {', '.join(keys[:3])}{more}" if keys else "Test error"
+
+
+def _baseline(found: Sequence[MeasuredRow], text: str | None) -> str:
+    """The label of the row that a text stands for; of the first for none."""
+    labels = [row.label for row in found]
+    if text is None:
+        return labels[0]
+    meant = [label for label in labels if label == text] or [label for label in labels if text in label]
+    if len(meant) != 1:
+        raise BadInput(
+            f"--baseline: expected a row's label, or a part of it that no other label has; got {text}, which "
+            f"{len(meant)} of these have: {'; '.join(labels)}"
+        )
+    return meant[0]
 
 
 def rows(runs: Runs) -> list[MeasuredRow]:
@@ -90,8 +121,23 @@ def _rows(label: str, group: Sequence[StoredRun]) -> Iterator[MeasuredRow]:
 
 
 def _errors(run: StoredRun) -> dict[str, float | None]:
-    """Test error by what was evaluated, and on which images where they are not the run's own."""
-    return {run.told(each): each.test_error for each in run.evaluations}
+    """Test error of the run's own results, by variant and inference."""
+    return {f"{each.variant}, {each.inference}": each.test_error for each in run.summary.results}
+
+
+def _evaluated(label: str, group: Sequence[StoredRun]) -> list[Evaluated]:
+    """What runs of a config came to in evaluations after their training, but for those that repeat their own results.
+
+    Of the same evaluation of a run the last one counts.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for run in group:
+        own = _errors(run)
+        for each in run.evaluations[len(run.summary.results) :]:
+            what = run.told(each)
+            if each.test_error is not None and what not in own:
+                found.setdefault(what, {})[run.summary.seed] = each.test_error
+    return [Evaluated(label, what, tuple(errors[seed] for seed in sorted(errors))) for what, errors in found.items()]
 
 
 def choices(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,13 +163,15 @@ def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield from _flatten(prefix if key == "name" else f"{prefix}.{key}", inner)
 
 
+def _differing(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that all have, and not all alike: an argument that only some have comes with the option that has it."""
+    shared = [key for key in (choices[0] if choices else ()) if all(key in each for each in choices)]
+    return [key for key in shared if any(each[key] != choices[0][key] for each in choices)]
+
+
 def _labels(choices: list[dict[str, Any]]) -> list[str]:
     """What sets each row apart from the others, as overrides."""
-    missing = object()
-    keys = dict.fromkeys(key for each in choices for key in each)
-    differing = [k for k in keys if any(each.get(k, missing) != choices[0].get(k, missing) for each in choices)]
-    # An argument that only some rows have comes with the option that has it.
-    differing = [k for k in differing if all(k in each for each in choices)]
+    differing = _differing(choices)
     return [", ".join(f"{k}={written(each[k])}" for k in differing) or "-" for each in choices]
 
 

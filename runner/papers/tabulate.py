@@ -7,7 +7,7 @@ from runner import data
 from runner.config.schema import Config
 from runner.disk.runs import Runs
 from runner.explore import networks
-from runner.papers import claims, matching, metrics, provenance, recipe
+from runner.papers import claims, departures, matching, metrics, provenance, recipe
 from runner.papers import plan as planning
 from runner.papers.facts import Claim
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable
@@ -61,7 +61,7 @@ def _judge(plan: TablePlan, claim: Claim, by_label: dict[str, MeasuredRow]) -> J
     rows = [*left, *right]
     differs = _material(plan, plan.budget, rows)
     copies = dict.fromkeys(run.summary.data.copy for row in rows for run in row.sources if run.summary.data.copy)
-    own = all(_on_own_data(plan.recipe, row) for row in rows)
+    own = all(departures.on_own_data(plan.recipe, row) for row in rows)
     copy = " / ".join(copies) or None
     timed = {run.summary.environment.device for row in rows for run in row.runs}
     if table.metric.name == metrics.TIME and len(timed) > 1:
@@ -85,22 +85,6 @@ def _share_runs(plan: TablePlan, claim: Claim) -> bool:
         [point.key for label in side for point in plan.points.get(label, ())] for side in (claim.left, claim.right)
     ]
     return len(claim.left) == len(claim.right) == 1 and sides[0] == sides[1] != []
-
-
-def _on_own_data(loaded: recipe.Recipe, row: MeasuredRow) -> bool:
-    """Whether a row's runs saw its dataset, all of it, as the data source vouches for; a paper may not say which.
-
-    Where they are tested elsewhere, that is the row's dataset, and they trained on the one that the recipe names.
-    """
-    assert row.theirs is not None, "a paper's row"
-    dataset = row.theirs.dataset
-    elsewhere = loaded.elsewhere.get(dataset or "")
-    trained = elsewhere.trained if elsewhere else dataset
-    seen = [run.summary.data for run in row.sources]
-    tested = [run.elsewhere for run in row.runs if run.elsewhere]
-    return all(each.complete and trained in (None, each.dataset) for each in seen) and all(
-        each.complete and each.dataset == dataset for each in tested
-    )
 
 
 def _elsewhere(plan: TablePlan, runs: Runs) -> list[Judged]:

@@ -27,20 +27,25 @@ def write(tables: Tables, folder: Path) -> list[Path]:
 
 def write_short(table: MeasuredTable, folder: Path) -> Path:
     """Write the table alone, as table.csv and as table.md, whose path is returned."""
-    files = {"table.csv": records.as_csv(records.rows(table)), "table.md": markdown.document([table])}
+    files = {
+        **_later([table]),
+        "table.csv": records.as_csv(records.rows(table)),
+        "table.md": markdown.document([table]),
+    }
     return _put(folder, files)[-1]
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
     """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib.
 
-    What was tried on grids is in grid.csv, where something was.
+    What was tried on grids is in grid.csv, and later evaluations of a study are in evaluated.csv, where there are some.
     """
     several = _several(tables)
     tried = [record for each in several for record in grids.records(each)]
     return _put(
         folder,
         {
+            **_later(several),
             **({"grid.csv": records.as_csv(tried)} if tried else {}),
             "table.md": markdown.document(several),
             "table.csv": records.as_csv([record for each in several for record in records.rows(each)]),
@@ -62,6 +67,12 @@ def write_page(tables: Tables, folder: Path) -> list[Path]:
         ending = f"-{number}" if len(several) > 1 else ""
         pictures |= {f"{kind}{ending}.png": data for kind, data in drawn(each).items()}
     return _put(folder, {**pictures, "report.html": page(several)})
+
+
+def _later(tables: Sequence[MeasuredTable]) -> dict[str, str]:
+    """evaluated.csv of a study's later evaluations, where there are some."""
+    found = [record for each in tables for record in records.evaluated(each)]
+    return {"evaluated.csv": records.as_csv(found)} if found else {}
 
 
 def _several(tables: Tables) -> list[MeasuredTable]:

@@ -6,7 +6,7 @@ Nothing is escaped here; what is unknown is a dash.
 import math
 from collections import Counter
 
-from runner.papers import departures, intervals
+from runner.papers import departures, intervals, metrics
 from runner.papers.facts import GRIDS
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
 from runner.report import grids
@@ -29,6 +29,7 @@ MARKS = {
     "†": "from memory, not found in a source; no verdict rests on it alone",
     "‡": "read in a third party's summary, not in the paper",
 }
+OTHERWISE = {"data": "other data", "network": "another network"}  # departures.APART, in words
 COUNTS = ("updates", "params", "madds")
 _DECIMALS = {"percent": 2, "percentage_points": 2, "bleu_points": 2, "fraction": 4, "count": 0}
 _RELATIONS = {"approx": "≈", "upper_bound": "≤"}
@@ -44,10 +45,30 @@ def title(table: MeasuredTable) -> str:
 
 
 def compared(table: MeasuredTable) -> bool:
-    """Whether there is anything of theirs to stand beside ours: some tables of papers are claims alone."""
+    """Whether there is anything of theirs to stand beside ours: some tables of papers are claims alone.
+
+    Nothing stands beside what ran on other data or another network than the paper's.
+    """
     figures = ("value", *COUNTS)
-    theirs = [row.theirs for row in table.rows if row.theirs is not None]
+    theirs = [row.theirs for row in table.rows if beside(table, row) and row.theirs is not None]
     return any(getattr(each, name) is not None for each in theirs for name in figures)
+
+
+def beside(table: MeasuredTable, row: MeasuredRow) -> bool:
+    """Whether a row's figures may be compared with the paper's: its data and its network are the paper's.
+
+    A row that cannot be run goes with the others.
+    """
+    if row.reason is None:
+        return not departures.apart(table, row)
+    others = [each for each in table.rows if each.reason is None]
+    return not others or any(beside(table, each) for each in others)
+
+
+def otherwise(table: MeasuredTable) -> str:
+    """What keeps rows from being compared with the paper's, in words: `other data, another network`; none is empty."""
+    kinds = dict.fromkeys(kind for row in table.rows if row.reason is None for kind in departures.apart(table, row))
+    return ", ".join(words for kind, words in OTHERWISE.items() if kind in kinds)
 
 
 def unit(table: MeasuredTable) -> str:
@@ -72,6 +93,16 @@ def interval(value: float | None, half: float | None, unit: str, sign: bool = Fa
 
 
 def theirs(table: MeasuredTable, row: MeasuredRow) -> str:
+    """The paper's value, where ours may be compared with it."""
+    return printed(table, row) if beside(table, row) else NOTHING
+
+
+def theirs_apart(table: MeasuredTable, row: MeasuredRow) -> str:
+    """The paper's value, where ours may not be compared with it."""
+    return NOTHING if beside(table, row) else printed(table, row)
+
+
+def printed(table: MeasuredTable, row: MeasuredRow) -> str:
     """The paper's value with its spread, what the spread is, and the marks of what is not read in it."""
     paper, units = row.theirs, table.metric.unit
     value = figure(paper.value, units) if paper else NOTHING
@@ -101,15 +132,15 @@ def best(table: MeasuredTable, row: MeasuredRow) -> str:
     return interval(row.best_mean, intervals.half_width(row.best), table.metric.unit)
 
 
-def less_theirs(row: MeasuredRow) -> float | None:
-    """Ours less theirs: shown, never judged."""
-    paper = row.theirs.value if row.theirs else None
+def less_theirs(table: MeasuredTable, row: MeasuredRow) -> float | None:
+    """Ours less theirs: shown, never judged; None where they may not be compared."""
+    paper = row.theirs.value if row.theirs and beside(table, row) else None
     return None if row.mean is None or paper is None else row.mean - paper
 
 
 def difference(table: MeasuredTable, row: MeasuredRow) -> str:
     """`less_theirs`, with its sign."""
-    return figure(less_theirs(row), table.metric.unit, sign=True)
+    return figure(less_theirs(table, row), table.metric.unit, sign=True)
 
 
 def runs(table: MeasuredTable, row: MeasuredRow) -> str:
@@ -124,7 +155,7 @@ def runs(table: MeasuredTable, row: MeasuredRow) -> str:
 def count(table: MeasuredTable, row: MeasuredRow, name: str) -> str:
     """A count, theirs / ours; once where they agree, and ours alone where nothing of theirs is known."""
     found = getattr(row, name)
-    if row.theirs is None or not compared(table):
+    if row.theirs is None or not beside(table, row) or not compared(table):
         return figure(found, "count")
     paper = getattr(row.theirs, name)
     if paper == found:
@@ -133,19 +164,34 @@ def count(table: MeasuredTable, row: MeasuredRow, name: str) -> str:
     return f"{relation}{figure(paper, 'count')} / {figure(found, 'count')}"
 
 
-def counted(table: MeasuredTable, row: MeasuredRow) -> Counter[Verdict]:
-    """How many of the claims that speak of a row have each verdict."""
-    return Counter(each.verdict for each in table.claims if row.label in (*each.claim.left, *each.claim.right))
+def by_counting(table: MeasuredTable, judged: Judged) -> bool:
+    """Whether a claim is decided by counts, which no training changes: parameters, multiply-adds, updates, a size."""
+    return judged.claim.field in COUNTS or (judged.claim.kind != "qualitative" and table.metric.name in metrics.COUNTED)
 
 
-def verdicts(table: MeasuredTable, row: MeasuredRow) -> str:
+def counted(table: MeasuredTable, row: MeasuredRow, counting: bool) -> Counter[Verdict]:
+    """How many of the claims that speak of a row have each verdict: those by counting, or those by training."""
+    return Counter(
+        each.verdict
+        for each in table.claims
+        if row.label in (*each.claim.left, *each.claim.right) and by_counting(table, each) == counting
+    )
+
+
+def verdicts(table: MeasuredTable, row: MeasuredRow, counting: bool) -> str:
     """`counted` in words."""
-    return ", ".join(f"{number} {verdict}" for verdict, number in counted(table, row).items()) or NOTHING
+    return ", ".join(f"{number} {verdict}" for verdict, number in counted(table, row, counting).items()) or NOTHING
 
 
-def less_first(table: MeasuredTable, row: MeasuredRow) -> tuple[float, float]:
-    """Ours less the first row's, and half the width of its interval; NaN where there is none."""
-    return intervals.difference(row.figures, table.rows[0].figures)
+def change(table: MeasuredTable, row: MeasuredRow) -> tuple[float, float]:
+    """A study's row less the baseline, and half the width of its interval; NaN where there is none."""
+    return intervals.difference(row.figures, table.base.figures)
+
+
+def with_half(value: float | None, half: float | None, sign: bool = False) -> str:
+    """A figure of a study's table with half the width of its interval, where it has one."""
+    figure, width = shown(value, sign), shown(half)
+    return figure if width == NO_FIGURE else f"{figure} ± {width}"
 
 
 def shown(value: float | None, sign: bool = False) -> str:
@@ -178,15 +224,31 @@ def chance(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def tally(table: MeasuredTable) -> Counter[Verdict]:
-    """How many claims have each verdict."""
-    return Counter(judged.verdict for judged in table.claims)
+def tally(table: MeasuredTable, counting: bool | None = None) -> Counter[Verdict]:
+    """How many claims have each verdict; of those by counting or by training alone, where that is asked."""
+    return Counter(
+        judged.verdict for judged in table.claims if counting is None or by_counting(table, judged) == counting
+    )
+
+
+def effect_theirs(table: MeasuredTable, judged: Judged) -> str:
+    """The effect in the paper."""
+    return figure(judged.theirs, claim_unit(table, judged), sign=True)
+
+
+def ratio(table: MeasuredTable, judged: Judged) -> str:
+    """Our effect over the paper's; nothing where the rows may not be compared with the paper's."""
+    sides = (*judged.claim.left, *judged.claim.right)
+    rows = [row for row in table.rows if row.label in sides]
+    fair = by_counting(table, judged) or all(beside(table, row) for row in rows)
+    return figure(judged.ratio, "percent") if fair else NOTHING
 
 
 def legend(table: MeasuredTable) -> list[str]:
     """What the marks mean that a paper's table has, and what is counted how; a study's headings say it all."""
     if table.paper is None:
-        return []
+        several = len(table.rows) > 1
+        return [f"Changes are from the baseline, {table.base.label}; a negative one is better."] if several else []
     used = "".join(row.theirs.mark for row in table.rows if row.theirs)
     lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
     lines.append(f"Values: {unit(table)}, {table.metric.better} is better.")
@@ -196,6 +258,9 @@ def legend(table: MeasuredTable) -> list[str]:
             "The paper reports its best test epoch: here the last epoch and the best are both shown, and a claim is "
             "undecided where their verdicts differ."
         )
+    other = otherwise(table)
+    if other and any(theirs_apart(table, row) != NOTHING for row in table.rows):
+        lines.append(f"Not to be compared with the paper's values, which stand in a column of their own: {other}.")
     if compared(table) and any(row.params is not None or row.updates is not None for row in table.rows):
         lines.append("Counts stand once where the paper's and ours agree.")
     return lines
@@ -216,15 +281,6 @@ def statements(table: MeasuredTable) -> dict[str, list[str]]:
         **({grids.TRIED: tried} if tried else {}),
         **departures.said(table.recipe, table.budget, changes),
     }
-
-
-def run_here(table: MeasuredTable) -> list[str]:
-    """Beside the paper's caption: that what was run is something else, where the budget changes it in all rows."""
-    changes = {row.label: row.changes for row in table.rows if row.reason is None}
-    if not any(changes.values()):
-        return []
-    common = ", ".join(map(str, departures.shared(changes))) or "what each row has is listed below"
-    return [f"the caption is the paper's; the {table.budget} budget ran something else ({common})."]
 
 
 def overrides(table: MeasuredTable) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-from runner.report.drawing import Colours
+from runner.report.drawing import LOGARITHMIC, Colours
 
 MAP = "viridis"  # perceptually even, and in grey too
 LEVELS = 12
@@ -68,7 +68,7 @@ def contours(
     bar.outline.set_visible(False)
     bar.ax.minorticks_off()
     bar.ax.tick_params(colors=colours.muted, length=0)
-    bar.set_label(name, color=colours.muted)
+    bar.set_label(f"{name} ({LOGARITHMIC})", color=colours.muted)
 
 
 def _plain(value: float) -> str:

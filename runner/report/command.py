@@ -10,8 +10,10 @@ from runner.errors import BadInput
 from runner.papers import recipe, reproduce, studies, tabulate
 
 
-def produce(name: str | None, budget: str | None, overrides: Sequence[str]) -> list[Path]:
-    """Write a report; its files, the page last. Without a name: runs.csv of every run."""
+def produce(name: str | None, budget: str | None, overrides: Sequence[str], baseline: str | None = None) -> list[Path]:
+    """Write a report; its files, the page last. Without a name: runs.csv of every run. `baseline`: of a study."""
+    if baseline is not None and (name is None or name in recipe.names()):
+        raise BadInput("--baseline: it is of a study's table, so name a study")
     if name in recipe.names():
         plan, runs = reproduce.requested(name, budget, overrides)
         typed = f"tricktable table {name} --run --budget {plan.budget}"
@@ -21,7 +23,7 @@ def produce(name: str | None, budget: str | None, overrides: Sequence[str]) -> l
         return report.write_collected(under(root), root)
     if not (root / name).is_dir():
         raise BadInput(f"{name}: neither a table (tricktable list tables) nor a study in {root}")
-    table = studies.tabulate(name, under(root, name))
+    table = studies.tabulate(name, under(root, name), baseline)
     if table is None:
         raise BadInput(f"{root / name}: no run has finished")
     return report.write(table, root / name / "report")

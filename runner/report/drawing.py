@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 DASHES = ("", "6 2", "2 2", "8 2 2 2", "4 1 1 1 1 1", "10 3")  # lines differ by more than their colour
 PER_FIGURE = len(DASHES)
+LOGARITHMIC = "log scale"  # beside an axis's name
 LONGEST = 46  # characters of a label within a drawing
 T = TypeVar("T")
 
@@ -130,6 +131,7 @@ def scale(panel: Any, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     if low > 0 and high > 8 * low:
         panel.set_yscale("log")
+        panel.set_ylabel(f"{panel.get_ylabel()}\n({LOGARITHMIC})".strip())
         few = math.log10(high / low) > 2
         panel.yaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
         panel.yaxis.set_minor_formatter(NullFormatter())

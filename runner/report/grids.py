@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner.config.overrides import Overrides
+from runner.disk.runs import StoredRun
+from runner.errors import BadInput, StorageProblem
+from runner.papers import varying
 from runner.papers.measured import MeasuredRow, MeasuredTable, Setting
 from runner.report.drawing import Plot
 
@@ -61,12 +64,32 @@ def _keys(grid: Sequence[Setting]) -> list[str]:
 
 
 def maps(table: MeasuredTable) -> list[Plot]:
-    """A heat map for each row that was tried on a grid of one key or two, as far as its runs have ended."""
+    """A heat map for each row that was tried on a grid of one key or two, as far as its runs have ended.
+
+    Of a study one of all its runs, where exactly two keys vary.
+    """
+    if table.paper is None:
+        return _two_way([*{run.run.folder: run.run for row in table.rows for run in row.runs}.values()])
     return [
         _map(table, row)
         for row in table.rows
         if row.grid and len(_keys(row.grid)) <= MOST_KEYS and any(each.runs for each in row.grid)
     ]
+
+
+def _two_way(runs: Sequence[StoredRun]) -> list[Plot]:
+    """A study as a grid; nothing where it is none, or where its runs do not say what they varied."""
+    from runner.report.heat_map import of_points
+
+    try:
+        keys = varying.varying(runs)
+        if len(keys) != MOST_KEYS:
+            return []
+        found = varying.points(runs, keys, "test_error")
+    except (BadInput, StorageProblem):
+        return []
+    longest = max(len({values[i] for values in found}) for i in range(MOST_KEYS))
+    return [of_points(found, keys[0], keys[1], "test error, %")] if len(found) > longest else []
 
 
 def _map(table: MeasuredTable, row: MeasuredRow) -> Plot:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runner.papers.varying import Point
 from runner.report.colour_map import on, shades
 from runner.report.drawing import Colours, Plot, prepare, short
 
@@ -51,6 +52,21 @@ def heat_map(
     width = max(LETTER * max(len(title), len(x)) + 0.6, 0.7 + LETTER * max(map(len, labels)) + WIDTH * len(across))
     height = max(LETTER * len(y) + 0.6, 0.95 + HEIGHT * len(up)) + (LETTER / 2 * max(map(len, names)) if slanted else 0)
     return Plot(title, words, (), draw, height, width=width)
+
+
+def of_points(found: Mapping[tuple[Value, ...], Point], x: str, y: str, name: str) -> Plot:
+    """Draw the mean figures of runs by the values of two keys, as papers.varying has them; `name`: what they are."""
+    points = {(values[0], values[1]): point for values, point in found.items()}
+    means = {key: point.mean for key, point in points.items() if point.mean is not None}
+    cells = {key: means.get(key, "div") for key in points}
+    if means:
+        best = min(means, key=lambda key: means[key])
+        words = f"{len(found)} cells; the best is {means[best]:.4g} at {x}={best[0]}, {y}={best[1]}."
+    else:
+        words = f"{len(found)} cells; all runs diverged."
+    notes = {key: f"{points[key].diverged} div" for key in means if points[key].diverged}
+    title = f"Mean {name} (outlined: the best)" if means else f"Mean {name}"
+    return heat_map(title, words, x, y, cells, notes)
 
 
 def _cell(

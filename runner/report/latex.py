@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runner import terminal
 from runner.papers.measured import MeasuredTable
-from runner.report import cells
-from runner.report.columns import CLAIMS, Column, Kind, Line, columns, grid
+from runner.report import cells, headline
+from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
 
 _SPECIAL = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -34,7 +34,8 @@ def document(tables: Sequence[MeasuredTable]) -> str:
 
 def _table(table: MeasuredTable) -> Iterator[str]:
     said = [
-        *(f"Run here: {line}" for line in cells.run_here(table)),
+        *headline.run_here(table),
+        headline.conclusion([table]),
         *cells.legend(table),
         table.provenance,
         *table.warnings,
@@ -45,6 +46,8 @@ def _table(table: MeasuredTable) -> Iterator[str]:
     caption = f"{cells.title(table)}: {table.caption}"
     yield from (f"% {line}" for line in map(terminal.clean, table.command.splitlines()))
     yield from _float(caption, note, table, columns(table), table.rows)
+    if table.evaluated:
+        yield from _float(f"{LATER}. {caption}", table.provenance, table, EVALUATED, table.evaluated)
     if table.claims:
         note = _sentences([*cells.verdict_legend(table), table.provenance])
         yield from _float(f"Claims. {caption}", note, table, CLAIMS, table.claims)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from runner import terminal
 from runner.papers.measured import MeasuredTable
-from runner.report import cells
-from runner.report.columns import CLAIMS, Column, Kind, Line, columns, grid
+from runner.report import cells, headline
+from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
 
 _SPECIAL = re.compile(r"([\\|*`\[\]~$#])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LINK = re.compile(r"\][(\[:]")
@@ -20,8 +20,13 @@ def document(tables: Sequence[MeasuredTable]) -> str:
 
 
 def _study(table: MeasuredTable) -> Iterator[str]:
-    yield from (f"# {escaped(table.name)}", "")
+    yield from (f"# {escaped(table.name)}", "", escaped(headline.conclusion([table])), "")
     yield from _grid(table, columns(table), table.rows)
+    yield from (f"{escaped(line)}  " for line in cells.legend(table))
+    yield ""
+    if table.evaluated:
+        yield from (f"## {escaped(LATER)}", "")
+        yield from _grid(table, EVALUATED, table.evaluated)
     yield from (escaped(table.provenance), "")
     yield from _warnings(table)
 
@@ -37,9 +42,10 @@ def _list(heading: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _paper(table: MeasuredTable) -> Iterator[str]:
     """With claims, legend and command."""
-    yield from (f"# {escaped(cells.title(table))}", "", f"{escaped(table.name)}: {escaped(table.caption)}", "")
-    for line in cells.run_here(table):
-        yield from (f"**Run here:** {escaped(line)}", "")
+    yield from (f"# {escaped(cells.title(table))}", "", escaped(headline.conclusion([table])), "")
+    yield from (f"{escaped(table.name)}: {escaped(table.caption)}", "")
+    for line in headline.run_here(table):
+        yield from (f"**{escaped(line)}**", "")
     yield from _grid(table, columns(table), table.rows)
     yield from (f"{escaped(line)}  " for line in cells.legend(table))
     yield ""

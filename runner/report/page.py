@@ -1,18 +1,17 @@
 """The report as one HTML page that is whole in its file: no script, nothing is fetched, and a policy in it says so.
 
-Every text goes through `el`, which escapes what is not already HTML.
+Every text goes through `elements.el`, which escapes what is not already HTML.
 """
 
-import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from runner import terminal
 from runner.papers.facts import About
 from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
-from runner.report import cells, drawing, plots, style
-from runner.report.columns import CLAIMS, OF_RUNS, Column, Kind, columns
+from runner.report import cells, drawing, foot, headline, plots, style
+from runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
+from runner.report.elements import Html, el, join, text
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.
@@ -31,29 +30,6 @@ TONES: dict[Verdict, tuple[str, str]] = {
 STYLED: tuple[Kind, ...] = ("ours", "counts", "verdicts")
 
 
-class Html(str):
-    """Text that is HTML."""
-
-
-def el(name: str, *inside: str, **attributes: str | None) -> Html:
-    """An element. What is inside is escaped unless it is Html; so are attributes, and those of None are left out."""
-    given = "".join(
-        f' {key.strip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value is not None
-    )
-    return Html(f"<{name}{given}>{join(inside)}</{name}>")
-
-
-def join(parts: Sequence[str]) -> Html:
-    """Parts one after the other, escaped unless they are Html."""
-    return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
-
-
-def text(value: str) -> Html:
-    """Text from anywhere, as HTML that shows it."""
-    lines = (terminal.clean(line) for line in value.split("\n"))
-    return Html(html.escape("\n".join(lines)))
-
-
 def page(tables: Sequence[MeasuredTable]) -> str:
     """The whole page."""
     titles = list(dict.fromkeys(cells.title(each) for each in tables))
@@ -68,14 +44,13 @@ def page(tables: Sequence[MeasuredTable]) -> str:
             el("style", Html(style.sheet())),
         ]
     )
-    sections = [_section(each, f"t{number}") for number, each in enumerate(tables, 1)]
-    body = join([_header(tables, title), el("main", *sections), el("footer", el("p", "Made by tricktable."))])
+    sections = [_section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
+    body = join([_header(tables, title), el("main", *sections), _footer()])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 
 def _header(tables: Sequence[MeasuredTable], title: str) -> Html:
     """What the page is about: the paper, where all tables are of one; how the claims came out; links to the tables."""
-    tally = sum(map(cells.tally, tables), Counter[Verdict]())
     only = tables[0] if len({each.title for each in tables}) == 1 else None
     links = [el("li", el("a", each.name, href=f"#t{number}")) for number, each in enumerate(tables, 1) if tables[1:]]
     return el(
@@ -83,7 +58,9 @@ def _header(tables: Sequence[MeasuredTable], title: str) -> Html:
         el("p", "Theirs and ours" if any(map(cells.compared, tables)) else "Measured", class_="over"),
         el("h1", only.title if only else title),
         _by(only.paper.about) if only and only.paper else Html(),
-        _tally(tally),
+        el("p", headline.conclusion(tables), class_="conclusion"),
+        *[el("p", line, class_="banner") for each in tables if not tables[1:] for line in headline.run_here(each)],
+        *_tallies(tables),
         el("nav", el("ul", *links), aria_label="Tables") if links else Html(),
     )
 
@@ -97,10 +74,24 @@ def _by(paper: About) -> Html:
     return el("p", " · ".join(filter(None, said)), " · " if link else "", link, class_="by")
 
 
-def _tally(tally: Counter[Verdict]) -> Html:
-    """How many claims came out how, the decided ones first."""
-    shown = [el("li", _badge(verdict, f"{tally[verdict]} {verdict}")) for verdict in TONES if verdict in tally]
-    return el("ul", *shown, class_="tally", aria_label="Claims by verdict") if shown else Html()
+def _tallies(tables: Sequence[MeasuredTable]) -> list[Html]:
+    """How many claims came out how, those that training decides apart from those that counts do."""
+    found = []
+    for how, counting in (("By training", False), ("By counting", True)):
+        tally = sum((cells.tally(each, counting) for each in tables), Counter[Verdict]())
+        shown = [el("li", _badge(verdict, f"{tally[verdict]} {verdict}")) for verdict in TONES if verdict in tally]
+        if shown:
+            found.append(
+                el("ul", el("li", f"{how}:", class_="note"), *shown, class_="tally", aria_label=f"Claims {how.lower()}")
+            )
+    return found
+
+
+def _footer() -> Html:
+    """What made the page, and when."""
+    address = foot.address()
+    link = el("a", address, href=address, rel="noreferrer") if address else Html()
+    return el("footer", el("p", foot.made(), " " if address else "", link))
 
 
 def _badge(verdict: Verdict, said: str) -> Html:
@@ -108,17 +99,20 @@ def _badge(verdict: Verdict, said: str) -> Html:
     return el("span", el("span", sign, aria_hidden="true"), " ", said, class_=f"badge {tone}")
 
 
-def _section(table: MeasuredTable, name: str) -> Html:
+def _section(table: MeasuredTable, name: str, several: bool) -> Html:
+    """A table whole; where it is one of `several`, with what the page's head says of a single one."""
     drawn = [_figure(plot, f"{name}f{i}", table.command) for i, plot in enumerate(plots.plots(table), 1)]
     return el(
         "section",
-        el("p", f"{table.name} · budget {table.budget}" if table.paper else table.name, class_="over"),
+        el("p", f"{table.name} · {table.budget} budget", class_="over") if table.paper else Html(),
         el("h2", table.caption, id=f"{name}-title"),
         el("p", table.provenance, class_="note"),
-        *_run_here(table),
+        *(el("p", line, class_="fine") for line in ([headline.conclusion([table])] if several else [])),
+        *(el("p", line, class_="banner") for line in (headline.run_here(table) if several else [])),
         *(el("p", el("strong", "Note: "), warning, class_="warning") for warning in table.warnings),
         _table(table),
         *(el("p", line, class_="fine") for line in cells.legend(table)),
+        *_later(table),
         *_statements(table),
         _command("The command that makes this table again", table.command),
         *([el("h3", "What the paper claims"), *_legend(table), _claims(table)] if table.claims else []),
@@ -126,11 +120,6 @@ def _section(table: MeasuredTable, name: str) -> Html:
         id=name,
         aria_labelledby=f"{name}-title",
     )
-
-
-def _run_here(table: MeasuredTable) -> list[Html]:
-    """Above the table, beside the paper's caption."""
-    return [el("p", el("strong", "Run here: "), line, class_="warning") for line in cells.run_here(table)]
 
 
 def _statements(table: MeasuredTable) -> list[Html]:
@@ -151,15 +140,34 @@ def _command(said: str, command: str) -> Html:
 
 
 def _table(table: MeasuredTable) -> Html:
-    """Roles are said, because cards on a phone would lose them. A column that nothing is known for is left out."""
+    """The rows. A column that nothing is known for is left out."""
     said = {column: [column.cell(table, row) for row in table.rows] for column in columns(table)}
     shown = [column for column, values in said.items() if not all(map(_is_nothing, values))]
-    headings = [el("th", each.heading, scope="col", role="columnheader", class_=_style(each)) for each in shown]
     rows = [_row(table, row, {each: said[each][i] for each in shown}) for i, row in enumerate(table.rows)]
-    what = "theirs and ours" if table.paper else "measured"
+    what = "the paper's and ours" if cells.compared(table) else "measured"
+    return _grid(f"{table.caption}: {what}", what, shown, rows)
+
+
+def _later(table: MeasuredTable) -> list[Html]:
+    """A study's later evaluations, a table of their own."""
+    if not table.evaluated:
+        return []
+    rows = []
+    for each in table.evaluated:
+        first, *others = EVALUATED
+        cells_of = [el("td", c.cell(table, each), data_name=c.heading, role="cell") for c in others]
+        rows.append(
+            el("tr", el("th", _label(first.cell(table, each)), scope="row", role="rowheader"), *cells_of, role="row")
+        )
+    return [el("h3", LATER), _grid(LATER, "evaluated after training", EVALUATED, rows)]
+
+
+def _grid(caption: str, what: str, shown: Sequence[Column[Line]], rows: Sequence[Html]) -> Html:
+    """Rows under their headings. Roles are said, because cards on a phone would lose them."""
+    headings = [el("th", each.heading, scope="col", role="columnheader", class_=_style(each)) for each in shown]
     grid = el(
         "table",
-        el("caption", f"{table.caption}: {what}", class_="unseen"),
+        el("caption", caption, class_="unseen"),
         el("thead", el("tr", *headings, role="row"), role="rowgroup"),
         el("tbody", *rows, role="rowgroup"),
         role="table",
@@ -171,7 +179,7 @@ def _is_nothing(value: str) -> bool:
     return value in (cells.NOTHING, cells.NO_FIGURE)
 
 
-def _style(column: Column[MeasuredRow]) -> str | None:
+def _style(column: Column[Line]) -> str | None:
     return column.kind if column.kind in STYLED else None
 
 
@@ -183,7 +191,7 @@ def _row(table: MeasuredTable, row: MeasuredRow, values: Mapping[Column[Measured
         if column.name == "row":
             found.append(el("th", _label(value), scope="row", role="rowheader"))
         elif row.reason is None or column.name not in OF_RUNS:
-            inside = _badges(table, row) if column.kind == "verdicts" else _value(value)
+            inside = _badges(table, row, column.name == "counting") if column.kind == "verdicts" else _value(value)
             kind = "none" if _is_nothing(value) else _style(column)
             found.append(el("td", inside, data_name=column.heading, role="cell", class_=kind))
         elif column.kind == "ours":
@@ -193,7 +201,7 @@ def _row(table: MeasuredTable, row: MeasuredRow, values: Mapping[Column[Measured
 
 def _label(label: str) -> Html:
     """A label may break after an underscore, as others do at spaces."""
-    return join([join([Html("<wbr>" if i else ""), part]) for i, part in enumerate(re.split("(?<=_)", label))])
+    return join([join([Html("<wbr>" if i else ""), part]) for i, part in enumerate(re.split("(?<=[_,])", label))])
 
 
 def _value(value: str) -> Html:
@@ -210,8 +218,8 @@ def _counts(value: str) -> Html:
     return Html(text(value).replace(" / ", "&nbsp;/ "))
 
 
-def _badges(table: MeasuredTable, row: MeasuredRow) -> Html:
-    counted = cells.counted(table, row)
+def _badges(table: MeasuredTable, row: MeasuredRow, counting: bool) -> Html:
+    counted = cells.counted(table, row, counting)
     found = [_badge(v, f"{counted[v]} {v}" if counted[v] > 1 else v) for v in TONES if v in counted]
     return el("span", *found, class_="badges") if found else Html(cells.NOTHING)
 
@@ -226,12 +234,17 @@ def _claims(table: MeasuredTable) -> Html:
 
 def _claim(table: MeasuredTable, judged: Judged) -> Html:
     """A card: the verdict, the claim, its figures, and why."""
-    figures = [(column.heading, column.cell(table, judged)) for column in CLAIMS if column.kind == "figure"]
+    figures = [
+        (column.heading, column.cell(table, judged))
+        for column in CLAIMS
+        if column.kind == "figure" and column.name != "by"
+    ]
     shown = [el("div", el("dt", name), el("dd", value)) for name, value in figures if not _is_nothing(value)]
     why = cells.why(judged)
     return el(
         "article",
         _badge(judged.verdict, judged.verdict),
+        el("span", " by counting", class_="note") if cells.by_counting(table, judged) else Html(),
         el("p", judged.claim.statement),
         el("dl", *shown) if shown else Html(),
         el("p", why, class_="fine") if not _is_nothing(why) else Html(),

@@ -126,7 +126,7 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
                 panel.plot([row.mean - half, row.mean + half], [y, y], color=colours.rows[0], linewidth=2.4, alpha=0.55)
                 panel.plot([row.mean], [y], "|", color=colours.rows[0], markersize=13, markeredgewidth=2)
             panel.plot(row.figures, [y] * len(row.figures), "o", color=colours.rows[0], markersize=4, alpha=0.65)
-            if (theirs := _theirs(row)) is not None:
+            if (theirs := _theirs(table, row)) is not None:
                 panel.plot([theirs], [y], "D", color=colours.theirs, markersize=5.5, markerfacecolor="none")
             across = panel.get_yaxis_transform()
             panel.text(
@@ -144,17 +144,18 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
 
     parts = []
     for row in rows:
-        theirs = cells.figure(_theirs(row), unit)
+        theirs = cells.figure(_theirs(table, row), unit)
         beside = "" if theirs == cells.NOTHING else f", theirs {theirs}"
-        parts.append(f"{row.label}: ours {cells.interval(row.mean, row.half, unit)}{beside}")
-    compared = any(_theirs(row) is not None for row in rows)
+        whose = "" if table.paper is None else "ours "
+        parts.append(f"{row.label}: {whose}{cells.interval(row.mean, row.half, unit)}{beside}")
+    compared = any(_theirs(table, row) is not None for row in rows)
     title = f"Every seed{' beside the paper' if compared else ''}{number}"
     return Plot(title, f"{'; '.join(parts)}.", (), draw, 0.75 + 0.42 * len(rows), seeds=True, compared=compared)
 
 
-def _theirs(row: MeasuredRow) -> float | None:
-    """The paper's value."""
-    return row.theirs.value if row.theirs else None
+def _theirs(table: MeasuredTable, row: MeasuredRow) -> float | None:
+    """The paper's value, where ours may be compared with it."""
+    return row.theirs.value if row.theirs and cells.beside(table, row) else None
 
 
 def _courses(row: MeasuredRow, column: str) -> list[Series]:

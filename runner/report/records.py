@@ -9,6 +9,7 @@ from typing import Any
 from runner import terminal
 from runner.disk.summary import Summary
 from runner.papers import departures
+from runner.papers.intervals import half_width
 from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
 from runner.report import cells
 
@@ -39,14 +40,16 @@ def _paper_row(table: MeasuredTable, row: MeasuredRow) -> Record:
         "ours": row.mean,
         "ours_ci95": row.half,
         "ours_best": row.best_mean,
-        "difference": cells.less_theirs(row),
+        "difference": cells.less_theirs(table, row),
         "n": len(row.figures),
         "declared": len(row.seeds),
         "diverged": row.diverged,
         "seeds": " ".join(map(str, row.seeds)),
         **{f"{name}_{who}": getattr(of, name) for name in cells.COUNTS
            for who, of in (("theirs", theirs), ("ours", row))},
-        "verdicts": cells.verdicts(table, row).replace(cells.NOTHING, ""),
+        "not_comparable": " ".join(departures.apart(table, row)),
+        "verdicts": cells.verdicts(table, row, counting=False).replace(cells.NOTHING, ""),
+        "verdicts_by_counting": cells.verdicts(table, row, counting=True).replace(cells.NOTHING, ""),
         "not_runnable": row.reason,
         "overrides": " ".join(row.overrides),
         "budget_changes": ", ".join(map(str, row.changes)),
@@ -57,15 +60,16 @@ def _paper_row(table: MeasuredTable, row: MeasuredRow) -> Record:
 
 
 def _study_row(table: MeasuredTable, row: MeasuredRow) -> Record:
-    shift, half = cells.less_first(table, row)
+    shift, half = (None, None) if row is table.base else cells.change(table, row)
     first = row.runs[0].summary
     return {
         "row": row.label,
         "n": len(row.figures),
         "test_error_mean": row.mean,
         "test_error_ci95": row.half,
-        "difference": shift,
-        "difference_ci95": half,
+        "baseline": table.base.label,
+        "change": shift,
+        "change_ci95": half,
         "test_errors": " ".join(f"{figure:.4f}" for figure in row.figures),
         "diverged": row.diverged,
         "seeds": " ".join(map(str, row.seeds)),
@@ -80,10 +84,27 @@ def _study_row(table: MeasuredTable, row: MeasuredRow) -> Record:
     }
 
 
+def evaluated(table: MeasuredTable) -> list[Record]:
+    """What a study's runs came to in later evaluations."""
+    return [
+        {
+            "row": each.label,
+            "evaluated_as": each.what,
+            "n": len(each.figures),
+            "test_error_mean": each.mean,
+            "test_error_ci95": half_width(each.figures),
+            "test_errors": " ".join(f"{figure:.4f}" for figure in each.figures),
+        }
+        for each in table.evaluated
+    ]
+
+
 def _of(table: MeasuredTable) -> Record:
-    """Which table it is: a study is its own paper."""
+    """Which table of which paper it is; nothing for a study."""
+    if table.paper is None:
+        return {}
     paper, _, name = table.name.rpartition("/")
-    return {"paper": paper or name, "table": name}
+    return {"paper": paper, "table": name}
 
 
 def _shared(runs: Iterable[Measurement]) -> Record:
@@ -103,6 +124,7 @@ def claims(table: MeasuredTable) -> list[Record]:
             "claim": judged.claim.id,
             "statement": judged.claim.statement,
             "kind": judged.claim.kind,
+            "decided_by": "counting" if cells.by_counting(table, judged) else "training",
             "field": judged.claim.field,
             "left": " | ".join(judged.claim.left),
             "right": " | ".join(judged.claim.right),
@@ -129,7 +151,7 @@ def runs(table: MeasuredTable) -> list[Record]:
             **_of(table),
             "row": row.label,
             "seed": each.seed,
-            "budget": table.budget,
+            **({"budget": table.budget} if table.paper else {}),
             "state": each.state,
             "metric": table.metric.name,
             "figure": each.figure,

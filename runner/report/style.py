@@ -39,6 +39,11 @@ p { margin: 0.5rem 0; max-width: 72ch; }
 a { color: var(--link); text-underline-offset: 0.18em; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 3px; }
 .over { margin: 0 0 0.9rem; font-size: 0.8rem; letter-spacing: 0.09em; text-transform: uppercase; color: var(--muted); }
+.banner {
+  margin: 1.2rem 0; padding: 0.7rem 1rem; border-left: 4px solid var(--open); background: var(--open-ground);
+  color: var(--open); font-weight: 600; max-width: 72ch;
+}
+.conclusion { font-size: 1.15rem; }
 .by, .note, caption, figcaption, footer, .fine { color: var(--muted); font-size: 0.9rem; }
 nav ul, .tally, .key { list-style: none; margin: 1rem 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0.5rem; }
 nav ul { gap: 0.3rem 1.4rem; }
@@ -121,11 +126,13 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
     white-space: normal; display: flex; justify-content: space-between; gap: 1rem; padding: 0.3rem 0; border: 0;
     text-align: right;
   }
-  td::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left; flex: none; }
+  td::before { content: attr(data-name); color: var(--muted); font-weight: 400; text-align: left; flex: 0 1 auto; }
+  td > * { flex: 0 0 auto; max-width: 70%; }
   td.none { display: none; }
   td.why { display: block; }
   td.why::before { content: ""; }
-  td .badges { justify-content: flex-end; }
+  td.verdicts { flex-wrap: wrap; gap: 0.25rem 1rem; }
+  td .badges { justify-content: flex-end; margin-left: auto; }
   th:first-child { max-width: none; padding-left: 0; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }

@@ -10,37 +10,66 @@ from runner.errors import ExpectationFailed
 from runner.papers import statics as facts
 from runner.papers.measured import MeasuredTable
 from runner.papers.statics import Decided
-from runner.report import cells
-from runner.report.columns import CLAIMS, Column, Kind, Line, columns, grid
+from runner.report import cells, headline
+from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
+from runner.report.fitting import Field, shown
 
-# Where a kind of column is set otherwise than rich would: long overrides and counts are broken, not cut.
-_SET: dict[Kind, dict[str, Any]] = {
-    "overrides": {"justify": "left", "overflow": "fold"},
-    "number": {"justify": "right", "overflow": "fold"},
-}
+TEXTS: tuple[Kind, ...] = ("label", "overrides", "ours", "verdicts", "statement", "verdict", "why")
+LEFT: tuple[Kind, ...] = ("label", "overrides", "verdicts", "statement", "verdict", "why")
+# What is left out on a narrow terminal, the last of these first; the files have it.
+SPARED = ("runs", "diverged", "counting", "best", "updates", "params", "madds")
 
 
 def show(table: MeasuredTable) -> None:
-    """Print a table and what it was measured on; a paper's with its claims and what is missing."""
-    from rich.markup import escape
+    """Print a table and what it was measured on; a paper's with its claims and what is missing.
 
+    It is as wide as the terminal at most, and says what it left out for that.
+    """
     console = terminal.console()
-    if table.paper is not None:
-        console.print(escape(cells.title(table)), escape(cells.unit(table)), sep="\n", soft_wrap=True)
-    console.print(_grid(table, columns(table), table.rows))
+    above = [cells.title(table), cells.unit(table), ""] if table.paper is not None else []
+    _lines(console, [*above, headline.conclusion([table]), *headline.run_here(table)])
+    left_out = _print(console, table, columns(table), table.rows)
     if table.claims:
-        console.print(_grid(table, CLAIMS, table.claims))
+        _print(console, table, CLAIMS, table.claims)
+    if table.evaluated:
+        _lines(console, ["", f"{LATER}:"])
+        _print(console, table, EVALUATED, table.evaluated)
+    said = [f"Left out at {console.width} columns: {', '.join(left_out)}. table.csv has them."] if left_out else []
     absent = {row.label: len(row.missing) for row in table.rows if row.missing}
     if absent:
         runs = f"{sum(absent.values())} runs are missing, in {len(absent)} rows"
-        print(f"{runs}: tricktable table {table.name} --run --budget {table.budget} makes them")
-    lines = [f"Run here: {line}" for line in cells.run_here(table)]
-    lines += [*cells.legend(table), *cells.verdict_legend(table), *table.warnings, table.provenance]
+        said.append(f"{runs}: tricktable table {table.name} --run --budget {table.budget} makes them")
+    said += [*cells.legend(table), *cells.verdict_legend(table), *table.warnings, table.provenance]
     sections = {**cells.statements(table), cells.TYPED: cells.overrides(table)}
     for heading, several in sections.items():
-        lines += [f"{heading}:", *(f"- {line}" for line in several)] if several else []
+        said += [f"{heading}:", *(f"- {line}" for line in several)] if several else []
+    _lines(console, said)
+
+
+def _lines(console: Any, lines: Sequence[str]) -> None:
+    """Sentences, broken between words where the terminal is narrower."""
     for line in lines:
-        console.print(escape(line), soft_wrap=True)
+        item = "- " if line.startswith("- ") else ""
+        for i, part in enumerate(terminal.wrapped(terminal.clean(line.removeprefix(item)), console.width - len(item))):
+            console.print(f"{' ' * len(item) if i else item}{part}", markup=False, soft_wrap=True)
+
+
+def _print(console: Any, table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> list[str]:
+    """Print rows as they fit; the headings of the columns that do not."""
+    values = [map(terminal.clean, row) for row in grid(table, columns, lines)]
+    fields = [
+        Field(
+            each.heading,
+            tuple(texts),
+            right=each.kind not in LEFT,
+            text=each.kind in TEXTS,
+            rank=SPARED.index(each.name) + 1 if each.name in SPARED else 0,
+        )
+        for each, texts in zip(columns, zip(*values, strict=True), strict=True)
+    ]
+    drawn, left_out = shown(fields, console.width)
+    console.print(drawn, soft_wrap=False)
+    return left_out
 
 
 def progress(table: MeasuredTable, folder: Path) -> None:
@@ -51,43 +80,31 @@ def progress(table: MeasuredTable, folder: Path) -> None:
     print(f"{table.name}: {', '.join(said)}; {folder}")
 
 
-def _grid(table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table()
-    for column in columns:
-        shown.add_column(column.heading, **_SET.get(column.kind, {}))
-    for values in grid(table, columns, lines):
-        shown.add_row(*map(escape, values))
-    return shown
-
-
 def statics(decided: Sequence[Decided]) -> int:
     """Print the facts with their verdicts; 9 where one is contradicted that is no known misprint, else 0."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    grid = Table(*facts.COLUMNS)
-    for each in decided:
-        grid.add_row(*map(escape, facts.cells(each)))
-    terminal.console(200).print(grid)
+    console = terminal.console(200)
+    _plain(console, facts.COLUMNS, [facts.cells(each) for each in decided])
     print(facts.tally(decided))
     return ExpectationFailed.exit_code if any(each.verdict == "contradicted" for each in decided) else 0
 
 
 def evaluations(evaluated: Sequence[tuple[StoredRun, Sequence[Evaluation]]]) -> None:
     """Print what finished runs came to when they were evaluated again."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table("run", "variant", "inference", "picked", "data", "val error %", "test error %", "test loss")
+    headings = ("run", "variant", "inference", "picked", "data", "val error %", "test error %", "test loss")
+    rows = []
     for run, found in evaluated:
         for each in found:
             figures = [_figure(each.val_error, 2), _figure(each.test_error, 2), _figure(each.test_loss, 4)]
             picked = "-" if each.picked is None else str(each.picked)
-            shown.add_row(*map(escape, [run.id, each.variant, each.inference, picked, each.data, *figures]))
-    terminal.console().print(shown)
+            rows.append([run.id, each.variant, each.inference, picked, each.data, *figures])
+    _plain(terminal.console(), headings, rows)
+
+
+def _plain(console: Any, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts, none of which is left out."""
+    columns = zip(*(map(terminal.clean, row) for row in rows), strict=True)
+    fields = [Field(name, tuple(texts), text=True) for name, texts in zip(headings, columns, strict=True)]
+    console.print(shown(fields, console.width)[0], soft_wrap=False)
 
 
 def _figure(value: float | None, decimals: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Self, TextIO
 from runner import terminal
 from runner.disk import atomic
 
+BAR, FIGURES = 24, 70  # characters: of a bar, and of what stands beside it
 EVERY = 0.25  # seconds between two pictures of the progress bar
 
 
@@ -124,14 +125,23 @@ def _figures(row: Mapping[str, Any]) -> str:
 
 
 def _bar(title: str, stream: TextIO, total: float) -> tuple[Any, Any]:
-    """A started progress bar and its task. It draws only when told: a thread of its own would disturb the training."""
+    """A started progress bar and its task, under its title where both are too wide for one line.
+
+    It draws only when told: a thread of its own would disturb the training.
+    """
     from rich.progress import BarColumn, Progress, TextColumn
 
     texts = [TextColumn(f"{{task.{name}}}", markup=False) for name in ("fields[epoch]", "fields[figures]")]
     left = TextColumn("{task.fields[left]} left", markup=False)
     heading = TextColumn("{task.description}", markup=False)
     console = terminal.quiet_console(stream)
-    bar = Progress(heading, BarColumn(bar_width=24), *texts, left, console=console, auto_refresh=False)
+    width = BAR if console.width >= BAR + FIGURES + BAR else BAR // 3
+    beside = console.width >= len(title) + width + FIGURES
+    if not beside:
+        for line in terminal.wrapped(title, console.width):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    headings = [heading] if beside else []
+    bar = Progress(*headings, BarColumn(bar_width=width), *texts, left, console=console, auto_refresh=False)
     task = bar.add_task(title, total=total, epoch="", figures="", left="?")
     bar.start()
     return bar, task

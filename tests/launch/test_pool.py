@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from rich.console import Console
 
 from runner.errors import BadInput, Interrupted, SweepFailed
 from runner.launch import pool
@@ -313,6 +314,22 @@ def test_a_terminal_gets_a_picture_of_the_runs_that_train(monkeypatch):
     ):
         assert words in shown
     assert "1 done  2 running  2 waiting  about 1:48 left" in shown
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_picture_of_long_titles_fits_and_cuts_no_word(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    title = "augment=[crop,flip,random_erasing] optimizer.weight_decay=0.0005 schedule.lr=cosine_with_restarts seed=11"
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as stream, Overview(5, live=True, stream=stream) as view:
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(view._picture([Training(title, 75.0, 12, 30), Training("seed=2", 3.0)]))
+        console.print(view._picture([]))
+    os.close(ours)
+    said = console.export_text()
+    assert "…" not in said and max(map(len, said.splitlines())) <= width
+    assert all(word in said for word in title.split()) and "epoch 12 of 30" in said and "2 running  3 waiting" in said
 
 
 def test_nobody_listening_stops_no_run(tmp_path):

@@ -1,16 +1,20 @@
 """Runs -> rows: what is grouped, what is said, and the interval."""
 
+import csv
 import json
 
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from runner.config import schema
 from runner.config.compose import compose
 from runner.disk import code
 from runner.disk.runs import under
-from runner.papers import studies
-from runner.report import terminal, write_short
+from runner.errors import BadInput
+from runner.papers import intervals, studies
+from runner.report import cells, columns, command, grids, page, terminal, write_short
+from runner.report.drawing import PRINT
 
 
 def fake_run(study, number, overrides, error, state="complete", fingerprint="sha256:" + "0" * 64, variants=("final",)):
@@ -105,9 +109,117 @@ def test_diverged_runs_are_counted_and_never_averaged(tmp_path, capsys):
         fake_run(tmp_path / "study", i, [f"seed={i}"], error, state)
     (row,) = rows(tmp_path / "study")
     assert (row.figures, row.diverged) == ((2.0, 4.0), 1)
-    assert "| 2 | 1 | 3.00 |" in written(tmp_path / "study")
+    assert "| 2 | 1 | 3.00 ± 12.71 |" in written(tmp_path / "study")
     terminal.show(studies.tabulate("study", under(tmp_path)))
     assert "3.00" in capsys.readouterr().out
+
+
+GRID = [(rate, schedule, seed) for rate in (0.05, 0.1) for schedule in ("step", "cosine") for seed in (0, 1)]
+ERRORS = (8.0, 9.0, 5.0, 5.5, 7.0, 6.0, 4.0, 3.0)
+
+
+def two_way(study):
+    for i, ((rate, schedule, seed), error) in enumerate(zip(GRID, ERRORS, strict=True)):
+        fake_run(study, i, [f"optimizer.lr={rate}", f"schedule.lr={schedule}", f"seed={seed}"], error)
+    return under(study.parent)
+
+
+def test_the_change_is_from_the_row_that_was_asked_for(tmp_path):
+    runs = two_way(tmp_path / "study")
+    first = studies.tabulate("study", runs)
+    assert first.base.label == "optimizer.lr=0.05, schedule.lr=step" and "--baseline" not in first.command
+    other = studies.tabulate("study", runs, "0.1, schedule.lr=cos")
+    assert other.base.figures == (4.0, 3.0)
+    shift, half = cells.change(other, other.rows[0])
+    assert (shift, half) == intervals.difference((8.0, 9.0), (4.0, 3.0)) and shift == 5.0
+    assert cells.change(first, first.rows[3])[0] == -5.0, "the sign follows the baseline"
+    assert other.command == "tricktable report study --baseline '0.1, schedule.lr=cos'"
+    text = write_short(other, tmp_path).read_text()
+    assert f"| 8.50 ± 6.35 | +5.00 ± {half:.2f} |" in text and "| 3.50 ± 6.35 | baseline |" in text
+    with (tmp_path / "table.csv").open(newline="") as file:
+        records = list(csv.DictReader(file))
+    assert [float(record["change"] or "nan") for record in records[:3]] == [5.0, 1.75, 3.0]
+    assert records[3]["change"] == "" and {record["baseline"] for record in records} == {other.base.label}
+
+
+@pytest.mark.parametrize(("text", "number"), [("cosine", 2), ("nothing", 0)])
+def test_a_baseline_that_is_no_single_row_is_refused_with_the_rows(tmp_path, text, number):
+    with pytest.raises(
+        BadInput, match=f"got {text}, which {number} of these have: optimizer.lr=0.05, schedule.lr=step;"
+    ):
+        studies.tabulate("study", two_way(tmp_path / "study"), text)
+
+
+def test_a_report_is_asked_for_its_baseline(tmp_path):
+    two_way(tmp_path / "study")
+    typed = [f"output.root={tmp_path}"]
+    *_, path = command.produce("study", None, typed, "0.1, schedule.lr=cos")
+    assert "from the baseline, optimizer.lr=0.1, schedule.lr=cosine" in path.read_text()
+    for name in (None, "liu2020_radam/sec5.2_warmup"):
+        with pytest.raises(BadInput, match="--baseline: it is of a study's table"):
+            command.produce(name, None, typed, "cosine")
+
+
+def test_a_label_that_is_within_another_stands_for_its_own_row(tmp_path):
+    for i, depth in enumerate((8, 80)):
+        fake_run(tmp_path / "study", i, [f"batch_size={depth}"], 1.0 + i)
+    assert studies.tabulate("study", under(tmp_path), "batch_size=8").base.figures == (1.0,)
+
+
+def test_a_study_of_two_keys_is_a_heat_map_too(tmp_path):
+    (plot,) = grids.maps(studies.tabulate("study", two_way(tmp_path / "study")))
+    canvas = Figure()
+    plot.draw(canvas, PRINT)
+    panel = canvas.axes[0]
+    assert {panel.get_xlabel(), panel.get_ylabel()} == {"optimizer.lr", "schedule.lr"}
+    assert sorted(text.get_text() for text in panel.texts if text.get_text()) == ["3.50", "5.25", "6.50", "8.50"]
+    assert "the best is 3.5 at optimizer.lr=0.1, schedule.lr=cosine" in plot.words
+
+
+def test_a_study_of_one_key_or_of_two_that_never_cross_has_no_heat_map(tmp_path):
+    for i, typed in enumerate((["optimizer.lr=0.05"], ["optimizer.lr=0.1"])):
+        fake_run(tmp_path / "one", i, typed, 1.0)
+        fake_run(tmp_path / "both", i, [*typed, f"batch_size={8 + i}"], 1.0)
+    for study in ("one", "both"):
+        assert grids.maps(studies.tabulate(study, under(tmp_path))) == []
+
+
+LATER = ["variant", "inference", "test_error", "data", "fingerprint", "members"]
+
+
+def evaluate(folder, rows):
+    with (folder / "evaluations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([LATER, *rows])
+
+
+def test_later_evaluations_are_no_rows_of_the_study(tmp_path):
+    """Neither those of other inferences or images, nor an ensemble, nor the run's own evaluation once more."""
+    study, own = tmp_path / "study", "sha256:" + "0" * 64
+    for seed in (0, 1):
+        fake_run(study, seed, [f"seed={seed}"], 4.0 + seed)
+    evaluate(study / "run-00000000", [
+        ["final", "plain", 4.0, "digits", own, ""], ["final", "flip", 3.0, "digits", own, ""], ["final", "flip", 3.5, "digits", own, ""],
+        ["final", "ensemble", 2.0, "digits", own, "run-00000001"],
+    ])  # fmt: skip
+    evaluate(
+        study / "run-00000001",
+        [["final", "flip", 4.5, "digits", own, ""], ["final", "plain", 9.0, "other", "sha256:1", ""]],
+    )
+    table = studies.tabulate("study", under(tmp_path))
+    assert [(row.label, row.figures) for row in table.rows] == [("resnet20-digits", (4.0, 5.0))]
+    assert [(each.what, each.figures) for each in table.evaluated] == [
+        ("final, flip", (3.5, 4.5)), ("final, ensemble, of 2 runs", (2.0,)), ("final, plain, on other", (9.0,))
+    ]  # fmt: skip
+    text = write_short(table, tmp_path / "out").read_text()
+    head, later = text.split(f"## {columns.LATER}")
+    assert "flip" not in head and "| resnet20-digits | final, flip | 2 | 4.00 ± 6.35 |" in later
+    with (tmp_path / "out" / "evaluated.csv").open(newline="") as file:
+        assert [(row["evaluated_as"], row["n"]) for row in csv.DictReader(file)][1] == (
+            "final, ensemble, of 2 runs",
+            "1",
+        )
+    assert "final, plain, on other" in page.page([table])
 
 
 def test_a_table_says_data_budget_seeds_and_device(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 
 from runner import report
 from runner.papers.measured import MeasuredRow, Verdict
-from runner.report import cells, drawing, page, plots, style
-from tests.report.conftest import HOSTILE, make, make_study
+from runner.report import cells, drawing, foot, page, plots, style
+from tests.report.conftest import HOSTILE, make, make_apart, make_study
 
 BROWSER = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -81,7 +81,8 @@ def test_nothing_is_loaded_from_anywhere(written, parsed):
     ]
     assert all(where.startswith("#") for where in loads)
     links = [given["href"] for _, given in parsed.elements if "href" in given]
-    assert links == ["https://arxiv.org/abs/2001.00001"], "links are followed by people only"
+    own = [foot.address()] if foot.address() else []
+    assert links == ["https://arxiv.org/abs/2001.00001", *own], "links are followed by people only"
     text = (written[0] / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"url\(\s*['\"]?(?!#)", text) and "@import" not in text
     policy = next(given["content"] for tag, given in parsed.elements if given.get("http-equiv"))
@@ -193,7 +194,7 @@ def test_a_table_without_a_run_is_a_page_without_figures(tmp_path):
 def test_a_study_without_a_paper_has_no_theirs(tmp_path):
     said = page.page([make_study(tmp_path)])
     assert "theirs" not in said[said.index("<body>") :].replace("var(--theirs)", "") and "the paper</li>" not in said
-    assert "<h1>Study s</h1>" in said and 'data-name="updates"' in said and "less the first row&#x27;s" in said
+    assert "<h1>Study s</h1>" in said and 'data-name="updates"' in said and "change from baseline" in said
 
 
 def test_a_papers_table_without_a_figure_has_no_theirs(tmp_path):
@@ -249,11 +250,23 @@ PROBE = """<!doctype html><title>-</title>
 }</script>"""
 
 
+def reaches(folder, width):
+    """How wide page.html is in a window of this width, and what is wider than that."""
+    (folder / "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
+    shown, _ = browse(folder / "probe.html", "--allow-file-access-from-files", "--window-size=1300,1000")
+    return re.search(r"<title>(.*?)</title>", shown, re.DOTALL)[1]
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_papers_values_that_stand_apart_fit_a_phone(tmp_path, width):
+    (tmp_path / "page.html").write_text(page.page([make_apart(tmp_path / "outputs")]), encoding="utf-8")
+    assert reaches(tmp_path, width) == str(width)
+
+
 @needs_browser
 @pytest.mark.parametrize("width", [320, 390, 700, 1200])
 def test_nothing_is_wider_than_the_window(written, tmp_path, width):
     """Measured from around it, in a frame: a window has a least width. What is within a box that scrolls may be wider."""
     shutil.copy(written[0] / "report.html", tmp_path / "page.html")
-    (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
-    shown, _ = browse(tmp_path / "probe.html", "--allow-file-access-from-files", "--window-size=1300,1000")
-    assert re.search(r"<title>(.*?)</title>", shown, re.DOTALL)[1] == str(width)
+    assert reaches(tmp_path, width) == str(width)

@@ -44,8 +44,8 @@ def test_rows_say_theirs_ours_the_difference_and_what_became_of_the_seeds(measur
 
 def test_claims_say_effect_interval_both_p_ratio_and_seeds_needed(measured):
     said = columns.grid(measured, columns.CLAIMS, measured.claims)
-    assert said[0][1:7] == ["reproduced", "+0.75", "+1.46 ± 0.50", "< 0.001", "< 0.001", "1.94"]
-    assert said[1][1:] == ["undecided", *["–"] * 5, "Too few seeds; 12 seeds a row would have decided it."]
+    assert said[0][1:8] == ["reproduced", "training", "+0.75", "+1.46 ± 0.50", "< 0.001", "< 0.001", "1.94"]
+    assert said[1][1:] == ["undecided", "training", *["–"] * 5, "Too few seeds; 12 seeds a row would have decided it."]
 
 
 def test_the_legend_has_the_marks_that_are_used_and_no_others(measured):
@@ -58,7 +58,7 @@ def test_the_legend_has_the_marks_that_are_used_and_no_others(measured):
 def test_markdown_tables_have_as_many_cells_in_every_line(measured):
     lines = [line for line in markdown.document([measured]).splitlines() if line.startswith("|")]
     counts = [len(re.findall(r"(?<!\\)\|", line)) for line in lines]
-    assert counts == [10] * 6 + [9] * 5, "four rows and three claims below a head and a rule"
+    assert counts == [11] * 6 + [10] * 5, "four rows and three claims below a head and a rule"
 
 
 def test_markdown_has_no_html_no_mathematics_and_no_invisible_characters(measured):
@@ -72,14 +72,14 @@ def test_markdown_has_no_html_no_mathematics_and_no_invisible_characters(measure
 
 
 def test_a_study_is_a_table_of_its_own_columns_alone(tmp_path):
-    """Its first row is what the others are compared with; there is no paper, so no claims and no legend."""
+    """Its baseline is what the others are compared with; there is no paper, so no claims."""
     table = make_study(tmp_path)
     first, other = rows_of(table)
-    assert (first["error"], first["half"], first["difference"], first["n"]) == ("5.54", "1.40", "-", "3")
-    assert (other["error"], other["half"], other["difference"], other["diverged"]) == ("7.00", "-", "+1.46", "1")
+    assert (first["error"], first["change"], first["n"]) == ("5.54 ± 1.40", "baseline", "3")
+    assert (other["error"], other["change"], other["diverged"]) == ("7.00", "+1.46", "1")
     lines = markdown.document([table]).splitlines()
     assert lines[0] == "# s" and not {"## Claims", "Made by:"} & set(lines)
-    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")] == [10] * 4
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")] == [8] * 4
     assert latex.document([table]).count(r"\toprule") == 1
 
 
@@ -106,7 +106,7 @@ def test_latex_balances_its_braces_and_escapes_what_is_special(measured):
     assert plain.count("$") % 2 == 0 and r"\input" not in plain
     assert all(c.isascii() or c.isalpha() for c in plain)
     ends = [line for line in said.splitlines() if line.endswith(r"\\")]
-    assert [len(re.findall(r"(?<!\\)&", line)) for line in ends] == [8] * 5 + [7] * 4
+    assert [len(re.findall(r"(?<!\\)&", line)) for line in ends] == [9] * 5 + [8] * 4
     assert said.count(r"\toprule") == said.count(r"\bottomrule") == 2
 
 
@@ -163,16 +163,17 @@ def test_a_folder_that_cannot_be_written_is_a_storage_problem(measured, tmp_path
 
 
 SAID = (
-    "the caption is the paper's; the smoke budget ran something else (model.depth=10 in place of 16).",
+    "Smoke run: ResNet-20 on CIFAR-10, 3 epochs. The paper: ResNet-20 on CIFAR-10, 182 epochs.",
+    "Of the 2 claims, 1 is reproduced and 1 is undecided.",
     "Differs from the paper",
     "A border of 4 pixels (rows: ",
     "Material (augmentation): claims on these rows get no more than an indication.",
     "Fewer images. Why: time.",
-    "The smoke budget changes network, as listed below",
+    "The smoke budget changes optimization, as listed below",
     "Assumed, because the paper does not say",
     "The paper does not state the batch size: 128.",
     "Changed by the smoke budget",
-    "all rows: model.depth=10 in place of 16",
+    "all rows: epochs=3 in place of 182",
     "all rows: model=resnet20",
     "plain_row: optimizer.lr=0.4",
     "Reproduced: run as in the paper",
@@ -207,7 +208,7 @@ def test_the_csv_says_of_each_row_what_differs(measured, tmp_path):
     first, other, *_ = read(tmp_path / "table.csv")
     assert first["differs"] == "a border of 4 pixels | fewer images." and other["differs"] == "fewer images."
     assert first["assumed"] == "the paper does not state the batch size: 128"
-    assert first["budget_changes"] == "model.depth=10 in place of 16"
+    assert first["budget_changes"] == "epochs=3 in place of 182"
     assert first["overrides"] == "model=resnet20 optimizer.lr=0.1"
 
 
