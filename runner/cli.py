@@ -44,7 +44,15 @@ def _parser() -> argparse.ArgumentParser:
 def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     train = _command(commands, "train", run.train, "train one run, or with -m every point of a multirun")
     train.add_argument("-m", "--multirun", action="store_true", help="seed=0,1,2 or seed=range(5): run every point")
-    train.add_argument("--expect", metavar="'test_error<5'", help="exit 9 where a figure of the summary does not hold")
+    train.add_argument(
+        "--expect",
+        metavar="'test_error<5'",
+        action="append",
+        default=[],
+        help="exit 9 where a figure of the summary does not hold, or a run diverged or failed; may be given again",
+    )
+    train.add_argument("--label", help=argparse.SUPPRESS)  # a multirun says how its runs are called
+    _take_programs(train, "the summary, with -m the list of outcomes")
     _take_pool(train)
 
 
@@ -57,6 +65,7 @@ def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--dry-run", action="store_true", help="say what each row is, what exists, and how long the rest takes"
     )
     table.add_argument("--minutes", type=float, help="stop then, with all saved; the same command goes on")
+    _take_programs(table, "rows and claims")
     _take_pool(table)
     _take_overrides(table)
 
@@ -134,6 +143,11 @@ def _take_pool(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="runs at once")
     parser.add_argument("--gpus", type=_numbers, default=(), metavar="0,1", help="each run sees one of them")
     parser.add_argument("--timeout", type=float, metavar="MINUTES", help="the longest that one run may take")
+
+
+def _take_programs(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"for programs: {what}, alone on stdout")
+    parser.add_argument("--junit", metavar="FILE", help="write a JUnit report, a test case for each of several runs")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class TricktableError(Exception):
@@ -27,9 +28,10 @@ class SweepFailed(TricktableError):
 
 
 class Diverged(TricktableError):
-    """The loss or the weights stopped being finite. A result, not a crash."""
+    """The loss or the weights stopped being finite. A result, not a crash; the run's `folder` has its summary."""
 
     exit_code = 4
+    folder: Path | None = None
 
 
 class DataProblem(TricktableError):

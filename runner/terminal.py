@@ -41,6 +41,23 @@ def quiet_if_closed(stream: TextIO) -> Iterator[None]:
             os.close(nowhere)
 
 
+@contextlib.contextmanager
+def set_aside(wanted: bool) -> Iterator[None]:
+    """Where wanted, send what is printed to stderr, by started processes too: stdout is for one document alone."""
+    if not wanted:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def console(width: int = 160) -> Any:
     """rich's console on stdout: as wide as the terminal, and `width` columns where there is none."""
     from rich.console import Console

@@ -55,10 +55,14 @@ def execute(config: Config) -> Summary:
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
     if folder.note:
         print(folder.note, file=sys.stderr)
-    summary = _ended(folder)
-    if summary is None:
-        with folder.open():  # another process may have ended it in the meantime
-            summary = _ended(folder) or _Job(config, run, folder).go()
+    try:
+        summary = _ended(folder)
+        if summary is None:
+            with folder.open():  # another process may have ended it in the meantime
+                summary = _ended(folder) or _Job(config, run, folder).go()
+    except Diverged as error:
+        error.folder = folder.path
+        raise
     return summary
 
 
