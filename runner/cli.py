@@ -3,11 +3,13 @@
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from runner import commands as run
+from runner import terminal
 from runner.errors import BadInput, TricktableError
 
 EPILOG = (
@@ -26,19 +28,21 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} ({self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
+    """The parser, and those of the commands by name."""
     parser = _Parser(
         prog="tricktable",
         description="Name a model, an optimizer, a schedule and some tricks; get the table, measured.",
         epilog=EPILOG
         + ' Completion: eval "$(register-python-argcomplete tricktable)" (bash and zsh; fish: --shell fish).',
     )
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
+    parser.add_argument("--version", action="store_true", help="this program's version, and torch's")
+    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
 
     _to_train(commands)
     _to_reproduce(commands)
     _to_look(commands)
-    return parser
+    return parser, dict(commands.choices)
 
 
 def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -112,6 +116,9 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
     listing.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
 
+    cache = _command(commands, "cache", run.cache, "what is kept between runs: images decoded or fetched", False)
+    cache.add_argument("--clear", nargs="?", const="", metavar="NAME", help="remove it, or all; a script is not asked")
+
     count = _command(commands, "count", run.count, "parameters, multiply-adds and FLOPs of a network")
     count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")
     count.add_argument("--json", action="store_true", help="for programs")
@@ -162,30 +169,60 @@ def _complete(prefix: str, **_: object) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
-    parser = _parser()
+    parser, commands = _parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    sys.stdout, sys.stderr = terminal.heard(sys.stdout), terminal.heard(sys.stderr)
     try:
-        code = _dispatch(parser, sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
+        code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
     except TricktableError as error:
         print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # `tricktable list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 
-def _dispatch(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], arguments: list[str]) -> int:
+    command = next((each for each in arguments if not each.startswith("-")), None)
+    if command is not None and command not in commands:
+        raise _unknown_command(command, commands)
     parsed, more = parser.parse_known_args(arguments)
+    if parsed.version:
+        print(_version())
+        return 0
+    if parsed.command is None:
+        parser.print_help()
+        return 0
     for extra in more:  # argparse stops collecting overrides at the first option
         if extra.startswith("-"):
-            raise BadInput(f"unknown option {extra} (tricktable {parsed.command} --help)")
+            raise _unknown_option(extra, arguments, parsed.command, commands[parsed.command])
     parsed.overrides = [*parsed.overrides, *more]
     code: int = parsed.run(parsed)
     return code
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("tricktable")
+    except PackageNotFoundError:  # run from its folder, not installed
+        own = "(not installed)"
+    return f"tricktable {own}, torch {version('torch')}, Python {sys.version.split()[0]}"
+
+
+def _unknown_command(word: str, commands: Iterable[str]) -> BadInput:
+    from runner.config.slips import unknown_command
+
+    return BadInput(unknown_command(word, list(commands)))
+
+
+def _unknown_option(option: str, arguments: Sequence[str], command: str, parser: argparse.ArgumentParser) -> BadInput:
+    from runner.config.slips import unknown_option
+
+    return BadInput(
+        unknown_option(option, arguments, command, re.findall(r"(?<![\w-])--[a-z-]+", parser.format_usage()))
+    )

@@ -276,6 +276,14 @@ def list_(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def cache(arguments: argparse.Namespace) -> int:
+    """What is kept between runs."""
+    from runner.data import kept
+
+    kept.show() if arguments.clear is None else kept.clear(arguments.clear)
+    return 0
+
+
 def count(arguments: argparse.Namespace) -> int:
     """What networks cost."""
     from runner.explore import networks

@@ -1,10 +1,13 @@
 """Lines for a person: what others wrote is made harmless, and nobody listening is no error."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+TOLD = "TRICKTABLE_TOLD"  # an environment variable: the warnings that were said, one a line
 
 
 def clean(text: str) -> str:
@@ -56,6 +59,38 @@ def set_aside(wanted: bool) -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+class Heard(io.TextIOWrapper):
+    """A stream that falls silent where nobody reads it any more (`| head`); what writes to it goes on to its end."""
+
+    def write(self, text: str) -> int:
+        """All of it, or none."""
+        with quiet_if_closed(self):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """What was written."""
+        with quiet_if_closed(self):
+            super().flush()
+
+
+def heard(stream: TextIO) -> TextIO:
+    """This stream as one that falls silent; one that is no stream of the process (a test's) as it is."""
+    if type(stream) is not io.TextIOWrapper:
+        return stream
+    how = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
+    through = stream.write_through
+    return Heard(stream.detach(), **how, write_through=through)
+
+
+def warn_once(line: str) -> None:
+    """A warning on stderr, said once by a command and the processes that it starts."""
+    told = os.environ.get(TOLD, "")
+    if line not in told.splitlines():
+        os.environ[TOLD] = f"{told}\n{line}"
+        say(f"warning: {line}")
 
 
 def console(width: int = 160) -> Any:

@@ -5,6 +5,7 @@ module sets the values itself, so that a key which does not exist is refused.
 """
 
 import copy
+import os
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -33,6 +34,11 @@ def compose(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> sche
     return schema.read(merge(overrides, varied))
 
 
+def as_usual() -> Composed:
+    """How things stand where nothing is typed."""
+    return Composed.of(*_composed(()))
+
+
 def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[str, Any]:
     """configs/ and the overrides merged, as plain values that are not validated yet."""
     groups, values = choices.split(grammar.typed(overrides))
@@ -41,6 +47,8 @@ def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[s
     for typed in values:
         _apply(tree, typed, chosen)
     plain: Any = OmegaConf.to_container(tree, resolve=False)
+    if isinstance(plain["output"]["root"], str):
+        plain["output"]["root"] = os.path.expanduser(plain["output"]["root"])
     return {**plain, "label": label(chosen, plain, varied)}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from runner import data
 from runner.config import schema
 from runner.config.compose import compose, options
 from runner.config.places import PLACES
@@ -22,30 +23,50 @@ _counted: dict[tuple[str, Shape, int], Count] = {}
 def cost(config: Config, shape: Shape | None = None, classes: int | None = None) -> Count:
     """What a config's network costs, at its paper's input and number of classes unless others are given.
 
-    Each network is counted once, whatever else its configs have. BadInput where neither says an input.
+    Without a paper it is on the config's own images. Each network is counted once, whatever else its configs have.
+    BadInput where nothing says an input, or the network cannot take it.
     """
-    paper = config.model.paper or {}
-    if (shape is None and "input" not in paper) or (classes is None and "classes" not in paper):
-        raise BadInput(f"model: configs/model/ says no `paper: {{input: [3, 32, 32], classes: 10}}` for {config.label}")
-    channels, height, width = shape or paper["input"]
-    classes = classes or paper["classes"]
+    (channels, height, width), classes = (shape, classes) if shape and classes else _input(config, shape, classes)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
         with torch.device("meta"):
             model = build_model(config, channels, classes)
-        _counted[known] = count(model, (channels, height, width))
+        try:
+            _counted[known] = count(model, (channels, height, width))
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise BadInput(
+                f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
+            ) from None
     return _counted[known]
+
+
+def _input(config: Config, shape: Shape | None = None, classes: int | None = None) -> tuple[Shape, int]:
+    """C H W and the number of classes: as given, else as the model's paper has them, else of the config's images."""
+    paper = config.model.paper or {}
+    shape = shape or (tuple(paper["input"]) if "input" in paper else None)
+    classes = classes or paper.get("classes")
+    if shape is None or classes is None:
+        size = data.known(config.data)
+        if size is None:
+            raise BadInput(
+                f"data: how large {config.data.name}'s images are is not known before they are read; choose others, such "
+                "as data=cifar10, or add `paper: {input: [3, 32, 32], classes: 10}` to the model's YAML"
+            )
+        shape, classes = shape or size[1], classes or size[2]
+    return shape, classes
 
 
 def network(overrides: Sequence[str]) -> dict[str, Any]:
     """What a config's network costs at its paper's resolution and number of classes, beside the paper's figures."""
     config = compose(overrides)
     counted, paper = cost(config), config.model.paper or {}
+    shape, classes = _input(config)
     return {
         "model": config.label.split("-")[0],
-        "input": list(paper["input"]),
-        "classes": paper["classes"],
+        "input": list(shape),
+        "classes": classes,
         "params": counted.params,
         "madds": counted.madds,
         "flops": counted.flops,

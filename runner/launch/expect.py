@@ -67,7 +67,8 @@ def _parse(text: str) -> Expectation:
         raise BadInput(f"--expect {text}: expected a figure, one of < <= > >= == and a number, such as test_error<5")
     others = _OTHERS.fullmatch(match[1])
     if _field(others[1] if others else match[1], RESULT if others else FIGURES) is None:
-        every = [*FIGURES, *(name.replace("error", "accuracy") for name in FIGURES if "error" in name)]
+        every = dict.fromkeys(["accuracy", "error", "loss", *FIGURES])
+        every |= dict.fromkeys(name.replace("error", "accuracy") for name in every)
         raise BadInput(f"--expect {text}: no figure is called {match[1]}{suggest(match[1], every)}")
     return Expectation(match[1], match[2], bound)
 

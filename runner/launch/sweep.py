@@ -89,6 +89,7 @@ def _identities(points: Sequence[Point]) -> list[Identity]:
 def _threads(config: Config) -> int:
     """The threads that a run keeps busy; on a GPU they mostly wait."""
     resolved = compute.resolve(config.compute)
+    compute.warn_of_threads(resolved)
     return resolved.threads if resolved.device.type == "cpu" else 1
 
 
@@ -101,9 +102,9 @@ def misses(expectations: Sequence[Expectation], outcome: pool.Outcome) -> list[s
 def check(expectations: Sequence[Expectation], outcomes: Sequence[pool.Outcome]) -> None:
     """ExpectationFailed, with every miss of every run, where one has ended and does not hold them all."""
     ended = [each for each in outcomes if each.state != "interrupted"]
-    missed = {each: said for each in ended if (said := misses(expectations, each))}
+    missed = [f"{each.job.title}: {'; '.join(said)}" for each in ended if (said := misses(expectations, each))]
     if missed:
-        listed = "; ".join(f"{each.job.title}: {'; '.join(said)}" for each, said in missed.items())
+        listed = "; ".join(missed)
         raise ExpectationFailed(f"{len(missed)} of {len(outcomes)} runs do not hold: {listed}")
 
 

@@ -51,6 +51,7 @@ def config_hash(config: Config) -> str:
 def execute(config: Config) -> Summary:
     """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
     run, identity = prepare(config, data.load(config.data))
+    compute.warn_of_threads(run.compute)
     _warn_of_small_images(run)
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
     if folder.note:

@@ -439,7 +439,7 @@ def test_without_a_budget_the_fullest_with_runs_is_shown(made):
 def test_the_time_is_estimated_from_what_this_machine_achieved(made):
     plan = planned(made)
     run(plan.points["original"][0])
-    rate = estimate.rate(under(made))
+    rate = estimate.rate(under(made), plan.all()[0].config.compute)
     one = estimate.seconds(plan.all()[:1], rate)
     assert estimate.START < one < 60 and estimate.seconds(plan.all()[:2], rate) == pytest.approx(2 * one)
     assert (estimate.duration(30), estimate.duration(600), estimate.duration(36_000)) == ("30 s", "10 min", "10.0 h")
