@@ -62,7 +62,10 @@ def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     table = _command(commands, "table", run.table, "a paper's table: theirs, ours, and the verdicts", False)
-    table.add_argument("name", help="<paper>/<table>, as `tricktable list tables` has them; a quoted glob of them; all")
+    name = table.add_argument(
+        "name", help="<paper>/<table>, as in `tricktable list tables`; a quoted glob of them; all"
+    )
+    _completed(name, "tables")
     table.add_argument("--budget", choices=("smoke", "short", "paper"), help="how much of the paper's training")
     table.add_argument("--run", dest="make", action="store_true", help="make the runs that are missing")
     table.add_argument(
@@ -74,17 +77,20 @@ def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     _take_overrides(table)
 
     report = _command(commands, "report", run.report, "a table's or a study's page, tables and figures", False)
-    report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
+    name = report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
+    _completed(name, "tables", "studies")
     report.add_argument("--budget", choices=("smoke", "short", "paper"), help="of a paper's table")
     _take_overrides(report)
 
     compare = _command(commands, "compare", run.compare, "two runs, or two rows of runs, side by side", False)
-    compare.add_argument("a", metavar="A", help="a run's folder or id, or a quoted glob of a row's runs")
-    compare.add_argument("b", metavar="B", help="the other")
+    _completed(
+        compare.add_argument("a", metavar="A", help="a run's folder or id, or a quoted glob of a row's runs"), "runs"
+    )
+    _completed(compare.add_argument("b", metavar="B", help="the other"), "runs")
     _take_overrides(compare)
 
     static = _command(commands, "static", run.static, "what a paper states that needs no training, decided here", False)
-    static.add_argument("paper", nargs="?", help="one paper; by default all")
+    _completed(static.add_argument("paper", nargs="?", help="one paper, or its arXiv number; by default all"), "papers")
     static.add_argument("--markdown", action="store_true", help="for documents")
 
 
@@ -100,20 +106,23 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     schedule.add_argument("--images", type=int, help="training images, where the set is not to be loaded")
 
     evaluate = _command(commands, "evaluate", run.evaluate, "evaluate finished runs again, without training", False)
-    evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
+    one = evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
+    _completed(one, "runs")
     evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
     _take_overrides(evaluate)
 
     figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)
-    figure.add_argument("name", help="which figure, as `tricktable list figures` has them")
-    figure.add_argument(
+    _completed(figure.add_argument("name", help="which figure, as `tricktable list figures` has them"), "figures")
+    several = figure.add_argument(
         "runs", nargs="+", metavar="RUN", help="a run's folder or id, a study's folder or a quoted glob; then key=value"
     )
+    _completed(several, "runs", "overrides")
 
     _command(commands, "show", run.show, "print the resolved config")
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
-    listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
+    place = listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
+    _completed(place, "places")
     listing.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
 
     cache = _command(commands, "cache", run.cache, "what is kept between runs: images decoded or fetched", False)
@@ -143,7 +152,7 @@ def _command(
 
 def _take_overrides(parser: argparse.ArgumentParser) -> None:
     argument = parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
-    argument.completer = _complete  # type: ignore[attr-defined]
+    _completed(argument, "overrides")
 
 
 def _take_pool(parser: argparse.ArgumentParser) -> None:
@@ -161,10 +170,30 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def _complete(prefix: str, **_: object) -> list[str]:
-    from runner.config.catalogue import complete
+def _completed(argument: argparse.Action, *kinds: str) -> None:
+    """Have an argument completed by these functions of config/completion.py."""
 
-    return complete(prefix)
+    def complete(prefix: str, parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
+        from runner.config import completion
+
+        typed = [text for value in vars(parsed_args or argparse.Namespace()).values() for text in _texts(value)]
+        functions = {
+            "overrides": lambda: completion.overrides(prefix),
+            "tables": completion.tables,
+            "papers": completion.papers,
+            "figures": completion.figures,
+            "places": completion.places,
+            "studies": lambda: completion.studies(typed),
+            "runs": lambda: completion.runs(typed),
+        }
+        return [name for kind in kinds for name in functions[kind]() if name.startswith(prefix)]
+
+    argument.completer = complete  # type: ignore[attr-defined]
+
+
+def _texts(value: object) -> list[str]:
+    several = value if isinstance(value, list) else [value]
+    return [each for each in several if isinstance(each, str)]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

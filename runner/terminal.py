@@ -80,9 +80,8 @@ def heard(stream: TextIO) -> TextIO:
     """This stream as one that falls silent; one that is no stream of the process (a test's) as it is."""
     if type(stream) is not io.TextIOWrapper:
         return stream
-    how = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-    through = stream.write_through
-    return Heard(stream.detach(), **how, write_through=through)
+    encoding, errors, by_line, through = stream.encoding, stream.errors, stream.line_buffering, stream.write_through
+    return Heard(stream.detach(), encoding, errors, line_buffering=by_line, write_through=through)
 
 
 def warn_once(line: str) -> None:

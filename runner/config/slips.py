@@ -1,4 +1,4 @@
-"""What is said of a command, or of an option behind two dashes, that does not exist: one line that says what to type."""
+"""What is said of a command, or of an option behind two dashes, that does not exist: one line with what to type."""
 
 from collections.abc import Sequence
 

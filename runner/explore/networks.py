@@ -51,8 +51,8 @@ def _input(config: Config, shape: Shape | None = None, classes: int | None = Non
         size = data.known(config.data)
         if size is None:
             raise BadInput(
-                f"data: how large {config.data.name}'s images are is not known before they are read; choose others, such "
-                "as data=cifar10, or add `paper: {input: [3, 32, 32], classes: 10}` to the model's YAML"
+                f"data: how large {config.data.name}'s images are is not known before they are read; choose others, "
+                "such as data=cifar10, or add `paper: {input: [3, 32, 32], classes: 10}` to the model's YAML"
             )
         shape, classes = shape or size[1], classes or size[2]
     return shape, classes
