@@ -167,7 +167,10 @@ def _take_programs(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected the numbers of GPUs, such as 0,1, got {text}") from None
 
 
 def _completed(argument: argparse.Action, *kinds: str) -> None:

@@ -43,6 +43,12 @@ def meaning(typed: Typed, composed: Composed) -> Hint | None:
     return next((hint for rule in _RULES if (hint := rule(typed, composed))), None)
 
 
+def surely(typed: Typed, composed: Composed) -> Hint | None:
+    """The same by the rules that do not guess at a misspelt word."""
+    guesses = (_surely_near, _near, _roughly)
+    return next((hint for rule in _RULES if rule not in guesses and (hint := rule(typed, composed))), None)
+
+
 def called(name: str) -> list[tuple[str, str]]:
     """(group, option) for every option of this name."""
     return [(group, option) for group in GROUPS for option in options(group) if fold(option) == fold(name)]

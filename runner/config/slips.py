@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from runner.config import synonyms
 from runner.config.compose import as_usual
-from runner.config.grammar import Typed, typed
-from runner.config.meanings import Hint, meaning
+from runner.config.grammar import typed
+from runner.config.meanings import Hint, surely
 from runner.config.spelling import fold, nearest
 from runner.config.suggestions import setting
 from runner.errors import BadInput
@@ -49,4 +49,4 @@ def _as_key(name: str, value: str) -> Hint | None:
     usual = as_usual()
     if read.key in usual.known:
         return Hint([setting(read, read.key, usual)])
-    return meaning(Typed(read.key, read.value, read.text), usual)
+    return surely(read, usual)
