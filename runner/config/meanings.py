@@ -65,7 +65,7 @@ def _set(typed: Typed, key: str, composed: Composed) -> Hint:
     group = group_at(key)
     items = listed(typed.value)
     lost = group is not None and bool(items) and not any(named(group, item) for item in items)
-    if group is not None and lost:
+    if group is not None and lost and not isinstance(typed.value, bool):
         return Hint(why=f"{key} has no {typed.text}, {there_are(group)}")
     return Hint([setting(typed, key, composed)])
 
@@ -122,7 +122,7 @@ def _word_of_a_place(typed: Typed, composed: Composed) -> Hint | None:
     """optimizer.learning_rate, trainer.max_epochs: another tool's word, behind its place or what is none here."""
     head, _, rest = typed.key.partition(".")
     synonym, more = synonyms.lookup(rest) if rest else (None, [])
-    if synonym is None or more:
+    if synonym is None or more or called(head):
         return None
     if same(head, GROUPS) and not (synonym.typed or "").startswith(f"{same(head, GROUPS)}."):
         return None
