@@ -84,7 +84,8 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
 
 def _rate(plan: TablePlan, runs: Runs) -> float | None:
     """How fast the device is that was typed with the table, or that this machine has."""
-    return estimate.rate(runs, planning.composed(Overrides(plan.extra.of_groups("compute"))).compute)
+    needed = plan.needed()
+    return estimate.rate(runs, needed[0].config.compute) if needed else None
 
 
 def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collection[str], rate: float | None) -> str:
