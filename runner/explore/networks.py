@@ -23,10 +23,14 @@ _counted: dict[tuple[str, Shape, int], Count] = {}
 def cost(config: Config, shape: Shape | None = None, classes: int | None = None) -> Count:
     """What a config's network costs, at its paper's input and number of classes unless others are given.
 
-    Without a paper it is on the config's own images. Each network is counted once, whatever else its configs have.
-    BadInput where nothing says an input, or the network cannot take it.
+    Each network is counted once, whatever else its configs have. BadInput where neither says an input, or the network
+    cannot take it.
     """
-    (channels, height, width), classes = (shape, classes) if shape and classes else _input(config, shape, classes)
+    paper = config.model.paper or {}
+    if (shape is None and "input" not in paper) or (classes is None and "classes" not in paper):
+        raise BadInput(f"model: configs/model/ says no `paper: {{input: [3, 32, 32], classes: 10}}` for {config.label}")
+    channels, height, width = shape or paper["input"]
+    classes = classes or paper["classes"]
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
@@ -42,11 +46,11 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     return _counted[known]
 
 
-def _input(config: Config, shape: Shape | None = None, classes: int | None = None) -> tuple[Shape, int]:
-    """C H W and the number of classes: as given, else as the model's paper has them, else of the config's images."""
+def _input(config: Config) -> tuple[Shape, int]:
+    """C H W and the number of classes: as the model's paper has them, else those of the config's images."""
     paper = config.model.paper or {}
-    shape = shape or (tuple(paper["input"]) if "input" in paper else None)
-    classes = classes or paper.get("classes")
+    shape = tuple(paper["input"]) if "input" in paper else None
+    classes = paper.get("classes")
     if shape is None or classes is None:
         size = data.known(config.data)
         if size is None:
@@ -61,8 +65,8 @@ def _input(config: Config, shape: Shape | None = None, classes: int | None = Non
 def network(overrides: Sequence[str]) -> dict[str, Any]:
     """What a config's network costs at its paper's resolution and number of classes, beside the paper's figures."""
     config = compose(overrides)
-    counted, paper = cost(config), config.model.paper or {}
     shape, classes = _input(config)
+    counted, paper = cost(config, shape, classes), config.model.paper or {}
     return {
         "model": config.label.split("-")[0],
         "input": list(shape),
