@@ -3,11 +3,13 @@
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from runner import commands as run
+from runner import terminal
 from runner.errors import BadInput, TricktableError
 
 EPILOG = (
@@ -26,54 +28,71 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} ({self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
+    """The parser, and those of the commands by name."""
     parser = _Parser(
         prog="tricktable",
         description="Name a model, an optimizer, a schedule and some tricks; get the table, measured.",
         epilog=EPILOG
         + ' Completion: eval "$(register-python-argcomplete tricktable)" (bash and zsh; fish: --shell fish).',
     )
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
+    parser.add_argument("--version", action="store_true", help="this program's version, and torch's")
+    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
 
     _to_train(commands)
     _to_reproduce(commands)
     _to_look(commands)
-    return parser
+    return parser, dict(commands.choices)
 
 
 def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     train = _command(commands, "train", run.train, "train one run, or with -m every point of a multirun")
     train.add_argument("-m", "--multirun", action="store_true", help="seed=0,1,2 or seed=range(5): run every point")
-    train.add_argument("--expect", metavar="'test_error<5'", help="exit 9 where a figure of the summary does not hold")
+    train.add_argument(
+        "--expect",
+        metavar="'test_error<5'",
+        action="append",
+        default=[],
+        help="exit 9 where a figure of the summary does not hold, or a run diverged or failed; may be given again",
+    )
+    train.add_argument("--label", help=argparse.SUPPRESS)  # a multirun says how its runs are called
+    _take_programs(train, "the summary, with -m the list of outcomes")
     _take_baseline(train)
     _take_pool(train)
 
 
 def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     table = _command(commands, "table", run.table, "a paper's table: theirs, ours, and the verdicts", False)
-    table.add_argument("name", help="<paper>/<table>, as `tricktable list tables` has them; a quoted glob of them; all")
+    name = table.add_argument(
+        "name", help="<paper>/<table>, as in `tricktable list tables`; a quoted glob of them; all"
+    )
+    _completed(name, "tables")
     table.add_argument("--budget", choices=("smoke", "short", "paper"), help="how much of the paper's training")
     table.add_argument("--run", dest="make", action="store_true", help="make the runs that are missing")
     table.add_argument(
         "--dry-run", action="store_true", help="say what each row is, what exists, and how long the rest takes"
     )
     table.add_argument("--minutes", type=float, help="stop then, with all saved; the same command goes on")
+    _take_programs(table, "rows and claims")
     _take_pool(table)
     _take_overrides(table)
 
     report = _command(commands, "report", run.report, "a table's or a study's page, tables and figures", False)
-    report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
+    name = report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
+    _completed(name, "tables", "studies")
     report.add_argument("--budget", choices=("smoke", "short", "paper"), help="of a paper's table")
     _take_baseline(report)
     _take_overrides(report)
 
     compare = _command(commands, "compare", run.compare, "two runs, or two rows of runs, side by side", False)
-    compare.add_argument("a", metavar="A", help="a run's folder or id, or a quoted glob of a row's runs")
-    compare.add_argument("b", metavar="B", help="the other")
+    _completed(
+        compare.add_argument("a", metavar="A", help="a run's folder or id, or a quoted glob of a row's runs"), "runs"
+    )
+    _completed(compare.add_argument("b", metavar="B", help="the other"), "runs")
     _take_overrides(compare)
 
     static = _command(commands, "static", run.static, "what a paper states that needs no training, decided here", False)
-    static.add_argument("paper", nargs="?", help="one paper; by default all")
+    _completed(static.add_argument("paper", nargs="?", help="one paper, or its arXiv number; by default all"), "papers")
     static.add_argument("--markdown", action="store_true", help="for documents")
 
 
@@ -89,21 +108,27 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     schedule.add_argument("--images", type=int, help="training images, where the set is not to be loaded")
 
     evaluate = _command(commands, "evaluate", run.evaluate, "evaluate finished runs again, without training", False)
-    evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
+    one = evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
+    _completed(one, "runs")
     evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
     _take_overrides(evaluate)
 
     figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)
-    figure.add_argument("name", help="which figure, as `tricktable list figures` has them")
-    figure.add_argument(
+    _completed(figure.add_argument("name", help="which figure, as `tricktable list figures` has them"), "figures")
+    several = figure.add_argument(
         "runs", nargs="+", metavar="RUN", help="a run's folder or id, a study's folder or a quoted glob; then key=value"
     )
+    _completed(several, "runs", "overrides")
 
     _command(commands, "show", run.show, "print the resolved config")
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
-    listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
+    place = listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
+    _completed(place, "places")
     listing.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
+
+    cache = _command(commands, "cache", run.cache, "what is kept between runs: images decoded or fetched", False)
+    cache.add_argument("--clear", nargs="?", const="", metavar="NAME", help="remove it, or all; a script is not asked")
 
     count = _command(commands, "count", run.count, "parameters, multiply-adds and FLOPs of a network")
     count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")
@@ -129,7 +154,7 @@ def _command(
 
 def _take_overrides(parser: argparse.ArgumentParser) -> None:
     argument = parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
-    argument.completer = _complete  # type: ignore[attr-defined]
+    _completed(argument, "overrides")
 
 
 def _take_baseline(parser: argparse.ArgumentParser) -> None:
@@ -143,42 +168,100 @@ def _take_pool(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="MINUTES", help="the longest that one run may take")
 
 
+def _take_programs(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"for programs: {what}, alone on stdout")
+    parser.add_argument("--junit", metavar="FILE", help="write a JUnit report, a test case for each of several runs")
+
+
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected the numbers of GPUs, such as 0,1, got {text}") from None
 
 
-def _complete(prefix: str, **_: object) -> list[str]:
-    from runner.config.catalogue import complete
+def _completed(argument: argparse.Action, *kinds: str) -> None:
+    """Have an argument completed by these functions of config/completion.py."""
 
-    return complete(prefix)
+    def complete(prefix: str, parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
+        from runner.config import completion
+
+        typed = [text for value in vars(parsed_args or argparse.Namespace()).values() for text in _texts(value)]
+        functions = {
+            "overrides": lambda: completion.overrides(prefix),
+            "tables": completion.tables,
+            "papers": completion.papers,
+            "figures": completion.figures,
+            "places": completion.places,
+            "studies": lambda: completion.studies(typed),
+            "runs": lambda: completion.runs(typed),
+        }
+        return [name for kind in kinds for name in functions[kind]() if name.startswith(prefix)]
+
+    argument.completer = complete  # type: ignore[attr-defined]
+
+
+def _texts(value: object) -> list[str]:
+    several = value if isinstance(value, list) else [value]
+    return [each for each in several if isinstance(each, str)]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
-    parser = _parser()
+    parser, commands = _parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    sys.stdout, sys.stderr = terminal.heard(sys.stdout), terminal.heard(sys.stderr)
     try:
-        code = _dispatch(parser, sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
+        code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
     except TricktableError as error:
         print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # `tricktable list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 
-def _dispatch(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], arguments: list[str]) -> int:
+    command = next((each for each in arguments if not each.startswith("-")), None)
+    if command is not None and command not in commands:
+        raise _unknown_command(command, commands)
     parsed, more = parser.parse_known_args(arguments)
+    if parsed.version:
+        print(_version())
+        return 0
+    if parsed.command is None:
+        parser.print_help()
+        return 0
     for extra in more:  # argparse stops collecting overrides at the first option
         if extra.startswith("-"):
-            raise BadInput(f"unknown option {extra} (tricktable {parsed.command} --help)")
+            raise _unknown_option(extra, arguments, parsed.command, commands[parsed.command])
     parsed.overrides = [*parsed.overrides, *more]
     code: int = parsed.run(parsed)
     return code
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("tricktable")
+    except PackageNotFoundError:  # run from its folder, not installed
+        own = "(not installed)"
+    return f"tricktable {own}, torch {version('torch')}, Python {sys.version.split()[0]}"
+
+
+def _unknown_command(word: str, commands: Iterable[str]) -> BadInput:
+    from runner.config.slips import unknown_command
+
+    return BadInput(unknown_command(word, list(commands)))
+
+
+def _unknown_option(option: str, arguments: Sequence[str], command: str, parser: argparse.ArgumentParser) -> BadInput:
+    from runner.config.slips import unknown_option
+
+    return BadInput(
+        unknown_option(option, arguments, command, re.findall(r"(?<![\w-])--[a-z-]+", parser.format_usage()))
+    )

@@ -9,13 +9,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import BadInput
+from runner import terminal
+from runner.errors import BadInput, Diverged, ExpectationFailed, RunFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runner.config.schema import Config
+    from runner.disk.summary import Summary
     from runner.launch.expect import Expectation
-    from runner.papers.measured import MeasuredTable
 
 
 def _before_torch() -> None:
@@ -30,38 +32,79 @@ def _pool(arguments: argparse.Namespace) -> dict[str, Any]:
 def train(arguments: argparse.Namespace) -> int:
     """One run, or with -m every point of a multirun."""
     _before_torch()
+    from dataclasses import replace
+
     from runner.config import compose
     from runner.launch import expect
 
-    expectation = expect.parse(arguments.expect) if arguments.expect else None
+    expectations = expect.parse(arguments.expect)
     if arguments.multirun:
-        return _multirun(arguments, expectation)
-    if any(_pool(arguments).values()):
-        raise BadInput("--jobs, --gpus and --timeout are for several runs: add -m")
+        return _multirun(arguments, expectations)
+    if any(_pool(arguments).values()) or arguments.junit:
+        raise BadInput("--jobs, --gpus, --timeout and --junit are for several runs: add -m")
     if arguments.baseline is not None:
         raise BadInput("--baseline is of a study's table, which several runs make: add -m")
     config = compose.compose(arguments.overrides)
+    if arguments.label:
+        config = replace(config, label=arguments.label)
+    with terminal.set_aside(arguments.json):
+        summary, ending = _trained(config, expectations)
+    if arguments.json and summary:
+        _print_json(summary.plain())
+    if ending:
+        raise ending
+    return 0
+
+
+def _trained(
+    config: "Config", expectations: "Sequence[Expectation]"
+) -> "tuple[Summary | None, Diverged | RunFailed | ExpectationFailed | None]":
+    """A run's summary, and the error that the command ends with. What failed or diverged holds no expectation."""
+    from runner.disk.files import RunFiles
+    from runner.disk.summary import Summary
+    from runner.launch import expect
     from runner.training import job
     from runner.training import summary as summaries
 
-    summary = job.execute(config)
+    try:
+        summary = job.execute(config)
+    except (Diverged, RunFailed) as error:
+        diverged = error.folder if isinstance(error, Diverged) else None
+        missed = expect.misses(expectations, None, str(error))
+        ending = ExpectationFailed(missed[0]) if missed else error
+        return Summary.read(RunFiles(diverged).summary) if diverged else None, ending
     print(summaries.outcome(summary, config.output.root))
-    if expectation:
-        expectation.check(summary)
-    return 0
+    try:
+        expect.check(expectations, summary)
+    except ExpectationFailed as error:
+        return summary, error
+    return summary, None
 
 
-def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") -> int:
+def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation]") -> int:
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
-    from runner.launch import pool, sweep
+    from pathlib import Path
 
-    outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
-    for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-        _show_study(study, arguments.baseline)
+    from runner.launch import junit, pool, sweep
+
+    with terminal.set_aside(arguments.json):
+        outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
+        for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
+            _show_study(study, arguments.baseline)
+    if arguments.junit:
+        junit.write(Path(arguments.junit), sweep.cases(outcomes, expectations))
+    if arguments.json:
+        _print_json([sweep.plain(each, expectations) for each in outcomes])
+    sweep.check(expectations, outcomes)
     pool.raise_for(outcomes)
-    if expectation:
-        sweep.check(expectation, outcomes)
     return 0
+
+
+def _print_json(document: object) -> None:
+    """Strict JSON, which lacks NaN and the infinities: these are null."""
+    from runner.disk import atomic
+
+    print(atomic.dump(document).decode(), end="")
 
 
 def _show_study(folder: "Path", baseline: str | None = None) -> None:
@@ -69,45 +112,41 @@ def _show_study(folder: "Path", baseline: str | None = None) -> None:
     from runner import report
     from runner.disk.runs import under
     from runner.papers import studies
-    from runner.report import terminal
+    from runner.report import terminal as screen
 
     table = studies.tabulate(folder.name, under(folder.parent, folder.name), baseline)
     if table is None:
         print(f"{folder}: no run has finished")
         return
     path = report.write_short(table, folder)
-    terminal.show(table)
+    screen.show(table)
     print(path)
 
 
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table, or several: made where that is asked for, shown, and written."""
     _before_torch()
-    from runner import report
-    from runner.disk.runs import under
-    from runner.launch import pool
-    from runner.papers import reproduce, several, tabulate
-    from runner.report import terminal
+    from pathlib import Path
+
+    from runner.launch import junit
+    from runner.papers import reproduce, several
+    from runner.report import tables
 
     names = several.names(arguments.name)
-    if len(names) > 1:
-        return _tables(names, arguments)
-    plan, runs = reproduce.requested(names[0], arguments.budget, arguments.overrides)
-    if arguments.dry_run:
-        reproduce.dry_run(plan, runs)
+    if arguments.dry_run and len(names) == 1:
+        reproduce.dry_run(*reproduce.requested(names[0], arguments.budget, arguments.overrides))
         return 0
     limits = {**_pool(arguments), "until": _until(arguments.minutes)}
-    outcomes = reproduce.make(plan, runs, **limits) if arguments.make else []
-    if outcomes:
-        runs = under(runs.root)
-    if arguments.make and reproduce.evaluate(plan, runs):
-        runs = under(runs.root)
-    typed = " ".join([names[0], "--run", "--budget", plan.budget, *arguments.overrides])
-    table = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
-    terminal.show(table)
-    if any(row.runs or row.exact is not None or any(each.runs for each in row.grid) for row in table.rows):
-        print(report.write(table, reproduce.folder(plan, runs.root))[-1])
-    pool.raise_for(outcomes)
+    typed = arguments.budget, arguments.overrides, arguments.make
+    with terminal.set_aside(arguments.json):
+        shown = tables.tables(names, *typed, **limits) if names[1:] else tables.table(names[0], *typed, **limits)
+    if arguments.junit:
+        junit.write(Path(arguments.junit), tables.cases(shown))
+    if arguments.json:
+        documents = [tables.plain(each) for each in shown.tables.values()]
+        _print_json(documents if names[1:] else documents[0])
+    if shown.ending:
+        raise shown.ending
     return 0
 
 
@@ -116,29 +155,6 @@ def _until(minutes: float | None) -> float:
     if minutes is not None and not 0 < minutes < math.inf:
         raise BadInput(f"--minutes: expected a number above 0, got {minutes:g}")
     return math.inf if minutes is None else time.monotonic() + 60 * minutes
-
-
-def _tables(names: Sequence[str], arguments: argparse.Namespace) -> int:
-    """Several tables, each made and written; then what failed."""
-    from runner import report
-    from runner.errors import Interrupted, SweepFailed
-    from runner.papers import several
-    from runner.report import terminal
-
-    def write(table: "MeasuredTable", folder: "Path") -> None:
-        terminal.progress(table, report.write_tables(table, folder)[-1].parent)
-
-    if not arguments.make or arguments.budget is None:
-        raise BadInput(f"{arguments.name}: {len(names)} tables; several are made: add --run and --budget")
-    limits = {**_pool(arguments), "until": _until(arguments.minutes)}
-    made = several.make(names, arguments.budget, arguments.overrides, write, **limits)
-    counted = f"{len(made.whole)} of {len(names)} tables are whole"
-    print(counted)
-    if made.failed:
-        raise SweepFailed(f"{counted}, {len(made.failed)} failed: {', '.join(made.failed)}")
-    if made.time_is_up:
-        raise Interrupted(f"{counted}, and the time is up; run the same command again to go on")
-    return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -168,14 +184,14 @@ def compare(arguments: argparse.Namespace) -> int:
 def static(arguments: argparse.Namespace) -> int:
     """What papers state that needs no training."""
     from runner.papers import facts, statics
-    from runner.report import terminal
+    from runner.report import terminal as screen
 
     papers = [arguments.paper] if arguments.paper else facts.papers()
     decided = [each for paper in papers for each in statics.decide(paper)]
     if arguments.markdown:
         print(statics.markdown(decided))
         return 0
-    return terminal.statics(decided)
+    return screen.statics(decided)
 
 
 def lr_range(arguments: argparse.Namespace) -> int:
@@ -200,11 +216,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
     from runner.explore import reevaluate
-    from runner.report import terminal
+    from runner.report import terminal as screen
 
     how = reevaluate.together if arguments.together else reevaluate.evaluations
     evaluated = how(arguments.runs, arguments.overrides)
-    terminal.evaluations(evaluated)
+    screen.evaluations(evaluated)
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:
@@ -259,6 +275,14 @@ def list_(arguments: argparse.Namespace) -> int:
     width = max((len(name) for name, _ in lines), default=0)
     for name, about in lines:
         print(f"{name:<{width}}  {about}")
+    return 0
+
+
+def cache(arguments: argparse.Namespace) -> int:
+    """What is kept between runs."""
+    from runner.data import kept
+
+    kept.show() if arguments.clear is None else kept.clear(arguments.clear)
     return 0
 
 

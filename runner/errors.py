@@ -2,6 +2,9 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+
+BEGUN, LISTED = 3, 24  # names in a line: of those that begin alike, and of all
 
 
 class TricktableError(Exception):
@@ -27,9 +30,10 @@ class SweepFailed(TricktableError):
 
 
 class Diverged(TricktableError):
-    """The loss or the weights stopped being finite. A result, not a crash."""
+    """The loss or the weights stopped being finite. A result, not a crash; the run's `folder` has its summary."""
 
     exit_code = 4
+    folder: Path | None = None
 
 
 class DataProblem(TricktableError):
@@ -69,12 +73,15 @@ class Interrupted(TricktableError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """«; did you mean x?», or nothing where nothing is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    """«; did you mean x?», or nothing where nothing is near; of names that begin with the word the first few."""
+    every = list(known)
+    begun = [each for each in every if len(word) > 2 and each.lower().startswith(word.lower())]
+    close = begun[:BEGUN] or difflib.get_close_matches(word, every, n=1, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """The nearest match, or all that there is."""
     every = list(known)
-    return nearest(word, every) or f"; there are: {', '.join(every) or 'none'}"
+    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
+    return nearest(word, every) or f"; there are: {', '.join(every[:LISTED]) or 'none'}{more}"

@@ -1,6 +1,7 @@
 """Lines for a person: what others wrote is made harmless, and nobody listening is no error."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from typing import Any, TextIO
 
 _WORDS = re.compile(r"(?<=\s)(?<!± )(?!±)")  # a figure and its interval, 1 ± 2, are one word
 _PARTS = re.compile(r"(?<=[,_/])(?=\S)|(?<=\w-)(?=\w)")
+TOLD = "TRICKTABLE_TOLD"  # an environment variable: the warnings that were said, one a line
 
 
 def clean(text: str) -> str:
@@ -75,6 +77,54 @@ def quiet_if_closed(stream: TextIO) -> Iterator[None]:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+
+
+@contextlib.contextmanager
+def set_aside(wanted: bool) -> Iterator[None]:
+    """Where wanted, send what is printed to stderr, by started processes too: stdout is for one document alone."""
+    if not wanted:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+class Heard(io.TextIOWrapper):
+    """A stream that falls silent where nobody reads it any more (`| head`); what writes to it goes on to its end."""
+
+    def write(self, text: str) -> int:
+        """All of it, or none."""
+        with quiet_if_closed(self):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """What was written."""
+        with quiet_if_closed(self):
+            super().flush()
+
+
+def heard(stream: TextIO) -> TextIO:
+    """This stream as one that falls silent; one that is no stream of the process (a test's) as it is."""
+    if type(stream) is not io.TextIOWrapper:
+        return stream
+    encoding, errors, by_line, through = stream.encoding, stream.errors, stream.line_buffering, stream.write_through
+    return Heard(stream.detach(), encoding, errors, line_buffering=by_line, write_through=through)
+
+
+def warn_once(line: str) -> None:
+    """A warning on stderr, said once by a command and the processes that it starts."""
+    told = os.environ.get(TOLD, "")
+    if line not in told.splitlines():
+        os.environ[TOLD] = f"{told}\n{line}"
+        say(f"warning: {line}")
 
 
 def console(width: int = 160) -> Any:

@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+from runner.machine import cores
 from tests.conftest import ROOT, TINY
 
 
@@ -54,9 +55,12 @@ def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
         (["train", "optimizer.lr=abc"], 2, "optimizer.lr: expected a number"),
         (["train", "batch_size=5000"], 2, "batch_size: 5000 is more than"),
         (["train", "--nonsense"], 2, "unknown option --nonsense"),
-        (["train", "--expect", "accuracy>5"], 2, "no figure is called accuracy"),
-        (["trian"], 2, "trian"),
-        ([], 2, "command"),
+        (["train", "--expect", "acuracy>5"], 2, "no figure is called acuracy; did you mean accuracy?"),
+        (["trian"], 2, "no command is called trian; did you mean train?"),
+        (["train", "--lr", "0.1"], 2, "unknown option --lr; did you mean optimizer.lr=0.1?"),
+        (["train", "--junit", "x.xml"], 2, "--junit are for several runs: add -m"),
+        (["train", "--gpus", "two"], 2, "--gpus: expected the numbers of GPUs, such as 0,1, got two"),
+        (["cache", "--clear", "nothing"], 2, "keeps nothing called nothing"),
         (["train", "study=../x"], 2, "study"),
         (["train", "-m", "seed=0,1", "optimizer.lr=0.1,abc"], 2, "optimizer.lr=abc: optimizer.lr: expected a number"),
         (["train", "-m", "batch_size=16,5000"], 2, "batch_size=5000"),
@@ -85,6 +89,16 @@ def test_expectations(tricktable):
     assert failed.returncode == 9 and "expected test_error<0, got" in failed.stderr
 
 
+def test_several_expectations_are_all_checked_and_a_diverged_run_holds_none(tricktable):
+    first = ["--expect", "test_error<0", "--expect", "updates==12", "--expect", "accuracy>100"]
+    failed = tricktable("train", *TINY, "--json", *first)
+    assert failed.returncode == 9 and json.loads(failed.stdout)["updates"] == 12
+    assert re.search(r"expected test_error<0, got [\d.]+; expected accuracy>100, got [\d.]+ \(resnet8", failed.stderr)
+    lost = tricktable("train", *TINY, "optimizer.lr=1e30", "--expect", "test_error<100.5", "--json")
+    assert lost.returncode == 9 and "the run has no result: diverged at update" in lost.stderr
+    assert json.loads(lost.stdout)["state"] == "diverged"
+
+
 def test_a_diverged_run_is_a_result(tricktable, tmp_path):
     done = tricktable("train", *TINY, "optimizer.lr=1e30")
     assert done.returncode == 4 and re.search(r"diverged at update \d+", done.stderr)
@@ -106,11 +120,11 @@ def test_a_multirun_ends_in_a_table(tricktable, tmp_path):
 
 
 def test_a_runs_failure_does_not_end_a_multirun(tricktable, tmp_path):
-    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30", "--expect", "test_error<100.5")
+    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30")
     assert done.returncode == 0, done.stderr  # diverged is a result
     assert re.search(r"optimizer.lr=1e\+30 +│ 0 +│ +1 │", done.stdout.replace("│ ", "│ "))
-    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30", "--expect", "test_error<0")
-    assert done.returncode == 9 and "1 of 2" in done.stderr
+    done = tricktable("train", "-m", *TINY, "optimizer.lr=0.1,1e30", "--expect", "test_error<100.5")
+    assert done.returncode == 9 and "1 of 2" in done.stderr  # but where something is expected of it, it fails
 
 
 def test_show_prints_the_config(tricktable):
@@ -135,6 +149,53 @@ def test_count(tricktable):
 def test_count_of_the_whole_zoo(tricktable):
     text = tricktable("count", "--all").stdout
     assert re.search(r"^resnet56 .*853,018", text, re.M) and "MAdds" in text
+
+
+def test_a_new_model_without_a_paper_is_counted_on_its_data(tricktable):
+    yaml_of = ROOT / "configs" / "model" / "zz_without_a_paper.yaml"
+    yaml_of.write_text("# for a test\nname: mlp\nhidden: [10]\ndropout: 0.0\ninput_dropout: 0.0\nresolution: 8\n")
+    try:
+        (row,) = json.loads(tricktable("count", f"model={yaml_of.stem}", "--json").stdout)
+        assert (row["input"], row["classes"], row["params"]) == ([1, 8, 8], 10, 64 * 10 + 10 + 10 * 10 + 10)
+        (row,) = json.loads(tricktable("count", f"model={yaml_of.stem}", "data=cifar100", "--json").stdout)
+        assert (row["input"], row["classes"], row["params"]) == ([3, 32, 32], 100, 3 * 64 * 10 + 10 + 10 * 100 + 100)
+        refused = tricktable("count", f"model={yaml_of.stem}", "data=image_folder")
+        assert refused.returncode == 2 and "choose others, such as data=cifar10" in refused.stderr
+    finally:
+        yaml_of.unlink()
+
+
+def test_version_and_bare_command(tricktable):
+    assert re.fullmatch(r"tricktable \S+, torch \d\S+, Python 3\S+\n", tricktable("--version").stdout)
+    bare = tricktable()
+    assert bare.returncode == 0 and bare.stdout == tricktable("--help").stdout
+
+
+def test_more_threads_than_cores_is_one_warning(tricktable):
+    threads = [each for each in TINY if "threads" not in each and "epochs" not in each]
+    more = cores() + 1
+    done = tricktable("train", "-m", *threads, "epochs=1", f"compute.threads={more}", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count(f"compute.threads={more} is more than the {cores()} CPU cores") == 1
+
+
+def test_a_run_that_was_made_under_another_name_is_found(tricktable, tmp_path):
+    """A single run is named as it always was; a multirun that varies the default finds it, and does not make it again."""
+    epochs = [*(each for each in TINY if "epochs" not in each), "epochs=1"]
+    assert tricktable("train", *epochs, "optimizer=sgd").returncode == 0
+    done = tricktable("train", "-m", *epochs, "optimizer=sgd,adam")
+    assert done.returncode == 0 and "1 already complete" in done.stdout, done.stderr
+    made = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "outputs" / "default").glob("resnet8-*"))
+    assert made == ["resnet8-digits-adam-s0", "resnet8-digits-s0"]
+
+
+def test_the_home_folder(tricktable, tmp_path):
+    home = {"env": {"HOME": str(tmp_path / "home")}}
+    (tmp_path / "home").mkdir()
+    shown = yaml.safe_load(tricktable("show", "data.path=~/x", "output.root=~/runs", **home).stdout)
+    assert shown["data"]["path"] == "~/x" and shown["output"]["root"] == str(tmp_path / "home" / "runs")
+    done = tricktable("train", "data=image_folder", "data.path=~/x", **home)
+    assert done.returncode == 5 and f"{tmp_path}/home/x: expected" in done.stderr
 
 
 def test_help_is_there_for_every_command_and_imports_neither_torch_nor_hydra():
@@ -186,6 +247,14 @@ def test_completion(tricktable, tmp_path):
     assert "train " in completions("tricktable tra") or "train" in completions("tricktable tra")
     assert {"optimizer=", "optimizer.lr="} <= {c.strip() for c in completions("tricktable train optimizer")}
     assert {"model=resnet20", "model=resnet56"} <= {c.strip() for c in completions("tricktable train model=resnet")}
+    (tmp_path / "runs" / "mine" / "resnet20-0a1b").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "resnet20-0a1b" / "run.json").write_text("{}")
+    root = f"output.root={tmp_path}/runs"
+    for line, name in (
+        ("table smith2018_batch_size/fig5", "smith2018_batch_size/fig5_section52"), ("static he2016", "he2016_resnet"),
+        ("figure cur", "curves"), ("list fig", "figures"), (f"figure curves {root} resnet20-0", "resnet20-0a1b"),
+    ):  # fmt: skip
+        assert name in {c.strip() for c in completions(f"tricktable {line}")}, line
     assert "augment=\\[crop,mixup" in {c.strip() for c in completions("tricktable train augment=[crop,mi")}  # quoted
 
 
@@ -199,8 +268,23 @@ def test_an_imagenet_stem_on_small_images_is_a_warning(tricktable, size, stem, w
     assert ("warning: the stem divides 32x32 images by 4" in done.stderr) == warns
 
 
-def test_a_closed_pipe_is_not_a_traceback(tmp_path):
-    done = subprocess.run(
-        f"{sys.executable} -m runner show | head -1", shell=True, capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert "Traceback" not in done.stderr
+def piped(command, **environment):
+    """The exit code of a command whose reader has gone, and what it said on stderr."""
+    script = f"{sys.executable} -m runner {command} | head -0; echo ${{PIPESTATUS[0]}}"
+    options = {"capture_output": True, "text": True, "cwd": ROOT}
+    done = subprocess.run(["bash", "-c", script], env={**os.environ, **environment}, check=False, **options)
+    return int(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "command", ["show", "list tables", "table liu2020_radam/sec5.2_warmup output.root=/nonexistent"]
+)
+def test_a_closed_pipe_is_no_error(command, unbuffered):
+    assert piped(command, PYTHONUNBUFFERED=unbuffered) == (0, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_hides_no_failure(tmp_path, unbuffered):
+    command = f"train {' '.join(TINY)} output.root={tmp_path} --expect 'test_error<0' 2>/dev/null"
+    assert piped(command, PYTHONUNBUFFERED=unbuffered)[0] == 9

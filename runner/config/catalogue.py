@@ -4,11 +4,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from omegaconf import OmegaConf
-
 from runner.config import CONFIGS
-from runner.config.options import GROUPS, arguments, keys, mount, options
-from runner.config.places import PLACES, SCHEDULED
+from runner.config.options import GROUPS, mount, options
+from runner.config.places import PLACES
 from runner.errors import BadInput, suggest
 
 TRICKS = CONFIGS.parent / "tricks"
@@ -69,19 +67,3 @@ def listing(group: str | None) -> Iterator[tuple[str, str]]:
     if group not in GROUPS:
         raise BadInput(f"no place is called {group}{suggest(group, GROUPS)}")
     yield from ((name, about(group, name)) for name in options(group))
-
-
-def complete(prefix: str) -> list[str]:
-    """What can follow on the command line: keys, and the options of a place after its `=`. For argcomplete."""
-    key, equals, value = prefix.partition("=")
-    group = "schedule" if key.startswith("schedule.") else key
-    if equals and group in GROUPS:
-        bracket, _, begun = value.rpartition(",") if "," in value else ("", "", value.lstrip("["))
-        head = f"{key}={bracket + ',' if bracket else '[' if value.startswith('[') else ''}"
-        return [head + name for name in options(group) if name.startswith(begun)]
-    own = [k for k in keys(OmegaConf.load(CONFIGS / "train.yaml")) if not k.startswith("defaults")]
-    of_options = [
-        f"{g}.{k}" for g in ("model", "optimizer", "compute", "data") for name in options(g) for k in arguments(g, name)
-    ]
-    known = {*GROUPS, *(f"schedule.{knob}" for knob in SCHEDULED), *own, *of_options} - {"schedule"}
-    return sorted(f"{k}=" for k in known if k.startswith(key))

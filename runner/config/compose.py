@@ -5,8 +5,9 @@ module sets the values itself, so that a key which does not exist is refused.
 """
 
 import copy
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,12 +29,17 @@ from runner.errors import BadInput
 __all__ = ["CONFIGS", "GROUPS", "compose", "default", "expand", "merge", "options"]
 
 
-def compose(overrides: Sequence[str] = ()) -> schema.Config:
-    """One run's config from the command line's overrides."""
-    return schema.read(merge(overrides))
+def compose(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> schema.Config:
+    """One run's config from the command line's overrides; `varied` as for its label."""
+    return schema.read(merge(overrides, varied))
 
 
-def merge(overrides: Sequence[str] = ()) -> dict[str, Any]:
+def as_usual() -> Composed:
+    """How things stand where nothing is typed."""
+    return Composed.of(*_composed(()))
+
+
+def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[str, Any]:
     """configs/ and the overrides merged, as plain values that are not validated yet."""
     groups, values = choices.split(grammar.typed(overrides))
     chosen, composed = _composed(tuple(groups))
@@ -41,7 +47,9 @@ def merge(overrides: Sequence[str] = ()) -> dict[str, Any]:
     for typed in values:
         _apply(tree, typed, chosen)
     plain: Any = OmegaConf.to_container(tree, resolve=False)
-    return {**plain, "label": label(chosen, plain)}
+    if isinstance(plain["output"]["root"], str):
+        plain["output"]["root"] = os.path.expanduser(plain["output"]["root"])
+    return {**plain, "label": label(chosen, plain, varied)}
 
 
 @lru_cache(maxsize=64)

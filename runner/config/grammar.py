@@ -1,17 +1,21 @@
 """Hydra's grammar of overrides: what each says, and what of it is refused here; the points of a multirun."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, QuotedString
+from hydra.core.override_parser.types import Glob, QuotedString
+from hydra.core.override_parser.types import Override as Parsed
 from hydra.errors import HydraException
 
 from runner.config.options import options
-from runner.config.overrides import Overrides
+from runner.config.overrides import Override, Overrides
 from runner.errors import BadInput
+
+HOME = re.compile(r"~(/[^,'\[\]]*)?")  # a path that begins at the home folder
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ def typed(overrides: Sequence[str]) -> list[Typed]:
     ]
 
 
-def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
+def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Parsed]:
     """Each override parsed; `sweep`: with several values, too."""
     parser = OverridesParser.create()
-    parsed: dict[str, Override] = {}
+    parsed: dict[str, Parsed] = {}
     for text in Overrides(overrides):
         try:
-            override = parser.parse_override(text)
+            override = parser.parse_override(_with_home(text))
         except HydraException as error:
             raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
         _check(override, text, sweep)
@@ -48,7 +52,13 @@ def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Override]:
     return list(parsed.values())
 
 
-def _check(override: Override, text: str, sweep: bool) -> None:
+def _with_home(text: Override) -> str:
+    """`data.path=~/x` in quotes: a shell leaves `~` behind a key as it is, and Hydra's grammar has none."""
+    quoted = text.value.replace("'", "\\'")
+    return f"{text.key}='{quoted}'" if HOME.fullmatch(text.value) else text
+
+
+def _check(override: Parsed, text: str, sweep: bool) -> None:
     """BadInput for what Hydra would take, and we do not."""
     key = override.get_key_element()
     if key[0] in "+~":

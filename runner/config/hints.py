@@ -9,7 +9,7 @@ from runner.config.grammar import Typed
 from runner.config.meanings import Hint, called, meaning, there_are
 from runner.config.options import defaults, mount, options
 from runner.config.places import SCHEDULED
-from runner.config.spelling import nearest, same
+from runner.config.spelling import alike_but_for_numbers, nearest, same
 from runner.config.suggestions import Composed, adding, listed, named, setting
 
 
@@ -30,6 +30,12 @@ def unknown_option(group: str, name: str, typed: Typed) -> str:
     """The line for a name that is no option of the group that is chosen at a key."""
     said = f"{typed.key}: nothing is called {name}"
     here = same(name, options(group)) or synonyms.option(group, name)
+    absent = synonyms.lookup(name)[0]
+    if absent and absent.typed is None and not here:
+        return f"{said}: {absent.why}; {there_are(group)}"
+    family = alike_but_for_numbers(name, options(group))
+    if len(family) > 1 and not here and not any(letter.isdigit() for letter in name):
+        return f"{said}; there are: {', '.join(family)}"
     elsewhere = [each for each in called(name) if each[0] != group]
     if elsewhere and not here:
         return Hint([_at_its_place(group, typed, *each) for each in elsewhere]).after(said)

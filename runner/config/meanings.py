@@ -21,6 +21,7 @@ SURE = 0.85  # alikeness from which a misspelt key is preferred to an option's n
 SHOWN = 3  # suggestions in a line
 LISTED = 20  # options in a line, where all are said
 NAMED = 8  # where some are
+KEPT = ("model", "data")  # what nobody would choose anew for the sake of an argument
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ def meaning(typed: Typed, composed: Composed) -> Hint | None:
     return next((hint for rule in _RULES if (hint := rule(typed, composed))), None)
 
 
+def surely(typed: Typed, composed: Composed) -> Hint | None:
+    """The same by the rules that do not guess at a misspelt word."""
+    guesses = (_surely_near, _near, _roughly)
+    return next((hint for rule in _RULES if rule not in guesses and (hint := rule(typed, composed))), None)
+
+
 def called(name: str) -> list[tuple[str, str]]:
     """(group, option) for every option of this name."""
     return [(group, option) for group in GROUPS for option in options(group) if fold(option) == fold(name)]
@@ -58,8 +65,9 @@ def _set(typed: Typed, key: str, composed: Composed) -> Hint:
     group = group_at(key)
     items = listed(typed.value)
     lost = group is not None and bool(items) and not any(named(group, item) for item in items)
-    why = f"{key} has no {typed.text}, {there_are(group)}" if group is not None and lost else ""
-    return Hint([setting(typed, key, composed)], why)
+    if group is not None and lost and not isinstance(typed.value, bool):
+        return Hint(why=f"{key} has no {typed.text}, {there_are(group)}")
+    return Hint([setting(typed, key, composed)])
 
 
 def _respelled(typed: Typed, composed: Composed) -> Hint | None:
@@ -110,6 +118,17 @@ def _points(typed: Typed) -> str:
     return f"range({typed.value if counted else 5})"
 
 
+def _word_of_a_place(typed: Typed, composed: Composed) -> Hint | None:
+    """optimizer.learning_rate, trainer.max_epochs: another tool's word, behind its place or what is none here."""
+    head, _, rest = typed.key.partition(".")
+    synonym, more = synonyms.lookup(rest) if rest else (None, [])
+    if synonym is None or more or called(head):
+        return None
+    if same(head, GROUPS) and not (synonym.typed or "").startswith(f"{same(head, GROUPS)}."):
+        return None
+    return _another_word(replace(typed, key=rest), composed)
+
+
 def _surely_near(typed: Typed, composed: Composed) -> Hint | None:
     """epoch: a key misspelt by a letter, where what was typed fits it."""
     key = _nearest_key(typed, composed, SURE)
@@ -119,7 +138,8 @@ def _surely_near(typed: Typed, composed: Composed) -> Hint | None:
 def _near(typed: Typed, composed: Composed) -> Hint | None:
     """A key misspelt by more."""
     key = _nearest_key(typed, composed, NEAR)
-    return _set(typed, key, composed) if key else None
+    hint = _set(typed, key, composed) if key else None
+    return hint if hint and hint.lines else None
 
 
 def _nearest_key(typed: Typed, composed: Composed, cutoff: float) -> str | None:
@@ -196,13 +216,14 @@ def _of_an_argument(typed: Typed, composed: Composed, mounts: Sequence[tuple[str
     lines, names = [], []
     for group, at in mounts:
         holders = _holders(typed, word, composed.chosen.get(at, []), group)
-        if holders:
+        if holders and group not in KEPT:
             lines.append(adding(typed, group, holders[0], composed, word, at))
-            names += holders
-    if not lines:
+        names += holders
+    if not names:
         return None
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return Hint(lines, f"an argument of {', '.join(names[:NAMED])}{more}")
+    why = f"an argument of {', '.join(names[:NAMED])}{more}"
+    return Hint(lines, why if lines else f"{why}, and not of what is chosen")
 
 
 def _holders(typed: Typed, word: str, chosen: Sequence[str], group: str) -> list[str]:
@@ -242,6 +263,7 @@ def _lines(lines: Iterable[str]) -> Hint | None:
 _RULES: tuple[Callable[[Typed, Composed], Hint | None], ...] = (
     _respelled,
     _another_word,
+    _word_of_a_place,
     _without_its_place,
     _surely_near,
     _of_a_place,

@@ -25,8 +25,21 @@ def alikeness(one: str, other: str) -> float:
     return min(SequenceMatcher(None, a, b).ratio() for a, b in pairs)
 
 
+def alike_but_for_numbers(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that differ in their digits alone (resnet: resnet8, resnet14), in their order."""
+    return [each for each in known if re.sub(r"\d", "", fold(each)) == re.sub(r"\d", "", fold(name))]
+
+
+def _number(name: str) -> int:
+    return int("".join(re.findall(r"\d", name)) or 0)
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = NEAR) -> str | None:
-    """The known name that is most alike; None where none is at least so near."""
+    """The known name that is most alike; None where none is at least so near. Of numbers the nearest (resnet21: 20)."""
+    known = list(known)
+    family = alike_but_for_numbers(name, known) if re.search(r"\d", name) else []
+    if family:
+        return min(family, key=lambda each: abs(_number(each) - _number(name)))
     best = max(known, key=lambda each: alikeness(name, each), default=None)
     return best if best is not None and alikeness(name, best) >= cutoff else None
 

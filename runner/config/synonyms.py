@@ -22,7 +22,15 @@ class Synonym:
 def words() -> dict[str, Synonym]:
     """By the word, folded."""
     entries = OmegaConf.load(CONFIGS / "synonyms.yaml")
-    return {fold(word): Synonym(entry.get("type"), entry.get("why", "")) for entry in entries for word in entry["for"]}
+    keys = [entry for entry in entries if not {"command", "option"} & set(entry)]
+    return {fold(word): Synonym(entry.get("type"), entry.get("why", "")) for entry in keys for word in entry["for"]}
+
+
+@cache
+def others(kind: str) -> dict[str, str]:
+    """What is typed for another tool's `command` or `option`, by the word, folded; the first that has it."""
+    entries = [entry for entry in OmegaConf.load(CONFIGS / "synonyms.yaml") if kind in entry]
+    return {fold(word): entry[kind] for entry in reversed(entries) for word in entry["for"]}
 
 
 def lookup(key: str) -> tuple[Synonym | None, list[str]]:

@@ -50,6 +50,8 @@ def decoded(name: str, make: Callable[[], Decoded]) -> Decoded:
     if found is None:
         found = make()
         _keep(path, lambda temporary: _save(found, temporary))
+    else:
+        _note_use(path)
     return found
 
 
@@ -59,6 +61,7 @@ def remembered(kind: str, name: str, make: Callable[[], Any]) -> Any:
     try:
         kept = json.loads(path.read_bytes())
         if kept["sha256"] == _seal(kept["value"]):
+            _note_use(path)
             return kept["value"]
         _say_damaged(path)
     except FileNotFoundError:
@@ -68,6 +71,12 @@ def remembered(kind: str, name: str, make: Callable[[], Any]) -> Any:
     value = make()
     _keep(path, lambda temporary: temporary.write_text(json.dumps({"value": value, "sha256": _seal(value)})))
     return value
+
+
+def _note_use(path: Path) -> None:
+    """For `tricktable cache`: file systems seldom note when a file is read."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def _load(path: Path) -> Decoded | None:

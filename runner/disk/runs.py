@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from runner.disk.info import RunInfo, State
 from runner.disk.rundir import NAME, study_folder
 from runner.disk.summary import Result, Summary
 from runner.errors import BadInput, CheckpointProblem, StorageProblem
+
+HASH = re.compile(r"[0-9a-f]{8}(-[0-9]{1,9})?")  # how a run's id ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,14 +222,20 @@ def some(text: str, root: Path, diverged: bool = False) -> list[StoredRun]:
 
 
 def _named(text: str, root: Path) -> list[StoredRun]:
-    """The given folder's run, those of the folders in it, or those of that id, by name."""
+    """The given folder's run, those of the folders in it, or those of that id or of its last digits, by name."""
+    text = os.path.expanduser(text)
     if (run := at(Path(text))) is not None:
         return [run]  # whatever signs of a glob its path has
     paths = [Path(p) for p in sorted(glob.glob(text))] or sorted(root.glob(f"*/{glob.escape(text)}"))
+    if not paths and HASH.fullmatch(text):
+        paths = sorted(root.glob(f"*/*-{text}"))
     folders = dict.fromkeys(p for path in paths for p in (path, *sorted(path.glob("*/"))))
     found = [run for folder in folders if (run := at(folder)) is not None]
     if not found:
-        raise BadInput(f"{text}: no run; a run is its folder ({root}/<study>/<run>), its id, or a glob of folders")
+        raise BadInput(
+            f"{text}: no run; a run is its folder ({root}/<study>/<run>), its id or the 8 digits at the id's end, or a "
+            "glob of folders"
+        )
     return found
 
 

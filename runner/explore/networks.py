@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from runner import data
 from runner.config import schema
 from runner.config.compose import compose, options
 from runner.config.places import PLACES
@@ -22,7 +23,8 @@ _counted: dict[tuple[str, Shape, int], Count] = {}
 def cost(config: Config, shape: Shape | None = None, classes: int | None = None) -> Count:
     """What a config's network costs, at its paper's input and number of classes unless others are given.
 
-    Each network is counted once, whatever else its configs have. BadInput where neither says an input.
+    Each network is counted once, whatever else its configs have. BadInput where neither says an input, or the network
+    cannot take it.
     """
     paper = config.model.paper or {}
     if (shape is None and "input" not in paper) or (classes is None and "classes" not in paper):
@@ -34,18 +36,41 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     if known not in _counted:
         with torch.device("meta"):
             model = build_model(config, channels, classes)
-        _counted[known] = count(model, (channels, height, width))
+        try:
+            _counted[known] = count(model, (channels, height, width))
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise BadInput(
+                f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
+            ) from None
     return _counted[known]
+
+
+def _input(config: Config) -> tuple[Shape, int]:
+    """C H W and the number of classes: as the model's paper has them, else those of the config's images."""
+    paper = config.model.paper or {}
+    shape = tuple(paper["input"]) if "input" in paper else None
+    classes = paper.get("classes")
+    if shape is None or classes is None:
+        size = data.known(config.data)
+        if size is None:
+            raise BadInput(
+                f"data: how large {config.data.name}'s images are is not known before they are read; choose others, "
+                "such as data=cifar10, or add `paper: {input: [3, 32, 32], classes: 10}` to the model's YAML"
+            )
+        shape, classes = shape or size[1], classes or size[2]
+    return shape, classes
 
 
 def network(overrides: Sequence[str]) -> dict[str, Any]:
     """What a config's network costs at its paper's resolution and number of classes, beside the paper's figures."""
     config = compose(overrides)
-    counted, paper = cost(config), config.model.paper or {}
+    shape, classes = _input(config)
+    counted, paper = cost(config, shape, classes), config.model.paper or {}
     return {
         "model": config.label.split("-")[0],
-        "input": list(paper["input"]),
-        "classes": paper["classes"],
+        "input": list(shape),
+        "classes": classes,
         "params": counted.params,
         "madds": counted.madds,
         "flops": counted.flops,

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner import machine
@@ -56,12 +56,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: why, where it is not complete; the summary, where it is complete or diverged."""
+    """What became of a job: why, where it is not complete; the summary, where it is complete or diverged.
+
+    `seconds` are of its process in this launch.
+    """
 
     job: Job
     state: State
     reason: str | None = None
     summary: Summary | None = None
+    seconds: float = 0.0
 
     @property
     def words(self) -> str:
@@ -236,7 +240,7 @@ class _Launch:
         elif folder.note:
             self.view.say(folder.note)
         try:
-            self.running[job] = Child([*self.command, *job.overrides], gpu, heard=not alone)
+            self.running[job] = Child([*self.command, *job.overrides, f"--label={job.label}"], gpu, heard=not alone)
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 
@@ -274,7 +278,7 @@ class _Launch:
         return Outcome(job, "failed", reason)
 
     def _account(self, outcome: Outcome, seconds: float = 0.0) -> None:
-        self.outcomes[outcome.job.key] = outcome
+        self.outcomes[outcome.job.key] = replace(outcome, seconds=seconds)
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
 
 

@@ -2,22 +2,25 @@
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from runner import data
 from runner.config import schema
 from runner.config.compose import compose, expand
+from runner.config.label import varied
 from runner.config.overrides import Overrides
 from runner.config.schema import Config
 from runner.data.source import Arrays, Files
 from runner.disk.info import Identity
-from runner.disk.summary import Summary
 from runner.errors import BadInput, ExpectationFailed
 from runner.launch import expect, pool
+from runner.launch.expect import Expectation
+from runner.launch.junit import Case
 from runner.training import compute, job
 
 Point = tuple[Overrides, Config]  # what was typed for one run, and the config that it makes
@@ -30,8 +33,10 @@ def sweep(
 
     `gpus` and `timeout` (minutes per run) as in `pool.launch`, which also says what is raised.
     """
-    points = [(point, _composed(point)) for point in map(Overrides, expand(overrides))]
-    return pool.launch(plan(points), parallel=jobs, gpus=gpus, timeout=timeout)
+    points = list(map(Overrides, expand(overrides)))
+    named = varied(points)
+    composed = [(point, _composed(point, named)) for point in points]
+    return pool.launch(plan(composed), parallel=jobs, gpus=gpus, timeout=timeout)
 
 
 def plan(points: Sequence[Point]) -> list[pool.Job]:
@@ -52,9 +57,9 @@ def plan(points: Sequence[Point]) -> list[pool.Job]:
     ]
 
 
-def _composed(overrides: Overrides) -> Config:
+def _composed(overrides: Overrides, named: Collection[str]) -> Config:
     try:
-        return compose(overrides)
+        return compose(overrides, named)
     except BadInput as error:
         raise BadInput(f"{overrides}: {error}") from None
 
@@ -84,17 +89,49 @@ def _identities(points: Sequence[Point]) -> list[Identity]:
 def _threads(config: Config) -> int:
     """The threads that a run keeps busy; on a GPU they mostly wait."""
     resolved = compute.resolve(config.compute)
+    compute.warn_of_threads(resolved)
     return resolved.threads if resolved.device.type == "cpu" else 1
 
 
-def check(expectation: expect.Expectation, outcomes: Sequence[pool.Outcome]) -> None:
-    """ExpectationFailed where a run that finished does not hold it."""
-    misses = []
-    for outcome in outcomes:
-        if outcome.state == "complete":
-            try:
-                expectation.check(outcome.summary or Summary())
-            except ExpectationFailed as error:
-                misses.append(f"{outcome.job.title}: {error}")
-    if misses:
-        raise ExpectationFailed(f"{len(misses)} of {len(outcomes)} runs do not hold: {'; '.join(misses)}")
+def misses(expectations: Sequence[Expectation], outcome: pool.Outcome) -> list[str]:
+    """What is said of each expectation that a run does not hold; one that diverged or failed holds none."""
+    ended = None if outcome.state == "complete" else outcome.reason or outcome.state
+    return expect.misses(expectations, outcome.summary, ended)
+
+
+def check(expectations: Sequence[Expectation], outcomes: Sequence[pool.Outcome]) -> None:
+    """ExpectationFailed, with every miss of every run, where one has ended and does not hold them all."""
+    ended = [each for each in outcomes if each.state != "interrupted"]
+    missed = [f"{each.job.title}: {'; '.join(said)}" for each in ended if (said := misses(expectations, each))]
+    if missed:
+        listed = "; ".join(missed)
+        raise ExpectationFailed(f"{len(missed)} of {len(outcomes)} runs do not hold: {listed}")
+
+
+def plain(outcome: pool.Outcome, expectations: Sequence[Expectation]) -> dict[str, Any]:
+    """An outcome as `tricktable train -m --json` has it."""
+    return {
+        "run": outcome.job.folder().path.name,
+        "study": outcome.job.study,
+        "title": outcome.job.title,
+        "overrides": list(outcome.job.overrides),
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "misses": misses(expectations, outcome),
+        "summary": outcome.summary.plain() if outcome.summary else None,
+    }
+
+
+def cases(outcomes: Sequence[pool.Outcome], expectations: Sequence[Expectation]) -> dict[str, list[Case]]:
+    """The outcomes by study, for a JUnit report."""
+    suites: dict[str, list[Case]] = {}
+    for each in outcomes:
+        case = Case(
+            name=each.job.title,
+            seconds=each.seconds,
+            failure="\n".join(misses(expectations, each)),
+            error=(each.reason or each.state) if each.state in ("failed", "interrupted") else "",
+            told=each.words,
+        )
+        suites.setdefault(each.job.study, []).append(case)
+    return suites

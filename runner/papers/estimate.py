@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from runner import data
+from runner.config.schema import ComputeConfig
 from runner.disk.runs import Runs, StoredRun
 from runner.explore import networks
 from runner.papers.plan import Point
@@ -14,18 +15,21 @@ BACKWARD = 3  # forward and backward together, in forward passes
 NEWEST = 30  # runs that say how fast the machine is
 
 
-def seconds(points: Sequence[Point], rate: float) -> float | None:
+def seconds(points: Sequence[Point], rate: float | None) -> float | None:
     """Of all points, one after another, at so many multiply-adds a second.
 
-    None where the size of some data cannot be known before it is read.
+    None where that is not known, or the size of some data cannot be known before it is read.
     """
     total = 0.0
+    if points and rate is None:
+        return None
     for point in points:
         size = data.known(point.config.data, point.dataset)
         if size is None:
             return None
         images, shape, classes = size
         madds = networks.cost(point.config, shape, classes).madds
+        assert rate is not None, "asked above"
         total += START + point.config.epochs * images * BACKWARD * madds / rate
     return total
 
@@ -39,16 +43,21 @@ def duration(total: float | None) -> str:
     return f"{total / 60:.0f} min" if total < 7200 else f"{total / 3600:.1f} h"
 
 
-def rate(runs: Runs) -> float:
-    """Multiply-adds a second: of the newest runs of this kind of device, else of a trial."""
-    from runner.config.compose import compose
-    from runner.training.compute import resolve
+def rate(runs: Runs, asked: ComputeConfig) -> float | None:
+    """Multiply-adds a second: of the newest runs on the kind of device that is asked for, else of a trial.
 
-    device = str(resolve(compose([]).compute).device)
+    None where this machine has no such device, and no run was on one.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    device = "cuda" if asked.device == "cuda" or (asked.device == "auto" and there) else "cpu"
     ended = [run for alike in runs.by_choices.values() for run in alike]
     newest = sorted(ended, key=lambda run: str(run.info.started))[-NEWEST:]
     rates = [achieved for run in newest if (achieved := _achieved(run, device))]
-    return statistics.median(rates) if rates else _trial(device)
+    if rates:
+        return statistics.median(rates)
+    return _trial(device) if device == "cpu" or there else None
 
 
 def _achieved(run: StoredRun, device: str) -> float | None:

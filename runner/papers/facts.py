@@ -4,6 +4,7 @@ The classes here are the format, and docs/papers.md explains it; runner/config/r
 not said here. `load` checks what types cannot say.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -204,8 +205,12 @@ def papers() -> tuple[str, ...]:
 
 @cache
 def load(paper: str) -> Paper:
-    """A paper's facts; BadInput where there is no such paper, or its file is not as docs/papers.md says."""
+    """A paper's facts, by its id or arXiv number; BadInput where there is none, or its file is not as it should be."""
     if paper not in papers():
+        if re.fullmatch(r"(arXiv:)?\d{4}\.\d{4,5}", paper, re.IGNORECASE):
+            found = [each for each in papers() if load(each).about.arxiv == paper.rpartition(":")[2]]
+            if found:
+                return load(found[0])
         raise BadInput(f"no paper is called {paper}{suggest(paper, papers())}")
     with reader.in_file(f"configs/paper/{paper}.yaml"):
         values = loading.load(PAPERS / f"{paper}.yaml")

@@ -69,7 +69,7 @@ def unevaluated(plan: TablePlan, runs: Runs) -> list[tuple[Point, StoredRun]]:
 
 def dry_run(plan: TablePlan, runs: Runs) -> None:
     """Print for each row what it changes, epochs, updates, seeds, what exists, and how long the rest takes."""
-    lacking, rate = {point.key for point in missing(plan, runs)}, estimate.rate(runs)
+    lacking, rate = {point.key for point in missing(plan, runs)}, _rate(plan, runs)
     each = [points[0] for points in (*plan.points.values(), *plan.grids.values()) if points]
     shared = set.intersection(*[set(point.overrides.without(*_tried(point))) for point in each]) if each else set()
     print(f"{plan.recipe.name}, budget {plan.budget}: {len(lacking)} of {len(plan.needed())} runs are missing")
@@ -83,7 +83,13 @@ def dry_run(plan: TablePlan, runs: Runs) -> None:
         print("\n".join([f"{heading}:", *(f"- {line}" for line in lines)]))
 
 
-def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collection[str], rate: float) -> str:
+def _rate(plan: TablePlan, runs: Runs) -> float | None:
+    """How fast the device is that was typed with the table, or that this machine has."""
+    needed = plan.needed()
+    return estimate.rate(runs, needed[0].config.compute) if needed else None
+
+
+def _row(plan: TablePlan, label: str, shared: Collection[str], lacking: Collection[str], rate: float | None) -> str:
     """What a dry run says of a row."""
     points, trials = plan.points.get(label, ()), plan.grids.get(label, ())
     if label in plan.reasons:
@@ -141,7 +147,7 @@ def make(
     if not lacking:
         return []
     parallel = jobs or max(1, len(gpus))
-    total = estimate.seconds(lacking, estimate.rate(runs))
+    total = estimate.seconds(lacking, _rate(plan, runs))
     time = estimate.duration(None if total is None else total / parallel)
     rows = len({point.label for point in lacking})
     print(f"{len(lacking)} runs of {rows} rows are missing: about {time} with {parallel} at once", file=sys.stderr)

@@ -120,7 +120,8 @@ class Decided:
 
 def decide(paper: str) -> list[Decided]:
     """Every static fact of a paper, each with a verdict; BadInput where _static.yaml does not fit the facts."""
-    known = facts.load(paper).statics
+    loaded = facts.load(paper)
+    paper, known = loaded.id, loaded.statics
     with reader.in_file(f"configs/table/{paper}/_static.yaml"):
         checks = _checks(TABLES / paper / "_static.yaml")
         for name in checks:

@@ -12,6 +12,7 @@ from torch import nn
 from runner.config import schema
 from runner.errors import BadInput
 from runner.machine import cores
+from runner.terminal import warn_once
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -75,6 +76,15 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         threads=asked.threads or cores(),
         deterministic=asked.deterministic,
     )
+
+
+def warn_of_threads(compute: Compute) -> None:
+    """Warn where more threads are asked for than there are cores: they wait for each other."""
+    if compute.device.type == "cpu" and compute.threads > cores():
+        warn_once(
+            f"compute.threads={compute.threads} is more than the {cores()} CPU cores that this process may use; "
+            "the run will be slower than with as many threads as cores"
+        )
 
 
 def apply(compute: Compute) -> None:

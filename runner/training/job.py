@@ -51,14 +51,19 @@ def config_hash(config: Config) -> str:
 def execute(config: Config) -> Summary:
     """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
     run, identity = prepare(config, data.load(config.data))
+    compute.warn_of_threads(run.compute)
     _warn_of_small_images(run)
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
     if folder.note:
         print(folder.note, file=sys.stderr)
-    summary = _ended(folder)
-    if summary is None:
-        with folder.open():  # another process may have ended it in the meantime
-            summary = _ended(folder) or _Job(config, run, folder).go()
+    try:
+        summary = _ended(folder)
+        if summary is None:
+            with folder.open():  # another process may have ended it in the meantime
+                summary = _ended(folder) or _Job(config, run, folder).go()
+    except Diverged as error:
+        error.folder = folder.path
+        raise
     return summary
 
 

@@ -100,7 +100,7 @@ def suggested(*typed):
         ("augmentation=[crop,RandomHorizontalFlip]", ["augment=[crop,flip]"]),
         ("transforms.crop.pad=2", ["augment=[crop] augment.crop.pad=2"]),
         ("dataset=cifar10", ["data=cifar10"]),
-        ("dataset=imagenet", ["data=digits"]),
+        ("dataset=imagenet", ["data=image_folder"]),
         ("name='a b'", ["'study='\"'\"'a b'\"'\"''"]),
         # options that do not exist
         ("optimizer=AdamW", ["optimizer=adamw"]),
@@ -134,7 +134,8 @@ def test_the_line_says_why_where_the_words_alone_would_not():
     assert "the images at once" in said("gradient_accumulation=4")
     assert said("dataset=foo").startswith("unknown key dataset: data has no foo, there are: cifar10, ")
     assert said("augment.mixup.pad=2").startswith("unknown key augment.mixup.pad: mixup has alpha, per;")
-    assert "an argument of " in said("dropout=0.3") and "model.dropout=0.3" in said("dropout=0.3")
+    assert said("dropout=0.3").endswith("and not of what is chosen"), "no hint chooses another network"
+    assert suggested("model=wrn_16_4", "dropout=0.3") == ["model.dropout=0.3"]
     assert said("resume=true") == "unknown key resume: the same command again continues the run"
 
 
@@ -194,14 +195,18 @@ SENSIBLE = {
     "schedule.lr.at": "[1,2]",
     "model.dropout": "0.3",
     "batch_size": "64",
+    "data.size": "32",
+    "output.root": "x",
     "activation": "relu",
 }
+OF_CHOSEN = {"model.dropout": "model=wrn_16_4", "data.size": "data=synthetic"}  # no hint chooses what they are of
 
 
 @pytest.mark.parametrize("word", synonyms.words())
 def test_every_synonym_leads_somewhere(word):
     synonym = synonyms.words()[word]
-    ways = suggested(f"{word}={SENSIBLE.get(synonym.typed, 'true')}")
+    chosen = [OF_CHOSEN[synonym.typed]] if synonym.typed in OF_CHOSEN else []
+    ways = suggested(*chosen, f"{word}={SENSIBLE.get(synonym.typed, 'true')}")
     assert ways or (synonym.typed is None and synonym.why in said(f"{word}=true"))
 
 

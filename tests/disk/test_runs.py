@@ -85,3 +85,19 @@ def test_reading_the_list_reads_nothing_else(tmp_path):
     folder = make(tmp_path, "a", "x-1")
     (folder / "summary.json").write_text(json.dumps("damaged"))
     assert len(runs.under(tmp_path)) == 1
+
+
+def test_a_run_is_found_by_the_digits_at_the_end_of_its_id(tmp_path, monkeypatch):
+    made = [
+        make(tmp_path, study, f"resnet8-digits-s0-{end}") for study, end in (("a", "18ef131c"), ("b", "18ef131c-2"))
+    ]
+    monkeypatch.setattr(runs.StoredRun, "settings", None)
+    assert [runs.one(end, tmp_path).folder for end in ("18ef131c", "18ef131c-2")] == made
+    make(tmp_path, "c", "another-label-18ef131c")
+    with pytest.raises(BadInput, match="18ef131c: stands for 2 runs"):
+        runs.one("18ef131c", tmp_path)
+    for short in ("18ef131", "f131c", "18EF131C", "s0-18ef131c"):
+        with pytest.raises(BadInput, match="no run; a run is"):
+            runs.one(short, tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert runs.one("~/b/resnet8-digits-s0-18ef131c-2", tmp_path / "elsewhere").folder == made[1]

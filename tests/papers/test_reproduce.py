@@ -1,5 +1,6 @@
 """A paper's table from its recipe to its page: what belongs to a row, what is missing, what is run, what is said."""
 
+import dataclasses
 import json
 import math
 from dataclasses import asdict, replace
@@ -439,11 +440,22 @@ def test_without_a_budget_the_fullest_with_runs_is_shown(made):
 def test_the_time_is_estimated_from_what_this_machine_achieved(made):
     plan = planned(made)
     run(plan.points["original"][0])
-    rate = estimate.rate(under(made))
+    rate = estimate.rate(under(made), plan.all()[0].config.compute)
     one = estimate.seconds(plan.all()[:1], rate)
     assert estimate.START < one < 60 and estimate.seconds(plan.all()[:2], rate) == pytest.approx(2 * one)
     assert (estimate.duration(30), estimate.duration(600), estimate.duration(36_000)) == ("30 s", "10 min", "10.0 h")
     assert estimate.duration(None) == "an unknown time"
+
+
+def test_the_time_is_of_the_device_that_is_asked_for(made, monkeypatch):
+    plan = planned(made)
+    run(plan.points["original"][0])
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    gpu = dataclasses.replace(plan.all()[0].config.compute, device="cuda")
+    assert estimate.rate(under(made), gpu) is None, "no such device here, and no run was on one"
+    assert estimate.seconds(plan.all()[:1], None) is None and estimate.seconds([], None) == 0
+    auto = dataclasses.replace(gpu, device="auto")
+    assert estimate.rate(under(made), auto) == estimate.rate(under(made), plan.all()[0].config.compute)
 
 
 def test_known_sizes_are_those_of_the_data():

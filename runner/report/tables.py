@@ -1,0 +1,111 @@
+"""`tricktable table`: a paper's table, or several: made where that is asked for, shown, written, told to programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner import report
+from runner.disk.runs import under
+from runner.errors import BadInput, Interrupted, SweepFailed
+from runner.launch import pool
+from runner.launch.junit import Case
+from runner.papers import reproduce, several, tabulate
+from runner.papers.measured import MeasuredTable
+from runner.report import records, terminal
+
+
+@dataclass
+class Shown:
+    """The tables that a command came to, by name, and what it ends with: the outcomes of its runs, what failed."""
+
+    tables: dict[str, MeasuredTable] = field(default_factory=dict)
+    outcomes: Sequence[pool.Outcome] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    ending: SweepFailed | Interrupted | None = None
+
+
+def table(name: str, budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:
+    """One table, its missing runs made before it is shown where that is asked for; limits as `reproduce.make`."""
+    plan, runs = reproduce.requested(name, budget, overrides)
+    outcomes = reproduce.make(plan, runs, **limits) if made else []
+    if outcomes:
+        runs = under(runs.root)
+    if made and reproduce.evaluate(plan, runs):
+        runs = under(runs.root)
+    typed = " ".join([name, "--run", "--budget", plan.budget, *overrides])
+    measured = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
+    terminal.show(measured)
+    if any(row.sources or row.exact is not None for row in measured.rows):
+        print(report.write(measured, reproduce.folder(plan, runs.root))[-1])
+    shown = Shown({name: measured}, outcomes)
+    try:
+        pool.raise_for(outcomes)
+    except (SweepFailed, Interrupted) as error:
+        shown.ending = error
+    return shown
+
+
+def tables(names: Sequence[str], budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:
+    """Several tables, each made and written; then what failed."""
+    shown = Shown()
+
+    def write(measured: MeasuredTable, folder: Path) -> None:
+        shown.tables[measured.name] = measured
+        terminal.progress(measured, report.write_tables(measured, folder)[-1].parent)
+
+    if not made or budget is None:
+        raise BadInput(f"{len(names)} tables have such a name; several are made: add --run and --budget")
+    done = several.make(names, budget, overrides, write, **limits)
+    counted = f"{len(done.whole)} of {len(names)} tables are whole"
+    print(counted)
+    shown.failed = done.failed
+    if done.failed:
+        shown.ending = SweepFailed(f"{counted}, {len(done.failed)} failed: {', '.join(done.failed)}")
+    elif done.time_is_up:
+        shown.ending = Interrupted(f"{counted}, and the time is up; run the same command again to go on")
+    return shown
+
+
+def plain(measured: MeasuredTable) -> dict[str, Any]:
+    """A table as `--json` has it: the figures are those of table.csv and claims.csv."""
+    return {
+        "table": measured.name,
+        "title": measured.title,
+        "caption": measured.caption,
+        "budget": measured.budget,
+        "command": measured.command,
+        "provenance": measured.provenance,
+        "warnings": list(measured.warnings),
+        "rows": records.rows(measured),
+        "claims": records.claims(measured),
+    }
+
+
+def cases(shown: Shown) -> dict[str, list[Case]]:
+    """A case for each run of each row, by table: the missing ones are skipped, and those that failed are errors."""
+    suites = {name: _cases(measured) for name, measured in shown.tables.items()}
+    for each in shown.outcomes:
+        if each.state in ("failed", "interrupted"):
+            lost = Case(name=each.job.title, seconds=each.seconds, error=each.reason or each.state)
+            suites[next(iter(suites))].append(lost)
+    for name, reason in shown.failed.items():
+        suites.setdefault(name, []).append(Case(name="the table's runs", error=reason))
+    return suites
+
+
+def _cases(measured: MeasuredTable) -> list[Case]:
+    found = []
+    for row in measured.rows:
+        for run in row.runs:
+            told = (
+                f"{measured.metric.name} {run.figure:.6g}"
+                if run.figure is not None
+                else run.run.info.reason or run.state
+            )
+            found.append(Case(name=f"{row.label}, seed {run.seed}", told=told))
+        absent = set(row.missing) - {run.seed for run in row.runs}
+        found += [Case(name=f"{row.label}, seed {seed}", skipped="there is no such run yet") for seed in sorted(absent)]
+        if row.reason:
+            found.append(Case(name=row.label, skipped=f"it cannot be run here: {row.reason}"))
+    return found
