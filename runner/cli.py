@@ -5,6 +5,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from runner import commands as run
@@ -119,8 +120,10 @@ def _command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
-    parser.set_defaults(run=function, overrides=[])
+    parser.set_defaults(run=function, overrides=[], config=None)
     if overrides:
+        help_ = "a run's config.yaml, or keys in that form, as if they were typed; what is typed behind it wins"
+        parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
         _take_overrides(parser)
     return parser
 
@@ -173,5 +176,9 @@ def _dispatch(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         if extra.startswith("-"):
             raise BadInput(f"unknown option {extra} (tricktable {parsed.command} --help)")
     parsed.overrides = [*parsed.overrides, *more]
+    if parsed.config is not None:
+        from runner.disk import config_file
+
+        parsed.overrides = list(config_file.overrides(parsed.config, parsed.overrides))
     code: int = parsed.run(parsed)
     return code
