@@ -48,6 +48,21 @@ def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     train.add_argument("--expect", metavar="'test_error<5'", help="exit 9 where a figure of the summary does not hold")
     _take_pool(train)
 
+    study = _command(
+        commands, "study", run.study, "a whole study that a YAML file holds: its runs and its table", False
+    )
+    study.add_argument(
+        "file", metavar="FILE", type=Path, help="rows, seeds and what they share: see docs/own-images.md"
+    )
+    _take_pool(study)
+    _take_overrides(study)
+
+    init = _command(commands, "init", run.init, "look at a folder of images and write a first study of it", False)
+    init.add_argument(
+        "folder", metavar="FOLDER", help="<class>/<image>, or train/<class>/<image> and test/<class>/<image>"
+    )
+    init.add_argument("--to", metavar="FILE", type=Path, help="the study's file; by default <folder's name>.yaml, here")
+
 
 def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
     table = _command(commands, "table", run.table, "a paper's table: theirs, ours, and the verdicts", False)
@@ -98,7 +113,10 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "runs", nargs="+", metavar="RUN", help="a run's folder or id, a study's folder or a quoted glob; then key=value"
     )
 
-    _command(commands, "show", run.show, "print the resolved config")
+    show = _command(commands, "show", run.show, "print the resolved config; or the first batch's images, as a picture")
+    show.add_argument(
+        "--images", metavar="FILE.png", type=Path, help="draw training images, before and after augmentation"
+    )
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
     listing.add_argument("place", nargs="?", help="one place: its options, with their papers")

@@ -64,18 +64,45 @@ def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") 
 
 def _show_study(folder: "Path") -> None:
     """Print a study's table, and write it into the study's folder."""
-    from runner import report
     from runner.disk.runs import under
     from runner.papers import studies
+
+    _show(studies.tabulate(folder.name, under(folder.parent, folder.name)), folder)
+
+
+def _show(table: "MeasuredTable | None", folder: "Path") -> None:
+    from runner import report
     from runner.report import terminal
 
-    table = studies.tabulate(folder.name, under(folder.parent, folder.name))
     if table is None:
         print(f"{folder}: no run has finished")
         return
     path = report.write_short(table, folder)
     terminal.show(table)
     print(path)
+
+
+def study(arguments: argparse.Namespace) -> int:
+    """A study that is written in a file: its runs, then its table, and only then what went wrong."""
+    _before_torch()
+    from runner.launch import pool
+    from runner.papers import study_file
+
+    found = study_file.read(arguments.file)
+    made = study_file.make(found, arguments.overrides, **_pool(arguments))
+    outcomes = [outcome for _, outcome in made]
+    _show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
+    pool.raise_for(outcomes)
+    return 0
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """A first study of a folder's images, as a file to be edited."""
+    from runner.explore import starter
+
+    for line in starter.write(arguments.folder, arguments.to):
+        print(line)
+    return 0
 
 
 def table(arguments: argparse.Namespace) -> int:
@@ -223,8 +250,15 @@ def figure(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """The resolved config."""
+    """The resolved config; or, with --images, a picture of the first batch's images."""
     import yaml
+
+    if arguments.images is not None:
+        _before_torch()
+        from runner.explore import first_batch
+
+        print(first_batch.show(arguments.overrides, arguments.images))
+        return 0
 
     from runner.config import compose, schema
 

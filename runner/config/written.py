@@ -28,25 +28,30 @@ def overrides(values: Mapping[str, Any]) -> Overrides:
 
     Where the schedules stand in it, a knob that is not among them has none.
     """
-    typed: list[str] = []
+    found: list[str] = []
     for key, value in renamed.current(values).items():
         if key == LABEL or (key in renamed.LATER and value is None and key not in values):
             continue
         if key == "schedule" and isinstance(value, Mapping):
-            typed += [
+            found += [
                 each
                 for knob in (*SCHEDULED, *(set(value) - {*SCHEDULED}))
                 for each in _one(key, f"{key}.{knob}", value.get(knob))
             ]
         elif key in PLACES and PLACES[key].many and isinstance(value, Mapping):
-            typed += _several(key, value)
+            found += _several(key, value)
         elif key in options.GROUPS:
-            typed += _one(key, key, value)
+            found += _one(key, key, value)
         elif isinstance(value, Mapping):
-            typed += [f"{key}.{name}={_text(f'{key}.{name}', inner)}" for name, inner in value.items()]
+            found += [f"{key}.{name}={_text(f'{key}.{name}', inner)}" for name, inner in value.items()]
         else:
-            typed.append(f"{key}={_text(key, value)}")
-    return Overrides(typed)
+            found.append(f"{key}={_text(key, value)}")
+    return Overrides(found)
+
+
+def typed(key: str, value: Any) -> Override:
+    """One key with its value, as it is typed. BadInput where it cannot be."""
+    return Override(f"{key}={_text(key, value)}")
 
 
 def _several(place: str, value: Mapping[str, Any]) -> Iterator[str]:

@@ -87,7 +87,7 @@ def _drawn(images: list[Member], where: Path, share: Share) -> Layout:
         for label in sorted(set(classes) - {at.label for at in lot}):
             number = sum(at.label == label for at in images)
             raise BadInput(
-                f"data.test_share: {share.share:g} leaves the class {label} ({number} images) without {split} images; "
+                f"data.test_share: {share.share:g} leaves the class {label} (of {number}) without {split} images; "
                 "choose another share, or give it more"
             )
     return Layout(train, test, classes)

@@ -18,7 +18,12 @@ METRIC = Metric("top1_error", "percent", "lower", "test")
 
 def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
     """The table of a study; None where no run of it has ended."""
-    found = tuple(rows(runs.of_study(study)))
+    return table_of(study, labelled(runs.of_study(study)), f"tricktable report {study}")
+
+
+def table_of(study: str, groups: Iterable[tuple[str, Sequence[StoredRun]]], command: str) -> MeasuredTable | None:
+    """The table of rows that have a label and ended runs each; None where there are none."""
+    found = tuple(row for label, group in groups for row in _rows(label, group))
     if not found:
         return None
     return MeasuredTable(
@@ -29,7 +34,7 @@ def tabulate(study: str, runs: Runs) -> MeasuredTable | None:
         budget="study",
         rows=found,
         provenance=_provenance(found),
-        command=f"tricktable report {study}",
+        command=command,
         warnings=provenance.warnings(found),
     )
 
