@@ -40,8 +40,9 @@ def show(overrides: Sequence[str], path: Path) -> Path:
     size = "x".join(map(str, run.splits.train.shape[1:]))
     title = f"{run.splits.title}: the first batch of {config.label}"
     done = ", ".join(run.augment) or "no augmentation, so both rows are alike"
+    whole = next(run.knobs.batches(0))[1]
     caption = (
-        f"{len(pairs)} of the {next(run.knobs.batches(0))[1]:,} images of the first batch, {size} pixels. Upper row: as "
+        f"{len(pairs)} of the {whole:,} images of the first batch, {size} pixels. Upper row: as "
         f"stored; lower row: as the network sees it, after {done}, with what it is told."
     )
     with atomic.storage(path):

@@ -115,7 +115,7 @@ def _said(seen: Look) -> Iterator[str]:
         yield "warning: one class: there is nothing to tell apart, and an error of 0.00% means nothing"
     if largest >= 3 * smallest:
         share = largest / sum(seen.classes.values())
-        yield f"warning: the classes are not balanced: whoever always says {most} is right for {share:.0%} of the images"
+        yield f"warning: the classes are not balanced: always saying {most} is right for {share:.0%} of them"
     for (width, height), number in seen.sizes.most_common(1):
         others = "all of them" if len(seen.sizes) == 1 else f"{number:,} of them; {len(seen.sizes):,} sizes"
         yield f"{width}x{height} pixels ({others}), {'grey' if seen.grey else 'in colour'}"

@@ -2,7 +2,7 @@
 
     study: mixup_on_pets      # where its runs lie, outputs/<study>; left out: the file's name
     n: 3                      # seeds of each row: 0, 1, 2
-    baseline: plain           # the row that the others are compared with; left out: none is
+    baseline: plain           # the row that the others are compared with; left out: the first one
     shared: [data=image_folder, data.path=pets, epochs=30]
     rows:
       plain: []
@@ -11,7 +11,6 @@
 `shared` and `rows` are as in a recipe (recipe.py): of one key, a row's own override replaces the shared one.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +23,7 @@ from runner.disk.runs import StoredRun, under
 from runner.errors import BadInput, suggest
 from runner.launch import pool, sweep
 from runner.papers import studies
-from runner.papers.intervals import difference
-from runner.papers.measured import MeasuredRow, MeasuredTable
+from runner.papers.measured import MeasuredTable
 
 GIVEN = ("seed", "study")  # what the file says in keys of its own
 
@@ -119,28 +117,7 @@ def tabulate(study: StudyFile, made: Made) -> MeasuredTable | None:
         run = stored.get(outcome.job.folder().path.resolve())
         if run is not None and run.info.ended:
             groups.setdefault(label, []).append(run)
-    table = studies.table_of(study.name, list(groups.items()), f"tricktable study {study.path}")
-    if table is None or study.baseline is None:
-        return table
-    return replace(table, warnings=(*_compared(study.baseline, table.rows), *table.warnings))
-
-
-def _compared(baseline: str, rows: Sequence[MeasuredRow]) -> list[str]:
-    """A sentence on each row's difference from the baseline, by the 95% interval of Welch."""
-    # A run may have a row for each variant and inference, which its label ends with.
-    bases = [row for row in rows if row.label == baseline or row.label.startswith(f"{baseline} (")]
-    sentences = []
-    for row in rows:
-        alike = [base for base in bases if row.label.endswith(base.label.removeprefix(baseline))]
-        if row in bases or not alike or not row.figures or not alike[0].figures:
-            continue
-        base = alike[0]
-        shift, half = difference(row.figures, base.figures)
-        within = "" if math.isnan(half) else f" ± {half:.2f}"
-        seen = "more errors" if shift > 0 else "fewer errors"
-        known = bool(within) and abs(shift) > half
-        meaning = f"{seen}, beyond chance" if known else "no difference that these seeds show"
-        sentences.append(
-            f"{row.label} against {base.label}: {shift:+.2f}{within} points of test error (95% interval): {meaning}."
-        )
-    return sentences
+    # The first row is the one that a table compares the others with.
+    ordered = sorted(groups, key=lambda label: label != study.baseline)
+    rows = [(label, groups[label]) for label in ordered]
+    return studies.table_of(study.name, rows, f"tricktable study {study.path}")
