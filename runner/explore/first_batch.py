@@ -1,6 +1,7 @@
 """`tricktable show --images`: some images of a run's first batch, before and after its augmentations, as a picture."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +100,9 @@ def picture(pairs: Sequence[Pair], title: str, caption: str) -> bytes:
         ):
             panel.imshow(pixels, interpolation="nearest")
             panel.set_title(_plain(words), fontsize=9, parse_math=False)
-    figure.suptitle(_plain(title), fontsize=11, wrap=True, parse_math=False)
-    figure.supxlabel(_plain(caption), fontsize=9, wrap=True, parse_math=False)
+    letters = int(12 * figure.get_figwidth())
+    figure.suptitle(textwrap.fill(terminal.clean(title), letters), fontsize=11, parse_math=False)
+    figure.supxlabel(textwrap.fill(terminal.clean(caption), letters), fontsize=9, parse_math=False)
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()
