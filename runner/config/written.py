@@ -19,7 +19,7 @@ OF_ANY_DATA = (
     "normalize",
     "workers",
 )  # any source's
-_BARE = re.compile(r"[A-Za-z_/][\w/.-]*")  # text that needs no quotes
+_BARE = re.compile(r"[A-Za-z_/][\w/.-]*", re.ASCII)  # text that needs no quotes
 _WORDS = ("null", "true", "false", "nan", "inf")  # unless it is one of these
 
 

@@ -26,7 +26,7 @@ def pets(tmp_path):
 def test_what_a_folder_holds_is_said_and_the_study_can_be_read(pets, tmp_path):
     path = tmp_path / "first.yaml"
     said = "\n".join(starter.write(str(pets), path))
-    assert "21 training" not in said and "2 classes, from 5 images (dog's) to 21 (cat)" in said
+    assert "21 training and 5 test images" in said and "2 classes, from 5 images (dog's) to 21 (cat)" in said
     assert "not split" in said and "not balanced" in said and "cat/99.png: expected" in said
     assert said.endswith(f"tricktable study {path}")
     study = study_file.read(path)

@@ -26,9 +26,7 @@ def write(tmp_path):
 
 
 def test_a_row_s_overrides_stand_behind_the_shared_ones_and_what_is_typed_behind_both(write):
-    study = study_file.read(
-        write("n: 2\nshared: [epochs=3, seed_=1]\nrows: {a: [], b: [epochs=4, batch_size=5]}".replace(", seed_=1", ""))
-    )
+    study = study_file.read(write("n: 2\nshared: [epochs=3]\nrows: {a: [], b: [epochs=4, batch_size=5]}"))
     assert study.name == "own" and study.baseline is None
     assert study.overrides("a") == ("epochs=3", "study=own")
     assert study.overrides("b") == ("epochs=4", "batch_size=5", "study=own")
