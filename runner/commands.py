@@ -52,34 +52,15 @@ def train(arguments: argparse.Namespace) -> int:
 def _multirun(arguments: argparse.Namespace, expectation: "Expectation | None") -> int:
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
     from runner.launch import pool, sweep
+    from runner.report import command
 
     outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
     for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-        _show_study(study)
+        command.show_study(study)
     pool.raise_for(outcomes)
     if expectation:
         sweep.check(expectation, outcomes)
     return 0
-
-
-def _show_study(folder: "Path") -> None:
-    """Print a study's table, and write it into the study's folder."""
-    from runner.disk.runs import under
-    from runner.papers import studies
-
-    _show(studies.tabulate(folder.name, under(folder.parent, folder.name)), folder)
-
-
-def _show(table: "MeasuredTable | None", folder: "Path") -> None:
-    from runner import report
-    from runner.report import terminal
-
-    if table is None:
-        print(f"{folder}: no run has finished")
-        return
-    path = report.write_short(table, folder)
-    terminal.show(table)
-    print(path)
 
 
 def study(arguments: argparse.Namespace) -> int:
@@ -87,11 +68,12 @@ def study(arguments: argparse.Namespace) -> int:
     _before_torch()
     from runner.launch import pool
     from runner.papers import study_file
+    from runner.report import command
 
     found = study_file.read(arguments.file)
     made = study_file.make(found, arguments.overrides, **_pool(arguments))
     outcomes = [outcome for _, outcome in made]
-    _show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
+    command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
     pool.raise_for(outcomes)
     return 0
 
@@ -225,7 +207,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
     from runner.explore import reevaluate
-    from runner.report import terminal
+    from runner.report import command, terminal
 
     how = reevaluate.together if arguments.together else reevaluate.evaluations
     evaluated = how(arguments.runs, arguments.overrides)
@@ -233,7 +215,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:
-            _show_study(study)
+            command.show_study(study)
     return 0
 
 
