@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from runner import commands as run
@@ -59,6 +60,21 @@ def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     _take_programs(train, "the summary, with -m the list of outcomes")
     _take_baseline(train)
     _take_pool(train)
+
+    study = _command(
+        commands, "study", run.study, "a whole study that a YAML file holds: its runs and its table", False
+    )
+    study.add_argument(
+        "file", metavar="FILE", type=Path, help="rows, seeds and what they share: see docs/own-images.md"
+    )
+    _take_pool(study)
+    _take_overrides(study)
+
+    init = _command(commands, "init", run.init, "look at a folder of images and write a first study of it", False)
+    init.add_argument(
+        "folder", metavar="FOLDER", help="<class>/<image>, or train/<class>/<image> and test/<class>/<image>"
+    )
+    init.add_argument("--to", metavar="FILE", type=Path, help="the study's file; by default <folder's name>.yaml, here")
 
 
 def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -120,7 +136,10 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _completed(several, "runs", "overrides")
 
-    _command(commands, "show", run.show, "print the resolved config")
+    show = _command(commands, "show", run.show, "print the resolved config; or the first batch's images, as a picture")
+    show.add_argument(
+        "--images", metavar="FILE.png", type=Path, help="draw training images, before and after augmentation"
+    )
 
     listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
     place = listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
@@ -146,8 +165,10 @@ def _command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
-    parser.set_defaults(run=function, overrides=[])
+    parser.set_defaults(run=function, overrides=[], config=None)
     if overrides:
+        help_ = "a run's config.yaml, or keys in that form, as if they were typed; what is typed behind it wins"
+        parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
         _take_overrides(parser)
     return parser
 
@@ -239,6 +260,10 @@ def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], 
         if extra.startswith("-"):
             raise _unknown_option(extra, arguments, parsed.command, commands[parsed.command])
     parsed.overrides = [*parsed.overrides, *more]
+    if parsed.config is not None:
+        from runner.disk import config_file
+
+        parsed.overrides = list(config_file.overrides(parsed.config, parsed.overrides))
     code: int = parsed.run(parsed)
     return code
 

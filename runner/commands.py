@@ -10,13 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner import terminal
-from runner.errors import BadInput, Diverged, ExpectationFailed, RunFailed
+from runner.errors import BadInput
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runner.config.schema import Config
-    from runner.disk.summary import Summary
     from runner.launch.expect import Expectation
 
 
@@ -35,7 +31,7 @@ def train(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from runner.config import compose
-    from runner.launch import expect
+    from runner.launch import expect, single
 
     expectations = expect.parse(arguments.expect)
     if arguments.multirun:
@@ -48,7 +44,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.label:
         config = replace(config, label=arguments.label)
     with terminal.set_aside(arguments.json):
-        summary, ending = _trained(config, expectations)
+        summary, ending = single.trained(config, expectations)
     if arguments.json and summary:
         _print_json(summary.plain())
     if ending:
@@ -56,41 +52,17 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _trained(
-    config: "Config", expectations: "Sequence[Expectation]"
-) -> "tuple[Summary | None, Diverged | RunFailed | ExpectationFailed | None]":
-    """A run's summary, and the error that the command ends with. What failed or diverged holds no expectation."""
-    from runner.disk.files import RunFiles
-    from runner.disk.summary import Summary
-    from runner.launch import expect
-    from runner.training import job
-    from runner.training import summary as summaries
-
-    try:
-        summary = job.execute(config)
-    except (Diverged, RunFailed) as error:
-        diverged = error.folder if isinstance(error, Diverged) else None
-        missed = expect.misses(expectations, None, str(error))
-        ending = ExpectationFailed(missed[0]) if missed else error
-        return Summary.read(RunFiles(diverged).summary) if diverged else None, ending
-    print(summaries.outcome(summary, config.output.root))
-    try:
-        expect.check(expectations, summary)
-    except ExpectationFailed as error:
-        return summary, error
-    return summary, None
-
-
 def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation]") -> int:
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
     from pathlib import Path
 
     from runner.launch import junit, pool, sweep
+    from runner.report import command
 
     with terminal.set_aside(arguments.json):
         outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
         for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-            _show_study(study, arguments.baseline)
+            command.show_study(study, arguments.baseline)
     if arguments.junit:
         junit.write(Path(arguments.junit), sweep.cases(outcomes, expectations))
     if arguments.json:
@@ -107,20 +79,28 @@ def _print_json(document: object) -> None:
     print(atomic.dump(document).decode(), end="")
 
 
-def _show_study(folder: "Path", baseline: str | None = None) -> None:
-    """Print a study's table, and write it into the study's folder. BadInput for a baseline that no row is."""
-    from runner import report
-    from runner.disk.runs import under
-    from runner.papers import studies
-    from runner.report import terminal as screen
+def study(arguments: argparse.Namespace) -> int:
+    """A study that is written in a file: its runs, then its table, and only then what went wrong."""
+    _before_torch()
+    from runner.launch import pool
+    from runner.papers import study_file
+    from runner.report import command
 
-    table = studies.tabulate(folder.name, under(folder.parent, folder.name), baseline)
-    if table is None:
-        print(f"{folder}: no run has finished")
-        return
-    path = report.write_short(table, folder)
-    screen.show(table)
-    print(path)
+    found = study_file.read(arguments.file)
+    made = study_file.make(found, arguments.overrides, **_pool(arguments))
+    outcomes = [outcome for _, outcome in made]
+    command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
+    pool.raise_for(outcomes)
+    return 0
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """A first study of a folder's images, as a file to be edited."""
+    from runner.explore import starter
+
+    for line in starter.write(arguments.folder, arguments.to):
+        print(line)
+    return 0
 
 
 def table(arguments: argparse.Namespace) -> int:
@@ -216,6 +196,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
     from runner.explore import reevaluate
+    from runner.report import command
     from runner.report import terminal as screen
 
     how = reevaluate.together if arguments.together else reevaluate.evaluations
@@ -224,7 +205,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:
-            _show_study(study)
+            command.show_study(study)
     return 0
 
 
@@ -241,8 +222,15 @@ def figure(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """The resolved config."""
+    """The resolved config; or, with --images, a picture of the first batch's images."""
     import yaml
+
+    if arguments.images is not None:
+        _before_torch()
+        from runner.explore import first_batch
+
+        print(first_batch.show(arguments.overrides, arguments.images))
+        return 0
 
     from runner.config import compose, schema
 

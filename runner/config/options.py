@@ -63,6 +63,16 @@ def arguments(group: str, name: str) -> Mapping[str, Any]:
     return {k: v for k, v in {**inherited, **values}.items() if k not in ("name", "paper")}
 
 
+@cache
+def made_by(group: str, name: str) -> str:
+    """The `name` in an option's YAML: of a network its file, which several options share."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
+    if "name" in values:
+        return str(values["name"])
+    others = [entry for entry in values.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+    return made_by(group, others[0]) if others else name
+
+
 def mount(group: str) -> str:
     """The key at which an option of a group is typed when nothing else is said: a schedule is the learning rate's."""
     return "schedule.lr" if group == "schedule" else group

@@ -6,6 +6,7 @@ that came later where it has the value of what was done before.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 FORMER = {"noise_scale": "noise"}  # knobs
@@ -24,6 +25,7 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
     "shufflenet": {"units": "zhang"},
     "preact_resnet": {"shortcut_of": "activated", "first_relu": True, "last_norm": False},
 }
+SETTINGS: dict[str, dict[str, Any]] = {"data": {"test_subset": None, "test_share": None}}  # of groups, their later keys
 
 
 def former(knob: str) -> str:
@@ -34,33 +36,37 @@ def former(knob: str) -> str:
 def earlier(values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's plain values as the first runs would have had them: what identifies a run."""
     kept = {key: value for key, value in values.items() if key not in LATER or value is not None}
-    return _by(FORMER, ARGUMENTS, {key: _without_later(value) for key, value in kept.items()})
+    found = {key: _without_later(value, SETTINGS.get(key, {})) for key, value in kept.items()}
+    return _by(FORMER, ARGUMENTS, found)
 
 
 def current(values: Mapping[str, Any]) -> dict[str, Any]:
     """A config's plain values by the names of today."""
     found = _by({v: k for k, v in FORMER.items()}, {v: k for k, v in ARGUMENTS.items()}, values)
-    complete = {key: _with_later(value) for key, value in found.items()}
+    complete = {key: _with_later(value, SETTINGS.get(key, {})) for key, value in found.items()}
     return {**complete, **{key: None for key in LATER if found and key not in found}}
 
 
-def _without_later(value: Any) -> Any:
-    """An option, or several of a place, without the arguments that say no more than what was done before."""
+def _without_later(value: Any, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """An option, or several of a place, without the arguments that say no more than what was done before.
+
+    settings: of the group itself, its later keys.
+    """
     if isinstance(value, list | tuple):
         return [_without_later(each) for each in value]
     if not isinstance(value, Mapping):
         return value
-    before = BEFORE.get(str(value.get("name")), {})
+    before = {**BEFORE.get(str(value.get("name")), {}), **settings}
     return {k: _without_later(v) for k, v in value.items() if k not in before or v != before[k]}
 
 
-def _with_later(value: Any) -> Any:
-    """An option, or several of a place, with all arguments of today."""
+def _with_later(value: Any, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """An option, or several of a place, with all arguments of today; `settings` as in _without_later."""
     if isinstance(value, list | tuple):
         return [_with_later(each) for each in value]
     if not isinstance(value, Mapping):
         return value
-    return {**BEFORE.get(str(value.get("name")), {}), **{k: _with_later(v) for k, v in value.items()}}
+    return {**BEFORE.get(str(value.get("name")), {}), **settings, **{k: _with_later(v) for k, v in value.items()}}
 
 
 def _by(knobs: Mapping[str, str], arguments: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:

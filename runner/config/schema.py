@@ -55,6 +55,8 @@ class DataConfig:
     validation: float = key(low=0)
     split_seed: int = key(low=0)
     subset: int | None = key(low=1)
+    test_subset: int | None = key(low=1)
+    test_share: float | None = key(above=0)
     last_batch: Literal["keep", "drop"] = key()
     normalize: Literal["computed", "paper"] = key()
     stream: bool | None = key()
@@ -175,6 +177,9 @@ def check(config: Config) -> None:
     validation = config.data.validation
     if validation >= 1 and not validation.is_integer():
         raise BadInput(f"data.validation: expected a share below 1 or a whole number of images, got {validation}")
+    share = config.data.test_share
+    if share is not None and share >= 1:
+        raise BadInput(f"data.test_share: expected a share above 0 and below 1, such as 0.2, got {share:g}")
     if config.compute.device == "cpu" and config.compute.precision == "tf32":
         raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
     parse_every(config.checkpoint.every)
@@ -252,8 +257,12 @@ def choices_key(config: Config) -> str:
 
 
 def images_key(data: DataConfig) -> str:
-    """SHA-256 of which images are meant: a source and its arguments, wherever its files lie."""
-    return f"sha256:{digest({'name': data.name, **data.arguments})}"
+    """SHA-256 of which images are meant: a source, its arguments, what is drawn of it; wherever its files lie."""
+    drawn = {"test_share": data.test_share, "test_subset": data.test_subset}
+    asked = {name: value for name, value in drawn.items() if value is not None}
+    if asked:
+        asked["split_seed"] = data.split_seed
+    return f"sha256:{digest({'name': data.name, **data.arguments, **asked})}"
 
 
 def digest(values: Mapping[str, Any]) -> str:

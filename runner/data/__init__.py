@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.config.schema import DataConfig
     from runner.data.source import Arrays, Files
 
-_GIVEN = ("path", "download", "stream")  # the common keys that a source may ask for
+_GIVEN = ("path", "download", "stream", "test_share", "split_seed")  # the common keys that a source may ask for
 
 
 def load(data: "DataConfig") -> "Arrays | Files":
@@ -35,13 +35,16 @@ def load(data: "DataConfig") -> "Arrays | Files":
         raise BadInput(f"data.path: expected a path that can be printed, got {data.path!r}")
     if data.stream and "stream" not in parameters:
         raise BadInput(f"data.stream: {data.name} is always decoded as a whole; leave it null")
+    if data.test_share is not None and "test_share" not in parameters:
+        raise BadInput(f"data.test_share: {data.name} has test images of its own; leave it null")
     own = [p for p in parameters if p not in _GIVEN]
     for key, value in data.arguments.items():
         if key not in own:
             raise BadInput(f"unknown key data.{key}{suggest(key, own)}")
         given[key] = checked(f"data.{key}", hints[key], value)
-    loaded: Arrays | Files = source(**given)
-    return loaded
+    from runner.data.tested import tested
+
+    return tested(source(**given), data)
 
 
 def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[int, int, int], int] | None":

@@ -18,7 +18,7 @@ from typing import Any
 from runner.data.decode import Decoded
 from runner.data.source import fingerprint
 
-VERSION = 1  # of the decoding in worker.py: what it makes of a file
+VERSION = 2  # of the decoding in worker.py: what it makes of a file
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FACTS = ("classes", "formats", "modes")
 

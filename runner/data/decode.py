@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from runner.data import worker
-from runner.data.members import Item, Member, layout
+from runner.data.layout import Share, layout
+from runner.data.members import Item, Member
 from runner.data.source import fingerprint
 from runner.data.worker import Batch
 from runner.errors import DataProblem
@@ -61,14 +62,23 @@ def decode(
 ) -> tuple[list[Member], list[Batch]]:
     """Decode images in any order: their places, and batches of images in the same order, all of one shape.
 
-    DataProblem names the image that is wrong; TooLarge ends it where more than `limit` bytes of images are decoded.
+    DataProblem names the images that are broken, all of them; TooLarge ends it where more than `limit` bytes of images
+    are decoded.
     """
     places: list[Member] = []
     batches: list[Batch] = []
+    broken: list[str] = []
     total = 0
     make = functools.partial(worker.decode, size=size, channels=channels, resize=resize)
     with contextlib.closing(_results(_grouped(items), make, where)) as results, _progress(where) as advance:
         for group, batch in results:
+            if isinstance(batch, list):
+                broken += batch
+            if broken:  # what else is broken is still to be found; its images are not kept
+                batches.clear()
+                advance(group[-1].done)
+                continue
+            assert isinstance(batch, Batch), "no list of broken images"
             if batches and batch.images.shape[1:] != batches[0].images.shape[1:]:
                 sizes = batches[0].images.shape[2:], batch.images.shape[2:]
                 text = worker.different(places[0].name, sizes[0], group[0].place.name, sizes[1])
@@ -79,12 +89,14 @@ def decode(
             if limit is not None and total > limit:
                 raise TooLarge
             advance(group[-1].done)
+    if broken:
+        raise DataProblem(f"{where}: {worker.broken_images(broken)}")
     return places, batches
 
 
-def assemble(places: list[Member], batches: list[Batch], where: Path) -> Decoded:
+def assemble(places: list[Member], batches: list[Batch], where: Path, share: Share | None = None) -> Decoded:
     """The sorted arrays of both splits. Empties `batches` as it goes, so that the set is not held twice."""
-    train, test, classes = layout(places, where)
+    train, test, classes = layout(places, where, share)
     formats = tuple(sorted({name for batch in batches for name in batch.formats}))
     modes = tuple(sorted({name for batch in batches for name in batch.modes}))
     row = {at: i for i, at in enumerate((*train, *test))}
@@ -118,9 +130,9 @@ def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _results(
-    groups: Iterator[list[Item]], make: Callable[[list[str], list[bytes]], Batch | str], where: Path
-) -> Generator[tuple[list[Item], Batch], None, None]:
-    """Each group with its images, in order; by processes where there is more than one group."""
+    groups: Iterator[list[Item]], make: Callable[[list[str], list[bytes]], Batch | list[str] | str], where: Path
+) -> Generator[tuple[list[Item], Batch | list[str]], None, None]:
+    """Each group in order, with its images or what is broken; by processes where there is more than one group."""
     first = list(itertools.islice(groups, 2))
     groups = itertools.chain(first, groups)
     pool = _pool() if len(first) > 1 else None
@@ -128,7 +140,7 @@ def _results(
         for group in groups:
             yield group, _whole(make(*_columns(group)), where)
         return
-    waiting: deque[tuple[list[Item], Future[Batch | str]]] = deque()
+    waiting: deque[tuple[list[Item], Future[Batch | list[str] | str]]] = deque()
     try:
         for group in groups:
             waiting.append((group, pool.submit(make, *_columns(group))))
@@ -163,7 +175,7 @@ def _columns(group: list[Item]) -> tuple[list[str], list[bytes]]:
     return [item.place.name for item in group], [item.data for item in group]
 
 
-def _whole(batch: Batch | str, where: Path) -> Batch:
+def _whole(batch: Batch | list[str] | str, where: Path) -> Batch | list[str]:
     if isinstance(batch, str):
         raise DataProblem(f"{where}: {batch}")
     return batch

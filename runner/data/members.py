@@ -6,15 +6,13 @@ devices in the place of images, members that are too large) is refused by name.
 
 import bz2
 import gzip
-import itertools
 import lzma
 import os
 import stat
-import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tarfile import EOFHeaderError  # type: ignore[attr-defined]
 from typing import IO, Any, NamedTuple, Self
@@ -25,6 +23,7 @@ from runner.errors import DataProblem
 TRAIN = "train"
 TESTS = ("test", "val", "valid", "validation")  # the first of these that is there is the test split
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+UNSPLIT = "<class>/<image>"
 SHAPE = "train/<class>/<image> and test/<class>/<image> (or val, valid, validation)"
 
 _TARS: dict[str, Any] = {
@@ -39,7 +38,7 @@ _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, lzm
 
 
 class Member(NamedTuple):
-    """Where an image stands: [above/]split/label/file."""
+    """Where an image stands: [above/]split/label/file, or [above/]label/file in a set that is not split."""
 
     above: str
     split: str
@@ -60,14 +59,6 @@ class Item(NamedTuple):
     done: float
 
 
-class Layout(NamedTuple):
-    """The sorted images of both splits, and their common classes, sorted: a label is an index into these."""
-
-    train: list[Member]
-    test: list[Member]
-    classes: tuple[str, ...]
-
-
 def is_archive(path: Path) -> bool:
     """Whether a name is that of an archive that can be read."""
     return path.name.lower().endswith((*_TARS, ".zip"))
@@ -85,62 +76,38 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def place(name: str, where: Path) -> Member | None:
-    """The place of a member, or None where it is none of the set's images; DataProblem where it leads elsewhere."""
+def place(name: str, where: Path, unsplit: bool = False) -> Member | None:
+    """The place of a member, or None where it is none of the set's images; DataProblem where it leads elsewhere.
+
+    unsplit: the set has no folders for its splits.
+    """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\\" in name or ":" in name[1:2]:
         raise DataProblem(f"{where}: expected names inside it, found {shown(name)}; do not use this archive")
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    if hidden or len(parts) not in (3, 4) or not parts[-1].lower().endswith(IMAGES):
+    depth = len(parts) + unsplit
+    if hidden or depth not in (3, 4) or not parts[-1].lower().endswith(IMAGES):
         return None
-    if parts[-3] not in (TRAIN, *TESTS):
+    if not unsplit and parts[-3] not in (TRAIN, *TESTS):
         return None
     if not name.isprintable():
         raise DataProblem(f"{where}: expected names that can be printed, found {shown(name)}; rename it")
-    return Member(parts[0] if len(parts) == 4 else "", *parts[-3:])
+    above = parts[0] if depth == 4 else ""
+    return Member(above, "", *parts[-2:]) if unsplit else Member(above, *parts[-3:])
 
 
-def layout(places: Iterable[Member], where: Path) -> Layout:
-    """The two splits; DataProblem where the set is not of the expected shape."""
-    places = list(places)
-    above = {at.above for at in places}
-    top = "" if "" in above else min(above, default="")
-    if "" not in above and len(above) > 1:
-        raise DataProblem(f"{where}: expected one set, found {len(above)} ({', '.join(sorted(above)[:3])}); name one")
-    splits: dict[str, list[Member]] = {}
-    for at in places:
-        if at.above == top:
-            splits.setdefault(at.split, []).append(at)
-    tests = [name for name in TESTS if name in splits]
-    if TRAIN not in splits or not tests:
-        found = f"images in {', '.join(sorted(splits))} only" if splits else "no image in such a place"
-        raise DataProblem(f"{where}: expected {SHAPE}, found {found}; arrange it so")
-    if len(tests) > 1:
-        print(f"{where}: {tests[0]}/ is the test split; {', '.join(tests[1:])} is not used", file=sys.stderr)
-    train, test = sorted(splits[TRAIN]), sorted(splits[tests[0]])
-    for one, next_one in (*itertools.pairwise(train), *itertools.pairwise(test)):
-        if one == next_one:
-            raise DataProblem(f"{where}: expected each name once, found {one.name} twice; make the archive anew")
-    classes, others = {at.label for at in train}, {at.label for at in test}
-    if classes != others:
-        odd = min(classes ^ others)
-        has, lacks = (TRAIN, tests[0]) if odd in classes else (tests[0], TRAIN)
-        raise DataProblem(f"{where}: expected the same classes in both, found {odd} in {has}/ and not in {lacks}/")
-    return Layout(train, test, tuple(sorted(classes)))
-
-
-def tree(root: Path) -> dict[Member, os.stat_result]:
-    """The images of a folder, and what the file system knows of them."""
+def tree(root: Path, unsplit: bool = False) -> dict[Member, os.stat_result]:
+    """The images of a folder, and what the file system knows of them; `unsplit` as in `place`."""
     found: dict[Member, os.stat_result] = {}
     try:
-        tops = ["", *(entry.name for entry in os.scandir(root) if entry.is_dir())]
+        tops = [Path(), *(Path(entry.name) for entry in os.scandir(root) if entry.is_dir())]
         for above in tops:
-            for split in (TRAIN, *TESTS):
+            for split in ("",) if unsplit else (TRAIN, *TESTS):
                 folder = root / above / split
                 labels = [entry.name for entry in os.scandir(folder) if entry.is_dir()] if folder.is_dir() else []
                 for label in labels:
                     for entry in os.scandir(folder / label):
-                        at = place("/".join(part for part in (above, split, label, entry.name) if part), root)
+                        at = place((above / split / label / entry.name).as_posix(), root, unsplit)
                         if at is not None and entry.is_file():
                             found[at] = entry.stat()
     except OSError as error:
@@ -161,10 +128,10 @@ def read_tree(root: Path, places: list[Member]) -> Iterator[Item]:
         yield Item(at, data, (i + 1) / len(places))
 
 
-def read_archive(path: Path) -> Iterator[Item]:
-    """The images of an archive, in its own order."""
+def read_archive(path: Path, unsplit: bool = False) -> Iterator[Item]:
+    """The images of an archive, in its own order; `unsplit` as in `place`."""
     try:
-        yield from _zip(path) if path.name.lower().endswith(".zip") else _tar(path)
+        yield from _zip(path, unsplit) if path.name.lower().endswith(".zip") else _tar(path, unsplit)
     except (*_BROKEN, tarfile.TarError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataProblem(f"{path}: expected a whole archive, found: {reason}; fetch it again") from None
@@ -211,7 +178,7 @@ class _Forward:
         return data
 
 
-def _tar(path: Path) -> Iterator[Item]:
+def _tar(path: Path, unsplit: bool) -> Iterator[Item]:
     opener = next(opener for suffix, opener in _TARS.items() if path.name.lower().endswith(suffix))
     total = max(path.stat().st_size, 1)
 
@@ -224,7 +191,7 @@ def _tar(path: Path) -> Iterator[Item]:
         with tarfile.TarFile(fileobj=stream, tarinfo=Header) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep them all
-                at = place(member.name, path)
+                at = place(member.name, path, unsplit)
                 if at is None or member.isdir():
                     continue
                 file = tar.extractfile(member) if member.isreg() else None
@@ -239,11 +206,11 @@ def _tar(path: Path) -> Iterator[Item]:
             pass
 
 
-def _zip(path: Path) -> Iterator[Item]:
+def _zip(path: Path, unsplit: bool) -> Iterator[Item]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         for i, member in enumerate(members):
-            at = place(member.filename, path)
+            at = place(member.filename, path, unsplit)
             if at is None or member.is_dir():
                 continue
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):

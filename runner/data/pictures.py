@@ -5,6 +5,7 @@ from pathlib import Path
 
 from runner.data import cache, decode, members
 from runner.data.decode import Decoded, TooLarge
+from runner.data.layout import Share, layout
 from runner.data.members import Member
 from runner.errors import BadInput, DataProblem
 
@@ -36,20 +37,26 @@ def archive(where: Path) -> str | None:
 
 
 def decoded(
-    where: Path, size: int | None, channels: int, limit: int | None = None, resize: int | None = None
+    where: Path,
+    size: int | None,
+    channels: int,
+    limit: int | None = None,
+    resize: int | None = None,
+    share: Share | None = None,
 ) -> Decoded:
     """The images below `where`, as arrays; BadInput where they would take more than `limit` bytes.
 
-    `size` and `resize` as in worker.centre.
+    `size` and `resize` as in worker.centre; `share`: of a set that is not split.
     """
-    found = members.tree(where) if where.is_dir() else None
+    found = members.tree(where, share is not None) if where.is_dir() else None
     try:
         content = state(found) if found is not None else cache.digest(where)
-        name = cache.key(content, size, channels, *([] if resize is None else [resize]))
+        more = [each for each in (resize, share) if each is not None]
+        name = cache.key(content, size, channels, *more)
     except OSError as error:
         raise DataProblem(f"{where}: expected a file that can be read, found: {error.strerror}") from None
     try:
-        images = cache.decoded(name, lambda: _decode(where, found, size, channels, limit, resize))
+        images = cache.decoded(name, lambda: _decode(where, found, size, channels, limit, resize, share))
         if limit is not None and images.train_images.nbytes + images.test_images.nbytes > limit:
             raise TooLarge
     except TooLarge:
@@ -67,11 +74,12 @@ def _decode(
     channels: int,
     limit: int | None,
     resize: int | None,
+    share: Share | None,
 ) -> Decoded:
     if found is None:
-        items = members.read_archive(where)
+        items = members.read_archive(where, share is not None)
     else:
-        train, test, _ = members.layout(found, where)
+        train, test, _ = layout(found, where, share)
         items = members.read_tree(where, [*train, *test])
     places, batches = decode.decode(items, size, channels, where, limit, resize)
-    return decode.assemble(places, batches, where)
+    return decode.assemble(places, batches, where, share)

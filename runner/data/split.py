@@ -13,6 +13,7 @@ from runner import randomness
 from runner.config.schema import DataConfig
 from runner.data.draw import Resident, Split
 from runner.data.source import Arrays, Files, Origin
+from runner.data.stratify import per_class, stratified
 from runner.errors import BadInput
 from runner.machine import cores
 
@@ -58,7 +59,8 @@ def split(source: Arrays | Files, data: DataConfig, device: torch.device | str =
     kept[validation] = False
     train = kept.nonzero().flatten()
     if data.subset is not None:
-        train = train[_subset(labels[train], data, source.classes)]
+        rng = randomness.generator(data.split_seed, "subset")
+        train = train[per_class("data.subset", data.subset, "training", labels[train], source.classes, rng)]
     parts = _parts(source, train, validation, data.workers)
     mean, std = _normalisation(source, data, parts[0], train)
     return Splits(
@@ -88,41 +90,6 @@ def _held_out(validation: float, n: int) -> int:
     if total >= n or (validation > 0 and total == 0):
         raise BadInput(f"data.validation: expected 1 to {n - 1} of the {n} training images, got {total}")
     return total
-
-
-def stratified(labels: Tensor, total: int, k: int, rng: torch.Generator) -> Tensor:
-    """Exactly `total` of the N images (labels int64 N, of k classes), as ascending int64 indices.
-
-    A class of size c gives total*c/N of them, rounded down or up: up where the largest remainders are, ties by chance.
-    """
-    n = max(len(labels), 1)
-    sizes = torch.bincount(labels, minlength=k).tolist()
-    quota = [total * size // n for size in sizes]
-    chance = torch.randperm(k, generator=rng).tolist()
-    by_remainder = sorted(range(k), key=lambda c: (-(total * sizes[c] % n), chance[c]))
-    for c in by_remainder[: total - sum(quota)]:
-        quota[c] += 1
-    return some_of_each(labels, torch.tensor(quota), rng)
-
-
-def some_of_each(labels: Tensor, quota: Tensor, rng: torch.Generator) -> Tensor:
-    """quota[c] images of each class c, drawn without replacement, as ascending int64 indices."""
-    shuffled = torch.randperm(len(labels), generator=rng)
-    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
-    sizes = torch.bincount(labels, minlength=len(quota))
-    rank = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes)[labels[by_class]]
-    return by_class[rank < quota[labels[by_class]]].sort().values
-
-
-def _subset(labels: Tensor, data: DataConfig, classes: tuple[str, ...]) -> Tensor:
-    assert data.subset is not None, "asked for"
-    sizes = torch.bincount(labels, minlength=len(classes))
-    fewest = int(sizes.argmin())
-    if sizes[fewest] < data.subset:
-        has = f"class {classes[fewest]} has {int(sizes[fewest])}"
-        raise BadInput(f"data.subset: expected at most the training images of each class, {has}, got {data.subset}")
-    quota = torch.full((len(classes),), data.subset)
-    return some_of_each(labels, quota, randomness.generator(data.split_seed, "subset"))
 
 
 def _parts(

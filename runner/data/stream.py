@@ -64,7 +64,7 @@ class Stream:
     def draw(
         self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As draw.Split.draw. DataProblem names the file that cannot be decoded.
+        """As draw.Split.draw. DataProblem names the files that cannot be decoded.
 
         With `crop`: that of each image's whole picture, resized. Without: the image as it is evaluated. Each depends on
         its file and on the crop's row of its position in the epoch alone.
@@ -77,16 +77,23 @@ class Stream:
             _Epoch(self, rows, crop),  # type: ignore[arg-type]  # asked for whole batches only
             batch_sampler=[range(start, stop) for start, stop in slices],  # type: ignore[misc]  # as good as lists
             num_workers=min(self.workers, len(slices)),
-            collate_fn=_as_it_is,  # type: ignore[arg-type]  # of what __getitems__ returns
+            collate_fn=_as_it_is,  # of what __getitems__ returns
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator().manual_seed(0),  # it would draw from torch's own; nothing here depends on it
         )
         on_device = rows.to(self.device, non_blocking=True)
+        broken: list[str] = []
         for (start, stop), images in zip(slices, loader, strict=True):
-            if isinstance(images, str):
-                raise DataProblem(images)
+            if isinstance(images, list):
+                broken += images
+            if broken and order is not None:  # a training step waits for these
+                break
+            if broken:  # a pass over all images finds all that are broken
+                continue
             labels = self.labels.index_select(0, on_device[start:stop])
             yield images.to(self.device, non_blocking=True), labels
+        if broken:
+            raise DataProblem(worker.broken_images(broken))
 
 
 class _Epoch:
@@ -99,24 +106,25 @@ class _Epoch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, positions: Iterable[int]) -> Tensor | str:
-        """The images at these positions, uint8 B C H W; or one line on the file that cannot be used.
+    def __getitems__(self, positions: Iterable[int]) -> Tensor | list[str]:
+        """The images at these positions, uint8 B C H W; or a sentence on each file that cannot be used.
 
-        A line and not an error, because a DataLoader's process would wrap it into a page.
+        Sentences and not an error, because a DataLoader's process would wrap it into a page.
         """
-        images = []
+        images, broken = [], []
         for position in positions:
             path = self.root / self.names[int(self.rows[position])]
             try:
                 if path.stat().st_size > worker.MAX_BYTES:
-                    return f"{path}: expected at most {worker.MAX_BYTES} bytes, found more; replace or remove it"
+                    raise ValueError(f"expected at most {worker.MAX_BYTES} bytes, found more")
                 image, _, _ = worker.open_image(path.read_bytes(), self.channels)
             except OSError as error:
-                return f"{path}: expected a file that can be read, found: {error.strerror}; put it back"
+                broken.append(f"{path}: expected a file that can be read, found: {error.strerror}")
             except ValueError as error:
-                return f"{path}: {' '.join(str(error).split())}; replace or remove it"
-            images.append(self._sized(image, position))
-        return torch.stack(images)
+                broken.append(f"{path}: {' '.join(str(error).split())}")
+            else:
+                images.append(self._sized(image, position))
+        return broken or torch.stack(images)
 
     def _sized(self, picture: Image.Image, position: int) -> Tensor:
         if self.crop is None:
@@ -127,5 +135,5 @@ class _Epoch:
         return torch.from_numpy(worker.planes(image, self.channels).copy())
 
 
-def _as_it_is(images: Tensor | str) -> Tensor | str:
+def _as_it_is(images: Tensor | list[str]) -> Tensor | list[str]:
     return images

@@ -5,19 +5,23 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Sequence
 from multiprocessing import parent_process
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_BYTES = 64 * 2**20  # of one encoded image
 MAX_PIXELS = 64 * 2**20  # of one decoded image
 MAX_RATIO = 100  # of an image's sides: a sliver grows without bound when its short side is resized
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
-DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # more than 8 bits per channel
+DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # 16 bits of grey, which PIL may hold in 32
+STEPS = 257  # of 16 bits that are one of 8: 65535 / 255
+LISTED = 20  # broken images that are named, of any number
+BEHIND = "white"  # what transparent pixels are laid on
 
 
 class Batch(NamedTuple):
@@ -42,7 +46,11 @@ def start() -> None:
 
 
 def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
-    """An encoded image as RGB (channels 3) or grey (1), with its format and mode. ValueError says what is wrong."""
+    """An encoded image as RGB (channels 3) or grey (1), with its format and mode. ValueError says what is wrong.
+
+    It is turned upright as its EXIF data says, and laid on white where it is transparent; 16 bits become 8, 65535 being
+    255.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -53,14 +61,29 @@ def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
                 f"expected at most {MAX_PIXELS} pixels and sides of at most {MAX_RATIO}:1, found {width}x{height}"
             )
         found, mode = str(image.format), image.mode
-        if mode in DEEP:
-            raise ValueError(f"expected 8 bits per channel, found mode {mode}")
-        return image.convert("RGB" if channels == 3 else "L"), found, mode
+        if mode == "F":
+            raise ValueError("expected 8 or 16 bits per channel, found mode F")
+        return _plain(image).convert("RGB" if channels == 3 else "L"), found, mode
     except ValueError:
         raise
     except Exception as error:  # PIL's readers raise whatever their formats' parsers do (SyntaxError, struct.error ...)
         reason = "no image of a known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"expected a whole image, found {reason}") from None
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The image upright, opaque and in 8 bits."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in DEEP:
+        values = np.asarray(upright).astype(np.int64)
+        if values.min() < 0 or values.max() >= 2**16:
+            raise ValueError("expected at most 16 bits per channel, found more")
+        return Image.fromarray(((values + STEPS // 2) // STEPS).astype(np.uint8))
+    if not upright.has_transparency_data:
+        return upright
+    below = Image.new("RGBA", upright.size, BEHIND)
+    below.alpha_composite(upright.convert("RGBA"))
+    return below
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
@@ -99,15 +122,22 @@ def planes(image: Image.Image, channels: int) -> NDArray[np.uint8]:
 
 def decode(
     names: list[str], encoded: list[bytes], size: int | None, channels: int, resize: int | None = None
-) -> Batch | str:
-    """The images of some files (at least one) in this order, or one sentence on the first that cannot be used."""
+) -> Batch | list[str] | str:
+    """The images of some files (at least one) in this order; or a sentence on each that is broken.
+
+    Where none is, but two differ in size, one sentence (a text, and no list) on these.
+    """
     images: NDArray[np.uint8] | None = None
-    formats, modes = set(), set()
+    formats: set[str] = set()
+    modes: set[str] = set()
+    broken: list[str] = []
+    first = odd = ""
     for i, (name, data) in enumerate(zip(names, encoded, strict=True)):
         try:
             image, found, mode = open_image(data, channels)
         except ValueError as error:
-            return f"{name}: {' '.join(str(error).split())}; replace or remove it"
+            broken.append(f"{name}: {' '.join(str(error).split())}")
+            continue
         formats.add(found)
         modes.add(mode)
         if size is not None:
@@ -115,9 +145,13 @@ def decode(
         pixels = planes(image, channels)
         if images is None:
             images = np.empty((len(names), channels, image.height, image.width), np.uint8)
-        if pixels.shape != images.shape[1:]:
-            return different(names[0], images.shape[2:], name, pixels.shape[1:])
-        images[i] = pixels
+            first = name
+        if pixels.shape == images.shape[1:]:
+            images[i] = pixels
+        else:
+            odd = odd or different(first, images.shape[2:], name, pixels.shape[1:])
+    if broken or odd:
+        return broken or odd
     assert images is not None, "at least one file"
     return Batch(images, frozenset(formats), frozenset(modes))
 
@@ -128,3 +162,12 @@ def different(name: str, shape: tuple[int, ...], other: str, found: tuple[int, .
         f"{other}: expected {shape[1]}x{shape[0]} pixels as {name} has, found {found[1]}x{found[0]}; "
         "set data.size to bring all images to one size"
     )
+
+
+def broken_images(sentences: Sequence[str]) -> str:
+    """One line on the images that cannot be used: the first of them, and how many more there are."""
+    if len(sentences) == 1:
+        return f"{sentences[0]}; replace or remove it"
+    more = f"; and {len(sentences) - LISTED} more" if len(sentences) > LISTED else ""
+    listed = "; ".join(sentences[:LISTED])
+    return f"{len(sentences)} images cannot be used: {listed}{more}; replace or remove them"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from runner import randomness
 from runner.data.draw import Split
-from runner.data.split import some_of_each
+from runner.data.stratify import some_of_each
 from runner.disk.runs import StoredRun
 from runner.errors import BadInput
 from runner.explore import reevaluate

@@ -19,16 +19,23 @@ METRIC = Metric("top1_error", "percent", "lower", "test")
 
 
 def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTable | None:
-    """The table of a study; None where no run of it has ended.
+    """The table of a study; None where no run of it has ended. The rest as `table_of`."""
+    named = "" if baseline is None else f" --baseline {shlex.quote(baseline)}"
+    return table_of(study, labelled(runs.of_study(study)), f"tricktable report {study}{named}", baseline)
+
+
+def table_of(
+    study: str, groups: Iterable[tuple[str, Sequence[StoredRun]]], command: str, baseline: str | None = None
+) -> MeasuredTable | None:
+    """The table of rows that have a label and ended runs each; None where there are none.
 
     baseline: the label of the row that the others are compared with, or a part of it that no other label has; by
-    default the row that was run first. BadInput where it stands for no row, or for several.
+    default the first. BadInput where it stands for no row, or for several.
     """
-    groups = labelled(runs.of_study(study))
+    groups = [*groups]
     found = tuple(row for label, group in groups for row in _rows(label, group))
     if not found:
         return None
-    named = "" if baseline is None else f" --baseline {shlex.quote(baseline)}"
     return MeasuredTable(
         name=study,
         title=f"Study {study}",
@@ -37,7 +44,7 @@ def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTab
         budget="study",
         rows=found,
         provenance=_provenance(found),
-        command=f"tricktable report {study}{named}",
+        command=command,
         warnings=provenance.warnings(found),
         baseline=_baseline(found, baseline),
         evaluated=tuple(each for label, group in groups for each in _evaluated(label, group)),

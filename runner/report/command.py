@@ -1,4 +1,4 @@
-"""`tricktable report`: the files of a paper's table, of a study, or of all runs."""
+"""What commands show and write: the files of a paper's table, of a study, or of all runs; a study's table alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,8 @@ from runner.config.compose import compose
 from runner.disk.runs import under
 from runner.errors import BadInput
 from runner.papers import recipe, reproduce, studies, tabulate
+from runner.papers.measured import MeasuredTable
+from runner.report import terminal
 
 
 def produce(name: str | None, budget: str | None, overrides: Sequence[str], baseline: str | None = None) -> list[Path]:
@@ -27,3 +29,18 @@ def produce(name: str | None, budget: str | None, overrides: Sequence[str], base
     if table is None:
         raise BadInput(f"{root / name}: no run has finished")
     return report.write(table, root / name / "report")
+
+
+def show_study(folder: Path, baseline: str | None = None) -> None:
+    """Print a study's table, and write it into the study's folder. BadInput for a baseline that no row is."""
+    show(studies.tabulate(folder.name, under(folder.parent, folder.name), baseline), folder)
+
+
+def show(table: MeasuredTable | None, folder: Path) -> None:
+    """Print a study's table and write it into this folder; None where no run has finished."""
+    if table is None:
+        print(f"{folder}: no run has finished")
+        return
+    path = report.write_short(table, folder)
+    terminal.show(table)
+    print(path)

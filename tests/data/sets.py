@@ -26,6 +26,8 @@ def config(name, **keys):
         "validation": 0.0,
         "split_seed": 0,
         "subset": None,
+        "test_subset": None,
+        "test_share": None,
         "last_batch": "keep",
         "normalize": "computed",
         "stream": None,

@@ -204,7 +204,7 @@ def test_an_unreadable_file_is_a_data_problem(tree, monkeypatch):
     path.unlink()
     place = members.place("train/ant/01.png", tree)
     found = {**members.tree(tree), place: stat}
-    monkeypatch.setattr(members, "tree", lambda root: found)
+    monkeypatch.setattr(members, "tree", lambda root, unsplit=False: found)
     assert "01.png" in problem(tree)
 
 

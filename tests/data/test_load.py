@@ -35,7 +35,7 @@ def test_each_source_has_its_config_with_the_defaults_of_its_signature():
         keys = yaml.safe_load(text)
         assert keys.pop("name") == name
         parameters = inspect.signature(runner.data._function(name)).parameters
-        own = {k: p.default for k, p in parameters.items() if k not in ("path", "download", "stream")}
+        own = {k: p.default for k, p in parameters.items() if k not in runner.data._GIVEN}
         assert keys == own
 
 

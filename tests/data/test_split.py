@@ -9,7 +9,8 @@ import torch
 from runner import data
 from runner.data.draw import Resident
 from runner.data.source import Arrays
-from runner.data.split import histogram, mean_std, split, stratified
+from runner.data.split import histogram, mean_std, split
+from runner.data.stratify import stratified
 from runner.errors import BadInput
 from runner.randomness import generator
 from tests.data.sets import config

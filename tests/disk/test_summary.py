@@ -15,7 +15,8 @@ SUMMARY = Summary(
         Result(variant="final", inference="plain", test_loss=0.5, test_error=12.5),
         Result(variant="ema", inference="flip", picked=0.5, val_loss=1 / 3, val_error=10.0, test_loss=0.1, test_error=11.0),
     ),
-    data=DataSummary(title="digits", fingerprint="sha256:x", dataset="digits", complete=True, train=100, mean=[4.5]),
+    data=DataSummary(title="digits", fingerprint="sha256:x", dataset="digits", complete=True, train=100, mean=[4.5],
+                     classes=2, class_names=["one", "zwei"]),
     compute=ComputeSummary(device="cpu", precision="fp32", threads=1), environment=Environment(cpu="a processor"),
 )  # fmt: skip
 
@@ -43,11 +44,12 @@ def test_figures_have_the_names_of_its_keys():
 
 def test_an_older_one_lacks_what_came_later_and_a_newer_one_has_more(tmp_path):
     values = SUMMARY.plain()
-    for key in ("dataset", "copy", "complete"):
+    for key in ("dataset", "copy", "complete", "class_names"):
         del values["data"][key]
     (tmp_path / "summary.json").write_text(json.dumps({**values, "of_tomorrow": [1]}))
     data = Summary.read(tmp_path / "summary.json").data
     assert (data.title, data.dataset, data.copy, data.complete) == ("digits", None, None, False)
+    assert data.classes == 2 and data.class_names == []
 
 
 def test_what_is_not_finite_is_null(tmp_path):

@@ -1,0 +1,30 @@
+"""One run, in this process: its summary, and what the command that asked for it ends with."""
+
+from collections.abc import Sequence
+
+from runner.config.schema import Config
+from runner.disk.files import RunFiles
+from runner.disk.summary import Summary
+from runner.errors import Diverged, ExpectationFailed, RunFailed
+from runner.launch import expect
+from runner.training import job
+from runner.training import summary as summaries
+
+
+def trained(
+    config: Config, expectations: Sequence[expect.Expectation]
+) -> tuple[Summary | None, Diverged | RunFailed | ExpectationFailed | None]:
+    """The summary, and the error that the command ends with. What failed or diverged holds no expectation."""
+    try:
+        summary = job.execute(config)
+    except (Diverged, RunFailed) as error:
+        diverged = error.folder if isinstance(error, Diverged) else None
+        missed = expect.misses(expectations, None, str(error))
+        ending = ExpectationFailed(missed[0]) if missed else error
+        return Summary.read(RunFiles(diverged).summary) if diverged else None, ending
+    print(summaries.outcome(summary, config.output.root))
+    try:
+        expect.check(expectations, summary)
+    except ExpectationFailed as error:
+        return summary, error
+    return summary, None
