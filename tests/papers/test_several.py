@@ -70,4 +70,4 @@ def test_two_tables_are_made_and_written(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as left:
         cli.main(arguments[:2])
     assert left.value.code == 2
-    assert "x: 2 tables; several are made: add --run and --budget" in capsys.readouterr().err
+    assert "2 tables have such a name; several are made: add --run and --budget" in capsys.readouterr().err
