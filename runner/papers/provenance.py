@@ -12,7 +12,7 @@ EDITED = "+"  # behind the commit of a tree whose tracked files differed from it
 
 def of(table: Table, budget: str, rows: Sequence[MeasuredRow]) -> str:
     """In one line; the caption is the paper's, what was run stands behind it."""
-    summaries = [run.summary for row in rows for run in row.sources]
+    summaries = [run.summary for row in rows for run in row.runs or row.sources]
 
     def said(values: Iterable[object]) -> str:
         return each_once(values) or "nothing run"

@@ -110,9 +110,10 @@ def test_a_study_is_evaluated_whole_and_its_table_has_the_rows(root):
         train(root, f"seed={seed}")
     evaluated = evaluate(root / "default", root, "inference=[flip]")
     assert len(evaluated) == 2
-    rows = {row.label: row for row in studies.rows(runs.under(root))}
-    assert [label.partition(" ")[2] for label in rows] == ["(final, plain)", "(final, flip)"]
-    by_flip = next(row for label, row in rows.items() if "flip" in label)
+    table = studies.tabulate("default", runs.under(root))
+    assert len(table.rows) == 1 and len(table.rows[0].figures) == 2  # its runs' own results
+    (by_flip,) = table.evaluated
+    assert by_flip.what == "final, flip"
     assert by_flip.figures == tuple(rows_[0].test_error for _, rows_ in evaluated)
 
 
@@ -121,8 +122,8 @@ def test_other_images_are_tested_on_with_the_runs_own_normalisation(root):
     own = runs.one(str(folder), root).summary
     ((_, rows),) = evaluate(folder, root, "data=digits")
     assert rows[0].data == "digits" and rows[0].fingerprint != own.data.fingerprint
-    labels = [row.label for row in studies.rows(runs.under(root))]
-    assert [label.rpartition("(")[2] for label in labels] == ["final, plain)", "final, plain, on digits)"]
+    table = studies.tabulate("default", runs.under(root))
+    assert len(table.rows) == 1 and [each.what for each in table.evaluated] == ["final, plain, on digits"]
 
 
 def test_an_evaluation_says_which_images_were_meant_and_what_they_are(root):

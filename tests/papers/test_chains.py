@@ -196,7 +196,7 @@ def test_a_setting_that_diverged_is_never_chosen(table):
         (lambda v: v["after"].update(plain={"row": "origin"}),
          "after.plain.row: unknown key origin; did you mean original?"),
         (lambda v: v["after"].update(plain={"row": "original", "table": "fig"}),
-         "after.plain.table: unknown key fig; there are: "),
+         "after.plain.table: unknown key fig; did you mean fig1_to_4_section51 or fig5_section52?"),
         (lambda v: v["after"].pop("teacher"), "after: unknown key teacher; there are: plain"),
         (lambda v: v.update(together={"increased_momentum": 1}),
          "together.increased_momentum: an ensemble is of at least 2 runs, got 1"),

@@ -90,9 +90,8 @@ def test_the_example_of_the_docs_makes_its_table_and_goes_on(write, tmp_path, mo
     assert "2 runs in outputs/digits_crop" in said.out and "[1/2] done: plain, seed 0" in said.out
     with open(tmp_path / "outputs/digits_crop/table.csv") as file:
         rows = list(csv.DictReader(file))
-    assert [row["row"] for row in rows] == ["crop", "plain"], (
-        "the baseline comes first: the others are compared with it"
-    )
+    assert [row["row"] for row in rows] == ["plain", "crop"]
+    assert {row["baseline"] for row in rows} == {"crop"} and rows[0]["change"] and not rows[1]["change"]
     assert rows[0]["data"] == "digits (tested on 10 images per class)"
     code, said = run(capsys, path, *CPU)
     assert code == 0 and "2 already complete" in said.out
