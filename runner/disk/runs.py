@@ -153,6 +153,11 @@ class Runs:
         return Runs(self.root, tuple(run for run in self.runs if run.study == study), damaged)
 
     @cached_property
+    def looked_up(self) -> dict[str, StoredRun | None]:
+        """What was found in them, by what it was asked for with: a table asks for the same run many times."""
+        return {}
+
+    @cached_property
     def by_choices(self) -> Mapping[str, list[StoredRun]]:
         """Those that ended, by schema.choices_key; of one key the newest first."""
         found: dict[str, list[StoredRun]] = {}

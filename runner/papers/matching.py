@@ -22,6 +22,12 @@ from runner.papers.recipe import MODEL_ITSELF
 
 def current(point: Point, runs: Runs) -> StoredRun | None:
     """The newest of a point's runs that was made by the code as it is now; None where it waits for others."""
+    if point.key not in runs.looked_up:
+        runs.looked_up[point.key] = _newest(point, runs)
+    return runs.looked_up[point.key]
+
+
+def _newest(point: Point, runs: Runs) -> StoredRun | None:
     from runner.training.objects import files
 
     settled = settle(point, runs)
@@ -127,7 +133,7 @@ def _row(plan: TablePlan, row: PaperRow, runs: Runs) -> MeasuredRow:
     return MeasuredRow(
         label=row.label,
         theirs=row,
-        overrides=_typed(points, runs),
+        overrides=_typed(points, chosen(grid)),
         changes=changes(plan, row.label) if points or grid else (),
         reason=plan.reasons.get(row.label),
         seeds=tuple(point.seed for point in points),
@@ -139,11 +145,10 @@ def _row(plan: TablePlan, row: PaperRow, runs: Runs) -> MeasuredRow:
     )
 
 
-def _typed(points: Sequence[Point], runs: Runs) -> Overrides:
+def _typed(points: Sequence[Point], best: Setting | None) -> Overrides:
     """What was typed for a row, but for its seed: with the grid's best setting, where that is known."""
     if not points:
         return Overrides()
-    best = chosen(settings(points[0].trials, runs))
     overrides = points[0].overrides.updated(best.setting if best else ())
     return overrides.without("seed", *schema.cosmetic())
 
@@ -151,14 +156,13 @@ def _typed(points: Sequence[Point], runs: Runs) -> Overrides:
 def _measurement(plan: TablePlan, point: Point, run: StoredRun, runs: Runs) -> Measurement:
     """The row's figure in the table's metric, and that of the best test epoch (of the model itself, plain)."""
     metric, result = plan.recipe.table.metric.name, point.result
-    members = joined(point, runs)
-    own = evaluation(run, result, members=members) if run.state == "complete" and members is not None else None
-    elsewhere = None
-    if run.state == "complete" and point.images_key and members is not None:
-        elsewhere = evaluation(run, result, point.images_key, members)
-    measured = Measurement(run, point.seed, None, elsewhere=elsewhere)
     if run.state != "complete":
-        return measured
+        return Measurement(run, point.seed, None)
+    own = elsewhere = None
+    if (members := joined(point, runs)) is not None:
+        own = evaluation(run, result, members=members)
+        elsewhere = evaluation(run, result, point.images_key, members) if point.images_key else None
+    measured = Measurement(run, point.seed, None, elsewhere=elsewhere)
     if metric == GAP:
         return replace(measured, figure=less(elsewhere, own))
     if metric == TIME:
