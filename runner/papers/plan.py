@@ -96,9 +96,9 @@ class TablePlan:
     grids: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
 
     @property
-    def study(self) -> str:
-        """The study that its runs are made in."""
-        return study(self.recipe)
+    def command(self) -> str:
+        """What makes the table, or the rest of it, and shows it."""
+        return " ".join(["tricktable table", self.recipe.name, "--run --budget", self.budget, *self.extra])
 
     def all(self) -> list[Point]:
         """The points that figures are of, row by row."""

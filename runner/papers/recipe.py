@@ -5,7 +5,8 @@ dataset and each of its changes, as the paper's facts have them; its own under `
 A text in place of a list of overrides says why such rows cannot be run here.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -165,13 +166,12 @@ class Recipe:
         row, chosen = self.table.rows[label], self.budgets[budget]
         layers: list[Layer] = [self.shared, *_chosen(self.by, row), self.rows.get(label, ())]
         layers += [chosen.overrides, *_chosen(chosen.by, row), chosen.rows.get(label, ())]
-        typed = Overrides()
+        typed: list[tuple[Override, ...]] = []
         for layer in layers:
             if isinstance(layer, str):
                 return layer
-            for override in layer:
-                typed = typed.updated([override])
-        return typed if chosen.epochs is None else _shortened(typed, chosen.epochs)
+            typed.append(layer)
+        return _layered(typed, chosen.epochs)
 
     def seeds(self, budget: str) -> range:
         """The seeds of each row, declared before anything is run."""
@@ -195,11 +195,8 @@ class Recipe:
     def prior(self, name: str, budget: str) -> Overrides:
         """What is typed for a run that others begin from, but for its seed, where it is no row."""
         chosen = self.budgets[budget]
-        typed = Overrides()
-        for layer in (self.shared, self.after[name].typed, chosen.overrides, chosen.after.get(name, ())):
-            for override in layer:
-                typed = typed.updated([override])
-        return typed if chosen.epochs is None else _shortened(typed, chosen.epochs)
+        layers = (self.shared, self.after[name].typed, chosen.overrides, chosen.after.get(name, ()))
+        return _layered(layers, chosen.epochs)
 
     def named(self, override: Override) -> tuple[str, ...]:
         """The run that comes first which an override names; nothing where it names none."""
@@ -262,6 +259,14 @@ def _whole(values: Any, paper: str) -> Any:
     budgets = {name: {**other["budgets"].get(name, {}), **own} for name, own in values.get("budgets", {}).items()}
     merged = {key: {**other.get(key, {}), **values.get(key, {})} for key in ("by", "rows")}
     return {**other, **values, **merged, "budgets": {**other["budgets"], **budgets}}
+
+
+def _layered(layers: Iterable[tuple[Override, ...]], epochs: float | None) -> Overrides:
+    """The layers as one, later overrides in place of earlier ones of a key; with a budget's epochs, if any."""
+    typed = Overrides()
+    for override in itertools.chain.from_iterable(layers):
+        typed = typed.updated([override])
+    return typed if epochs is None else _shortened(typed, epochs)
 
 
 def _shortened(overrides: Overrides, epochs: float) -> Overrides:

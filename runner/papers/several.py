@@ -82,7 +82,6 @@ def _make(
         outcomes = reproduce.make(plan.first() if first else plan, runs, **limits)
         reproduce.evaluate(plan, under(runs.root))
     finally:
-        typed = " ".join([name, "--run", "--budget", budget, *overrides])
-        table = tabulate.tabulate(plan, under(runs.root), f"tricktable table {typed}")
+        table = tabulate.tabulate(plan, under(runs.root), plan.command)
         write(table, reproduce.folder(plan, runs.root))
     pool.raise_for(outcomes)

@@ -53,7 +53,7 @@ def table_of(
 
 def _caption(choices: Sequence[Mapping[str, Any]]) -> str:
     """What the rows differ in."""
-    keys = _differing(choices)
+    keys = differing(choices)
     more = f" and {len(keys) - 3} more keys" if len(keys) > 3 else ""
     return f"Test error by {', '.join(keys[:3])}{more}" if keys else "Test error"
 
@@ -70,11 +70,6 @@ def _baseline(found: Sequence[MeasuredRow], text: str | None) -> str:
             f"{len(meant)} of these have: {'; '.join(labels)}"
         )
     return meant[0]
-
-
-def rows(runs: Runs) -> list[MeasuredRow]:
-    """A study's ended runs as rows, in the order in which their first runs were made."""
-    return [row for label, group in labelled(runs) for row in _rows(label, group)]
 
 
 def labelled(runs: Iterable[StoredRun]) -> list[tuple[str, list[StoredRun]]]:
@@ -170,7 +165,7 @@ def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield from _flatten(prefix if key == "name" else f"{prefix}.{key}", inner)
 
 
-def _differing(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+def differing(choices: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys that all have, and not all alike: an argument that only some have comes with the option that has it."""
     shared = [key for key in (choices[0] if choices else ()) if all(key in each for each in choices)]
     return [key for key in shared if any(each[key] != choices[0][key] for each in choices)]
@@ -178,8 +173,8 @@ def _differing(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _labels(choices: list[dict[str, Any]]) -> list[str]:
     """What sets each row apart from the others, as overrides."""
-    differing = _differing(choices)
-    return [", ".join(f"{k}={written(each[k])}" for k in differing) or "-" for each in choices]
+    keys = differing(choices)
+    return [", ".join(f"{k}={written(each[k])}" for k in keys) or "-" for each in choices]
 
 
 def written(value: Any) -> str:

@@ -95,7 +95,7 @@ def _elsewhere(plan: TablePlan, runs: Runs) -> list[Judged]:
         if not name.startswith(f"{plan.recipe.paper.id}/") or name == plan.recipe.name:
             continue
         found = recipe.load(name)
-        if name.replace("/", ".") in studies or found.runs_of == plan.recipe.runs_of:
+        if planning.study(found) in studies or found.runs_of == plan.recipe.runs_of:
             other = planning.plan(found, plan.budget, plan.extra)
             judged += _judged(other, matching.rows(other, runs))
     return judged

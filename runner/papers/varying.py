@@ -32,9 +32,7 @@ def varying(runs: Sequence[StoredRun]) -> list[str]:
 
     An argument that only some of them have comes with the option that has it.
     """
-    found = [studies.shared_choices(run) for run in runs]
-    shared = [key for key in found[0] if all(key in each for each in found)]
-    return [key for key in shared if any(each[key] != found[0][key] for each in found)]
+    return studies.differing([studies.shared_choices(run) for run in runs])
 
 
 def points(runs: Sequence[StoredRun], keys: Sequence[str], of: Name) -> dict[tuple[Value, ...], Point]:

@@ -33,8 +33,7 @@ def table(name: str, budget: str | None, overrides: Sequence[str], made: bool, *
         runs = under(runs.root)
     if made and reproduce.evaluate(plan, runs):
         runs = under(runs.root)
-    typed = " ".join([name, "--run", "--budget", plan.budget, *overrides])
-    measured = tabulate.tabulate(plan, runs, f"tricktable table {typed}")
+    measured = tabulate.tabulate(plan, runs, plan.command)
     terminal.show(measured)
     if any(row.sources or row.exact is not None for row in measured.rows):
         print(report.write(measured, reproduce.folder(plan, runs.root))[-1])

@@ -36,7 +36,8 @@ def fake_run(study, number, overrides, error, state="complete", fingerprint="sha
 
 
 def rows(study):
-    return studies.rows(under(study.parent, study.name))
+    table = studies.tabulate(study.name, under(study.parent, study.name))
+    return list(table.rows) if table else []
 
 
 def written(study):
