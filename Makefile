@@ -29,6 +29,7 @@ test-long: setup
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	mkdir -p build/typed && ln -sfn ../.. build/typed/tricktable
 	$(BIN)/mypy
 
 docs: setup

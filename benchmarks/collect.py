@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runner import report
-from runner.config import schema
-from runner.config.compose import compose
-from runner.disk import record
-from runner.disk.runs import under
+from tricktable.runner import report
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import record
+from tricktable.runner.disk.runs import under
 
 SUMMARY = {
     "id": "r", "study": "s", "state": "complete", "variant": "final", "inference": "plain",

@@ -11,14 +11,13 @@ import time
 
 import torch
 from torch.nn import functional as F
-
-from runner import data
-from runner.config.compose import compose
-from runner.data.split import split
-from runner.training import compute
-from runner.training.build import build
-from runner.training.run import Run
-from runner.training.train import train_epoch
+from tricktable.runner import data
+from tricktable.runner.config.compose import compose
+from tricktable.runner.data.split import split
+from tricktable.runner.training import compute
+from tricktable.runner.training.build import build
+from tricktable.runner.training.run import Run
+from tricktable.runner.training.train import train_epoch
 
 ROUNDS = 5
 DEFAULTS = ("data=synthetic", "augment=[crop,flip]", "schedule.lr=null", "study=benchmark")

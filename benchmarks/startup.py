@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 OURS = [
-    "-m", "runner", "train", "model=resnet20", "data=synthetic", "data.n_train=256", "data.n_test=128", "data.size=32",
-    "data.channels=3", "data.classes=10", "epochs=2", "batch_size=128", "compute=cpu",
+    "-m", "tricktable", "train", "model=resnet20", "data=synthetic", "data.n_train=256", "data.n_test=128",
+    "data.size=32", "data.channels=3", "data.classes=10", "epochs=2", "batch_size=128", "compute=cpu",
 ]  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         results = {
             "256 images, 2 epochs: tricktable / bare loop": ratios(arguments.rounds, OURS, bare),
             "train --help / import torch": ratios(
-                arguments.rounds, ["-m", "runner", "train", "--help"], ["-c", "import torch"]
+                arguments.rounds, ["-m", "tricktable", "train", "--help"], ["-c", "import torch"]
             ),
         }
     for name, rows in results.items():

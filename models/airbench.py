@@ -22,8 +22,7 @@ from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import Block, Factory, Seams, Sum, seams
+from tricktable.models._parts import Block, Factory, Seams, Sum, seams
 
 
 def _batch_norm(channels: int, momentum: float) -> nn.BatchNorm2d:

@@ -15,8 +15,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
-from models._parts import Factory, Seams, pooled, seams, stem
+from tricktable.models._parts import Factory, Seams, pooled, seams, stem
 
 
 class _Dense(nn.Module):

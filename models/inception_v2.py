@@ -16,8 +16,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-
-from models._parts import Concat, Factory, Seams, pooled, seams, stem
+from tricktable.models._parts import Concat, Factory, Seams, pooled, seams, stem
 
 
 class _Row(NamedTuple):

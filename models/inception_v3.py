@@ -10,8 +10,7 @@ Shapes: B images, C channels, H W pixels, K classes; 299 x 299 in the paper, 75 
 from functools import partial
 
 from torch import Tensor, nn
-
-from models._parts import Concat, Factory, Seams, pooled, seams
+from tricktable.models._parts import Concat, Factory, Seams, pooled, seams
 
 _Pair = tuple[int, int]
 _Branch = list[tuple[str, int]]  # what is done, and the channels that it makes (0: those that come in)

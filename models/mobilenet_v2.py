@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import Block, Factory, Seams, pooled, seams, shortcut
+from tricktable.models._parts import Block, Factory, Seams, pooled, seams, shortcut
 
 _STEM, _LAST = 32, 1280
 _TABLE = (  # t: expansion, c: output channels, n: blocks, s: stride of the first of them

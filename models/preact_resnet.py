@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import (
+from tricktable.models._parts import (
     EXPANSION,
     LAYERS,
     Block,
@@ -36,7 +35,7 @@ from models._parts import (
     sites,
     stage_blocks,
 )
-from models._parts import stem as _stem
+from tricktable.models._parts import stem as _stem
 
 
 @dataclass(frozen=True)

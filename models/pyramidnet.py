@@ -21,9 +21,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import Block, Factory, Seams, pooled, seams, shortcut
-from models._parts import stem as _stem
+from tricktable.models._parts import Block, Factory, Seams, pooled, seams, shortcut
+from tricktable.models._parts import stem as _stem
 
 _EXPANSION = {"basic": 1, "bottleneck": 4}
 _LAYERS = {"basic": 2, "bottleneck": 3}

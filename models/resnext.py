@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import (
+from tricktable.models._parts import (
     Block,
     Factory,
     Seams,
@@ -31,7 +30,7 @@ from models._parts import (
     sites,
     stage_blocks,
 )
-from models._parts import stem as _stem
+from tricktable.models._parts import stem as _stem
 
 _EXPANSION = 4  # output channels by the stage's width
 _LAYERS = 3  # with weights, in a block

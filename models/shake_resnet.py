@@ -21,9 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from models._parts import Block, Factory, Seams, Site, Sum, doubling, pooled, seams, shortcut, sites
-from models._parts import stem as _stem
+from tricktable.models._parts import Block, Factory, Seams, Site, Sum, doubling, pooled, seams, shortcut, sites
+from tricktable.models._parts import stem as _stem
 
 _BRANCHES = 2
 _FIRST = 256  # channels of a bottleneck in the first stage

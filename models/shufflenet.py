@@ -19,8 +19,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
-from models._parts import Block, Factory, Seams, pooled, seams, stem
+from tricktable.models._parts import Block, Factory, Seams, pooled, seams, stem
 
 _WIDTHS = {
     1: 144,

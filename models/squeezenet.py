@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-
-from models._parts import Block, Concat, Factory, Seams, pooled, seams
+from tricktable.models._parts import Block, Concat, Factory, Seams, pooled, seams
 
 
 @dataclass(frozen=True)

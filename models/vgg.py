@@ -14,8 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-
-from models._parts import Factory, Seams, pooled, seams
+from tricktable.models._parts import Factory, Seams, pooled, seams
 
 _WIDTHS = (64, 128, 256, 512, 512)
 _STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

@@ -1,9 +1,9 @@
-"""`python -m runner` is `tricktable`; `python -m runner --child-of <pid> ...` is one that stops with that process."""
+"""`python -m tricktable` is `tricktable`; behind `--child-of <pid>` it is one that stops with that process."""
 
 import sys
 
-from runner.cli import main
-from runner.launch.child import CHILD_OF, stop_with
+from tricktable.runner.cli import main
+from tricktable.runner.launch.child import CHILD_OF, stop_with
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from runner import commands as run
-from runner import terminal
-from runner.errors import BadInput, TricktableError
+from tricktable.runner import commands as run
+from tricktable.runner import terminal
+from tricktable.runner.errors import BadInput, TricktableError
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
@@ -205,7 +205,7 @@ def _completed(argument: argparse.Action, *kinds: str) -> None:
     """Have an argument completed by these functions of config/completion.py."""
 
     def complete(prefix: str, parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
-        from runner.config import completion
+        from tricktable.runner.config import completion
 
         typed = [text for value in vars(parsed_args or argparse.Namespace()).values() for text in _texts(value)]
         functions = {
@@ -261,7 +261,7 @@ def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], 
             raise _unknown_option(extra, arguments, parsed.command, commands[parsed.command])
     parsed.overrides = [*parsed.overrides, *more]
     if parsed.config is not None:
-        from runner.disk import config_file
+        from tricktable.runner.disk import config_file
 
         parsed.overrides = list(config_file.overrides(parsed.config, parsed.overrides))
     code: int = parsed.run(parsed)
@@ -279,13 +279,13 @@ def _version() -> str:
 
 
 def _unknown_command(word: str, commands: Iterable[str]) -> BadInput:
-    from runner.config.slips import unknown_command
+    from tricktable.runner.config.slips import unknown_command
 
     return BadInput(unknown_command(word, list(commands)))
 
 
 def _unknown_option(option: str, arguments: Sequence[str], command: str, parser: argparse.ArgumentParser) -> BadInput:
-    from runner.config.slips import unknown_option
+    from tricktable.runner.config.slips import unknown_option
 
     return BadInput(
         unknown_option(option, arguments, command, re.findall(r"(?<![\w-])--[a-z-]+", parser.format_usage()))

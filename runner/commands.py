@@ -9,11 +9,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner import terminal
-from runner.errors import BadInput
+from tricktable.runner import terminal
+from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
-    from runner.launch.expect import Expectation
+    from tricktable.runner.launch.expect import Expectation
 
 
 def _before_torch() -> None:
@@ -30,8 +30,8 @@ def train(arguments: argparse.Namespace) -> int:
     _before_torch()
     from dataclasses import replace
 
-    from runner.config import compose
-    from runner.launch import expect, single
+    from tricktable.runner.config import compose
+    from tricktable.runner.launch import expect, single
 
     expectations = expect.parse(arguments.expect)
     if arguments.multirun:
@@ -56,8 +56,8 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
     from pathlib import Path
 
-    from runner.launch import junit, pool, sweep
-    from runner.report import command
+    from tricktable.runner.launch import junit, pool, sweep
+    from tricktable.runner.report import command
 
     with terminal.set_aside(arguments.json):
         outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
@@ -74,7 +74,7 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
 
 def _print_json(document: object) -> None:
     """Strict JSON, which lacks NaN and the infinities: these are null."""
-    from runner.disk import atomic
+    from tricktable.runner.disk import atomic
 
     print(atomic.dump(document).decode(), end="")
 
@@ -82,9 +82,9 @@ def _print_json(document: object) -> None:
 def study(arguments: argparse.Namespace) -> int:
     """A study that is written in a file: its runs, then its table, and only then what went wrong."""
     _before_torch()
-    from runner.launch import pool
-    from runner.papers import study_file
-    from runner.report import command
+    from tricktable.runner.launch import pool
+    from tricktable.runner.papers import study_file
+    from tricktable.runner.report import command
 
     found = study_file.read(arguments.file)
     made = study_file.make(found, arguments.overrides, **_pool(arguments))
@@ -96,7 +96,7 @@ def study(arguments: argparse.Namespace) -> int:
 
 def init(arguments: argparse.Namespace) -> int:
     """A first study of a folder's images, as a file to be edited."""
-    from runner.explore import starter
+    from tricktable.runner.explore import starter
 
     for line in starter.write(arguments.folder, arguments.to):
         print(line)
@@ -108,9 +108,9 @@ def table(arguments: argparse.Namespace) -> int:
     _before_torch()
     from pathlib import Path
 
-    from runner.launch import junit
-    from runner.papers import reproduce, several
-    from runner.report import tables
+    from tricktable.runner.launch import junit
+    from tricktable.runner.papers import reproduce, several
+    from tricktable.runner.report import tables
 
     names = several.names(arguments.name)
     if arguments.dry_run and len(names) == 1:
@@ -139,7 +139,7 @@ def _until(minutes: float | None) -> float:
 
 def report(arguments: argparse.Namespace) -> int:
     """The files of a table, of a study, or of all runs."""
-    from runner.report import command
+    from tricktable.runner.report import command
 
     name, overrides = arguments.name, arguments.overrides
     if name is not None and "=" in name:  # every run, and the first key was taken for the name
@@ -153,8 +153,8 @@ def compare(arguments: argparse.Namespace) -> int:
     """Two runs, or two rows of runs, side by side."""
     from pathlib import Path
 
-    from runner.config import compose
-    from runner.report import compare
+    from tricktable.runner.config import compose
+    from tricktable.runner.report import compare
 
     root = Path(compose.compose(arguments.overrides).output.root)
     print(compare.compare(arguments.a, arguments.b, root), end="")
@@ -163,8 +163,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def static(arguments: argparse.Namespace) -> int:
     """What papers state that needs no training."""
-    from runner.papers import facts, statics
-    from runner.report import terminal as screen
+    from tricktable.runner.papers import facts, statics
+    from tricktable.runner.report import terminal as screen
 
     papers = [arguments.paper] if arguments.paper else facts.papers()
     decided = [each for paper in papers for each in statics.decide(paper)]
@@ -177,7 +177,7 @@ def static(arguments: argparse.Namespace) -> int:
 def lr_range(arguments: argparse.Namespace) -> int:
     """The learning-rate range test."""
     _before_torch()
-    from runner.explore import lr_range
+    from tricktable.runner.explore import lr_range
 
     options = (arguments.low, arguments.high, arguments.linear, arguments.updates)
     lr_range.show(lr_range.lr_range(arguments.overrides, *options))
@@ -186,7 +186,7 @@ def lr_range(arguments: argparse.Namespace) -> int:
 
 def schedule(arguments: argparse.Namespace) -> int:
     """Every knob over the run, without training."""
-    from runner.explore import preview
+    from tricktable.runner.explore import preview
 
     preview.show(arguments.overrides, arguments.images, arguments.json)
     return 0
@@ -195,9 +195,9 @@ def schedule(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
     _before_torch()
-    from runner.explore import reevaluate
-    from runner.report import command
-    from runner.report import terminal as screen
+    from tricktable.runner.explore import reevaluate
+    from tricktable.runner.report import command
+    from tricktable.runner.report import terminal as screen
 
     how = reevaluate.together if arguments.together else reevaluate.evaluations
     evaluated = how(arguments.runs, arguments.overrides)
@@ -212,7 +212,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def figure(arguments: argparse.Namespace) -> int:
     """A figure of finished runs."""
     _before_torch()
-    from runner.figures import figure as figures
+    from tricktable.runner.figures import figure as figures
 
     typed = [*arguments.runs, *arguments.overrides]
     overrides = [text for text in typed if re.match(r"[\w.@]+=", text)]
@@ -227,12 +227,12 @@ def show(arguments: argparse.Namespace) -> int:
 
     if arguments.images is not None:
         _before_torch()
-        from runner.explore import first_batch
+        from tricktable.runner.explore import first_batch
 
         print(first_batch.show(arguments.overrides, arguments.images))
         return 0
 
-    from runner.config import compose, schema
+    from tricktable.runner.config import compose, schema
 
     print(yaml.safe_dump(schema.plain(compose.compose(arguments.overrides)), sort_keys=False), end="")
     return 0
@@ -240,10 +240,10 @@ def show(arguments: argparse.Namespace) -> int:
 
 def list_(arguments: argparse.Namespace) -> int:
     """What can be chosen."""
-    from runner.config.catalogue import listing, markdown
+    from tricktable.runner.config.catalogue import listing, markdown
 
     if arguments.markdown and arguments.place == "tables":
-        from runner.papers import listing as tables
+        from tricktable.runner.papers import listing as tables
 
         print(tables.markdown())
         return 0
@@ -251,11 +251,11 @@ def list_(arguments: argparse.Namespace) -> int:
         print(markdown())
         return 0
     if arguments.place == "tables":
-        from runner.papers import recipe
+        from tricktable.runner.papers import recipe
 
         lines = recipe.listing()
     elif arguments.place == "figures":
-        from runner.figures import figure as figures
+        from tricktable.runner.figures import figure as figures
 
         lines = figures.listing()
     else:
@@ -268,7 +268,7 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def cache(arguments: argparse.Namespace) -> int:
     """What is kept between runs."""
-    from runner.data import kept
+    from tricktable.runner.data import kept
 
     kept.show() if arguments.clear is None else kept.clear(arguments.clear)
     return 0
@@ -276,7 +276,7 @@ def cache(arguments: argparse.Namespace) -> int:
 
 def count(arguments: argparse.Namespace) -> int:
     """What networks cost."""
-    from runner.explore import networks
+    from tricktable.runner.explore import networks
 
     overrides = arguments.overrides
     rows = networks.all_networks(overrides) if arguments.all else [networks.network(overrides)]

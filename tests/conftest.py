@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from runner import data
-from runner.config.compose import compose
-from runner.training.job import prepare
+from tricktable.runner import data
+from tricktable.runner.config.compose import compose
+from tricktable.runner.training.job import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -34,7 +33,7 @@ def tricktable(tmp_path):
 
     def run(*arguments, **options):
         environment = {**os.environ, "TRICKTABLE_CACHE": str(tmp_path / "cache"), **options.pop("env", {})}
-        command = [sys.executable, "-m", "runner", *map(str, arguments)]
+        command = [sys.executable, "-m", "tricktable", *map(str, arguments)]
         options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300, **options}
         return subprocess.run(command, env=environment, check=False, **options)
 

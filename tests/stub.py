@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from runner.disk import atomic, rundir, runs
-from runner.disk.info import Identity
-from runner.disk.summary import Result, Summary
-from runner.errors import Interrupted, TricktableError
+from tricktable.runner.disk import atomic, rundir, runs
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.errors import Interrupted, TricktableError
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = "stubs"
@@ -53,7 +53,7 @@ def starts(root):
 
 
 def job(root, seed):
-    from runner.launch.pool import Job
+    from tricktable.runner.launch.pool import Job
 
     return Job((f"seed={seed}",), root, STUDY, "stub", identity(seed), f"seed={seed}")
 
@@ -128,7 +128,7 @@ def main(root, seed):
 
 
 def launch(root, number):
-    from runner.launch.pool import launch, raise_for
+    from tricktable.runner.launch.pool import launch, raise_for
 
     try:
         raise_for(launch([job(root, seed) for seed in range(number)], parallel=2, command=command(root)))

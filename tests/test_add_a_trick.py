@@ -24,7 +24,17 @@ def hashes(folder):
 
 
 def test_a_trick_is_three_new_files(tmp_path):
-    for name in ("configs", "models", "runner", "tests", "tricks", "benchmarks", "docs", "pyproject.toml"):
+    for name in (
+        "configs",
+        "models",
+        "runner",
+        "tests",
+        "tricks",
+        "benchmarks",
+        "docs",
+        "pyproject.toml",
+        "tricktable.py",
+    ):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(
             ROOT / name,
@@ -51,8 +61,8 @@ def test_a_trick_is_three_new_files(tmp_path):
     house = ["tests/test_layout.py", "tests/tricks/gradient/test_agc.py"]
     assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *house)
     run("-m", "ruff", "check", "--no-cache", *(path for path in FILES if path.endswith(".py")))
-    assert "2102.06171" in run("-m", "runner", "list", "gradient")
-    output = run("-m", "runner", "train", *TINY, "gradient=[clip_norm,agc]", "gradient.agc.clipping=0.02")
+    assert "2102.06171" in run("-m", "tricktable", "list", "gradient")
+    output = run("-m", "tricktable", "train", *TINY, "gradient=[clip_norm,agc]", "gradient.agc.clipping=0.02")
     assert "test error" in output
     after = hashes(tmp_path)
     new = {name for name in after if name not in before and not name.startswith("outputs/")}

@@ -22,7 +22,7 @@ def shell(tmp_path_factory):
     """Run a script as a CI does, in an empty folder with `tricktable` on the path."""
     folder = tmp_path_factory.mktemp("ci")
     (folder / "bin").mkdir()
-    (folder / "bin" / "tricktable").write_text(f'#!/bin/sh\nexec {sys.executable} -m runner "$@"\n')
+    (folder / "bin" / "tricktable").write_text(f'#!/bin/sh\nexec {sys.executable} -m tricktable "$@"\n')
     (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     for file in (folder / "bin").iterdir():
         file.chmod(0o755)
@@ -76,7 +76,7 @@ def test_the_other_commands_of_the_page(shell):
 
 
 def test_every_exit_code_is_told():
-    from runner import errors
+    from tricktable.runner import errors
 
     classes = [errors.TricktableError, *errors.TricktableError.__subclasses__()]
     assert {0, *(each.exit_code for each in classes)} == {

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 import yaml
+from tricktable.runner.machine import cores
 
-from runner.machine import cores
 from tests.conftest import ROOT, TINY
 
 
@@ -201,7 +201,7 @@ def test_the_home_folder(tricktable, tmp_path):
 def test_help_is_there_for_every_command_and_imports_neither_torch_nor_hydra():
     script = (
         "import sys, runner.cli\n"
-        "try: runner.cli.main(sys.argv[1:])\n"
+        "try: tricktable.runner.cli.main(sys.argv[1:])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'hydra', 'omegaconf', 'pandas', 'rich'} & set(sys.modules)"
     )
@@ -217,7 +217,7 @@ def test_a_small_run_imports_little():
     """Start-up is what a smoke run costs: what it does not use must not be imported."""
     script = (
         "import sys, runner.cli\n"
-        "try: runner.cli.main(sys.argv[1:])\n"
+        "try: tricktable.runner.cli.main(sys.argv[1:])\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
         "heavy = {'torchvision', 'pandas', 'scipy', 'sklearn', 'matplotlib', 'PIL.Image', 'rich'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
@@ -240,7 +240,7 @@ def test_completion(tricktable, tmp_path):
             "_ARGCOMPLETE_STDOUT_FILENAME": str(out), "_ARGCOMPLETE_COMP_WORDBREAKS": " ",
         }  # fmt: skip
         out.write_text("")
-        script = "import sys; sys.argv[0] = 'tricktable'; import runner.cli; runner.cli.main()"
+        script = "import sys; sys.argv[0] = 'tricktable'; import tricktable.runner.cli; tricktable.runner.cli.main()"
         subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, cwd=ROOT, check=True)
         return out.read_text().split("\n")
 
@@ -270,7 +270,7 @@ def test_an_imagenet_stem_on_small_images_is_a_warning(tricktable, size, stem, w
 
 def piped(command, **environment):
     """The exit code of a command whose reader has gone, and what it said on stderr."""
-    script = f"{sys.executable} -m runner {command} | head -0; echo ${{PIPESTATUS[0]}}"
+    script = f"{sys.executable} -m tricktable {command} | head -0; echo ${{PIPESTATUS[0]}}"
     options = {"capture_output": True, "text": True, "cwd": ROOT}
     done = subprocess.run(["bash", "-c", script], env={**os.environ, **environment}, check=False, **options)
     return int(done.stdout), done.stderr

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from runner.config import CONFIGS
-from runner.config.compose import GROUPS
-from runner.config.places import PLACES
-from runner.training.objects import shared
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.compose import GROUPS
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.training.objects import shared
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")
-SOURCES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
+SOURCES = [ROOT / "tricktable.py", *sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))]
 TRICKS = sorted(p for p in (ROOT / "tricks").rglob("*.py") if not p.name.startswith("_"))
 SHARED = sorted((ROOT / "tricks").rglob("_[!_]*.py"))  # what a family of tricks shares
 COMMON = {"all", "auto", "batch", "constant", "cpu", "gpu", "linear", "plain", "step", "sum"}
@@ -35,13 +34,13 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: a relative import"
             names.add(node.module or "")
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[0] for name in names}
+    return {name.removeprefix("tricktable.").split(".")[0] for name in names}
 
 
 def imported_from(folder: str, path: Path) -> set[str]:
     """The modules under models/ or tricks/ that a file imports."""
     nodes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)]
-    return {n.module for n in nodes if n.module and n.module.split(".")[0] == folder}
+    return {n.module for n in nodes if n.module and n.module.startswith(f"tricktable.{folder}.")}
 
 
 def relative(path: Path) -> str:
@@ -69,7 +68,7 @@ GROUND = FRONT - {"__main__", "cli", "commands"}  # what every room may import, 
 
 
 def module(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(["tricktable", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
 
 
 def imports(path: Path, known: set[str]) -> set[str]:
@@ -94,8 +93,8 @@ ARROWS = {name: imports(path, set(RUNNER)) for name, path in RUNNER.items()}
 
 
 def room(name: str) -> str:
-    """config, disk ... of runner.config.schema; a file at the front is its own."""
-    return [*name.split("."), ""][1]
+    """config, disk ... of tricktable.runner.config.schema; a file at the front is its own."""
+    return [*name.split("."), ""][2]
 
 
 def test_the_drawing_has_every_room_once():
@@ -186,7 +185,7 @@ def test_the_runner_asks_for_interfaces_and_not_for_attributes():
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.parts[len(ROOT.parts)] in ("models", "tricks")], ids=relative)
 def test_models_and_tricks_stand_alone(path):
     own = imported(path)
-    if path.parent.name == "models" and imported_from("models", path) <= {"models._parts"}:
+    if path.parent.name == "models" and imported_from("models", path) <= {"tricktable.models._parts"}:
         own -= {"models"}
     beside = {module(p) for p in SHARED if p.parent == path.parent}
     if path in TRICKS and imported_from("tricks", path) <= beside:

@@ -1,6 +1,5 @@
 import torch
-
-from runner.randomness import generator, key, rekey
+from tricktable.runner.randomness import generator, key, rekey
 
 
 def test_keys_depend_on_every_part_and_on_its_type():

@@ -4,10 +4,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from runner.config import CONFIGS
-from runner.config.options import GROUPS, mount, options
-from runner.config.places import PLACES
-from runner.errors import BadInput, suggest
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.options import GROUPS, mount, options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.errors import BadInput, suggest
 
 TRICKS = CONFIGS.parent / "tricks"
 _TRY = "# try: "

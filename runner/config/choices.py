@@ -7,12 +7,12 @@ People write `norm=null`, `augment=crop`, `schedule.lr=[warmup,cosine]`; Hydra w
 from collections.abc import Sequence
 from typing import Any
 
-from runner.config.grammar import Typed
-from runner.config.hints import schedule_of_nothing, unknown_knob, unknown_option
-from runner.config.options import GROUPS, composite, defaults, options, within
-from runner.config.places import PLACES, SCHEDULED
-from runner.config.suggestions import listed, takes_several
-from runner.errors import BadInput
+from tricktable.runner.config.grammar import Typed
+from tricktable.runner.config.hints import schedule_of_nothing, unknown_knob, unknown_option
+from tricktable.runner.config.options import GROUPS, composite, defaults, options, within
+from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.config.suggestions import listed, takes_several
+from tricktable.runner.errors import BadInput
 
 
 def split(overrides: Sequence[Typed]) -> tuple[list[str], list[Typed]]:

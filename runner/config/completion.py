@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
-
-from runner.config import CONFIGS
-from runner.config.options import GROUPS, arguments, default, keys, options
-from runner.config.places import SCHEDULED
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.options import GROUPS, arguments, default, keys, options
+from tricktable.runner.config.places import SCHEDULED
 
 FIGURES = CONFIGS.parent / "runner" / "figures"
 

@@ -16,15 +16,14 @@ from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-
-from runner.config import CONFIGS, choices, grammar, schema
-from runner.config.grammar import Typed, expand
-from runner.config.hints import unknown_key
-from runner.config.label import label
-from runner.config.options import GROUPS, default, options
-from runner.config.places import PLACES
-from runner.config.suggestions import Composed
-from runner.errors import BadInput
+from tricktable.runner.config import CONFIGS, choices, grammar, schema
+from tricktable.runner.config.grammar import Typed, expand
+from tricktable.runner.config.hints import unknown_key
+from tricktable.runner.config.label import label
+from tricktable.runner.config.options import GROUPS, default, options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.config.suggestions import Composed
+from tricktable.runner.errors import BadInput
 
 __all__ = ["CONFIGS", "GROUPS", "compose", "default", "expand", "merge", "options"]
 

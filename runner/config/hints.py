@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 from omegaconf import DictConfig, OmegaConf
-
-from runner.config import synonyms
-from runner.config.grammar import Typed
-from runner.config.meanings import Hint, called, meaning, there_are
-from runner.config.options import defaults, mount, options
-from runner.config.places import SCHEDULED
-from runner.config.spelling import alike_but_for_numbers, nearest, same
-from runner.config.suggestions import Composed, adding, listed, named, setting
+from tricktable.runner.config import synonyms
+from tricktable.runner.config.grammar import Typed
+from tricktable.runner.config.meanings import Hint, called, meaning, there_are
+from tricktable.runner.config.options import defaults, mount, options
+from tricktable.runner.config.places import SCHEDULED
+from tricktable.runner.config.spelling import alike_but_for_numbers, nearest, same
+from tricktable.runner.config.suggestions import Composed, adding, listed, named, setting
 
 
 def unknown_key(typed: Typed, composed: Composed) -> str:

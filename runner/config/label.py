@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from runner.config.options import defaults
-from runner.config.overrides import Overrides
-from runner.config.places import KNOBS, PLACES, SCHEDULED
-from runner.config.renamed import former
+from tricktable.runner.config.options import defaults
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.places import KNOBS, PLACES, SCHEDULED
+from tricktable.runner.config.renamed import former
 
 
 def label(choices: Mapping[str, Any], plain: Mapping[str, Any], varied: Collection[str] = ()) -> str:

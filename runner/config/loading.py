@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from runner.errors import BadInput
+from tricktable.runner.errors import BadInput
 
 __all__ = ["SafeLoader", "load"]
 

@@ -10,12 +10,22 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from runner.config import synonyms
-from runner.config.grammar import Typed
-from runner.config.options import GROUPS, arguments, mount, options
-from runner.config.places import PLACES, SCHEDULED
-from runner.config.spelling import NEAR, closest, fold, nearest, same
-from runner.config.suggestions import Composed, adding, fits, group_at, holding, listed, named, replaceable, setting
+from tricktable.runner.config import synonyms
+from tricktable.runner.config.grammar import Typed
+from tricktable.runner.config.options import GROUPS, arguments, mount, options
+from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.config.spelling import NEAR, closest, fold, nearest, same
+from tricktable.runner.config.suggestions import (
+    Composed,
+    adding,
+    fits,
+    group_at,
+    holding,
+    listed,
+    named,
+    replaceable,
+    setting,
+)
 
 SURE = 0.85  # alikeness from which a misspelt key is preferred to an option's name
 SHOWN = 3  # suggestions in a line

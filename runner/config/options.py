@@ -6,9 +6,8 @@ from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-
-from runner.config import CONFIGS
-from runner.config.places import PLACES
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.places import PLACES
 
 GROUPS = ("data", "model", "compute", "noise", *PLACES)
 

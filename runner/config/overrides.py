@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-from runner.errors import BadInput
+from tricktable.runner.errors import BadInput
 
 
 class Override(str):

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Protocol, TypeVar, Union, runtime_checkable
 
-from runner.config.typed import checked, convert, describe
-from runner.errors import BadInput, suggest
+from tricktable.runner.config.typed import checked, convert, describe
+from tricktable.runner.errors import BadInput, suggest
 
 T = TypeVar("T")
 UNIONS = (Union, types.UnionType)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from runner.config import reader, renamed
-from runner.config.reader import key
-from runner.errors import BadInput
+from tricktable.runner.config import reader, renamed
+from tricktable.runner.config.reader import key
+from tricktable.runner.errors import BadInput
 
 FRACTION = re.compile(r"-?[0-9]{1,15}/[1-9][0-9]{0,14}")
 

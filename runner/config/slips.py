@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from runner.config import synonyms
-from runner.config.compose import as_usual
-from runner.config.grammar import typed
-from runner.config.meanings import Hint, surely
-from runner.config.spelling import fold, nearest
-from runner.config.suggestions import setting
-from runner.errors import BadInput
+from tricktable.runner.config import synonyms
+from tricktable.runner.config.compose import as_usual
+from tricktable.runner.config.grammar import typed
+from tricktable.runner.config.meanings import Hint, surely
+from tricktable.runner.config.spelling import fold, nearest
+from tricktable.runner.config.suggestions import setting
+from tricktable.runner.errors import BadInput
 
 SURE = 0.8  # alikeness from which an option is a misspelt one
 

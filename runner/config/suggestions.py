@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-
-from runner.config import synonyms
-from runner.config.grammar import Typed
-from runner.config.options import GROUPS, arguments, composite, defaults, keys, mount, options, within
-from runner.config.places import PLACES, SCHEDULED
-from runner.config.spelling import closest, same
+from tricktable.runner.config import synonyms
+from tricktable.runner.config.grammar import Typed
+from tricktable.runner.config.options import GROUPS, arguments, composite, defaults, keys, mount, options, within
+from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.config.spelling import closest, same
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_-.,=:/@%+[]")  # what bash leaves as it is
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from omegaconf import OmegaConf
-
-from runner.config import CONFIGS
-from runner.config.options import options
-from runner.config.spelling import fold
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.options import options
+from tricktable.runner.config.spelling import fold
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union
 
-from runner.errors import BadInput, nearest
+from tricktable.runner.errors import BadInput, nearest
 
 _WORDS = {
     bool: "true or false",

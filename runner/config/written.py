@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.config import options, renamed
-from runner.config.overrides import Override, Overrides
-from runner.config.places import PLACES, SCHEDULED
-from runner.errors import BadInput
+from tricktable.runner.config import options, renamed
+from tricktable.runner.config.overrides import Override, Overrides
+from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.errors import BadInput
 
 LABEL = "label"  # made of the others
 OF_ANY_DATA = (

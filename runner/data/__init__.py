@@ -10,12 +10,12 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config.typed import checked
-from runner.errors import BadInput, suggest
+from tricktable.runner.config.typed import checked
+from tricktable.runner.errors import BadInput, suggest
 
 if TYPE_CHECKING:
-    from runner.config.schema import DataConfig
-    from runner.data.source import Arrays, Files
+    from tricktable.runner.config.schema import DataConfig
+    from tricktable.runner.data.source import Arrays, Files
 
 _GIVEN = ("path", "download", "stream", "test_share", "split_seed")  # the common keys that a source may ask for
 
@@ -42,7 +42,7 @@ def load(data: "DataConfig") -> "Arrays | Files":
         if key not in own:
             raise BadInput(f"unknown key data.{key}{suggest(key, own)}")
         given[key] = checked(f"data.{key}", hints[key], value)
-    from runner.data.tested import tested
+    from tricktable.runner.data.tested import tested
 
     return tested(source(**given), data)
 
@@ -53,7 +53,7 @@ def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[i
     `dataset`: which known set (`imagenet`) a source of anybody's images is to be given, where that is known.
     """
     _function(data.name)
-    said = vars(importlib.import_module(f"runner.data.sources.{data.name}"))
+    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
     if "KNOWN" in said:
         total, shape, classes = said["KNOWN"]
     elif dataset in said.get("SETS", ()) and data.arguments.get("size"):
@@ -70,4 +70,4 @@ def _function(name: str) -> Any:
     known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("[!_]*.py"))
     if name not in known:
         raise BadInput(f"data: no source {name!r}{suggest(name, known)}")
-    return getattr(importlib.import_module(f"runner.data.sources.{name}"), name)
+    return getattr(importlib.import_module(f"tricktable.runner.data.sources.{name}"), name)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.data.decode import Decoded
-from runner.data.source import fingerprint
+from tricktable.runner.data.decode import Decoded
+from tricktable.runner.data.source import fingerprint
 
 VERSION = 2  # of the decoding in worker.py: what it makes of a file
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")

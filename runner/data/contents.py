@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from runner.data.decode import Decoded
-from runner.data.source import Origin
+from tricktable.runner.data.decode import Decoded
+from tricktable.runner.data.source import Origin
 
 CLOSE = 0.5  # grey levels, to which a class's mean pixel stays itself where an image format loses something
 

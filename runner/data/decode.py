@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-
-from runner.data import worker
-from runner.data.layout import Share, layout
-from runner.data.members import Item, Member
-from runner.data.source import fingerprint
-from runner.data.worker import Batch
-from runner.errors import DataProblem
-from runner.machine import cores
+from tricktable.runner.data import worker
+from tricktable.runner.data.layout import Share, layout
+from tricktable.runner.data.members import Item, Member
+from tricktable.runner.data.source import fingerprint
+from tricktable.runner.data.worker import Batch
+from tricktable.runner.errors import DataProblem
+from tricktable.runner.machine import cores
 
 BATCH = 512  # images that a process decodes at once
 BATCH_BYTES = 8 * 2**20  # and the encoded bytes after which a batch is closed earlier

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner import terminal
-from runner.data.cache import cache_folder
-from runner.errors import BadInput, StorageProblem, suggest
+from tricktable.runner import terminal
+from tricktable.runner.data.cache import cache_folder
+from tricktable.runner.errors import BadInput, StorageProblem, suggest
 
 KINDS = {  # of names, in words
     r"images-[0-9a-f]{32}\.safetensors": "a folder's or archive's images, decoded",

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-
-from runner import randomness
-from runner.data.members import SHAPE, TESTS, TRAIN, UNSPLIT, Member
-from runner.data.stratify import stratified
-from runner.errors import BadInput, DataProblem
+from tricktable.runner import randomness
+from tricktable.runner.data.members import SHAPE, TESTS, TRAIN, UNSPLIT, Member
+from tricktable.runner.data.stratify import stratified
+from tricktable.runner.errors import BadInput, DataProblem
 
 
 class Share(NamedTuple):

@@ -17,8 +17,8 @@ from pathlib import Path
 from tarfile import EOFHeaderError  # type: ignore[attr-defined]
 from typing import IO, Any, NamedTuple, Self
 
-from runner.data.worker import MAX_BYTES
-from runner.errors import DataProblem
+from tricktable.runner.data.worker import MAX_BYTES
+from tricktable.runner.errors import DataProblem
 
 TRAIN = "train"
 TESTS = ("test", "val", "valid", "validation")  # the first of these that is there is the test split

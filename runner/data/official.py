@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-
-from runner.data.cache import cache_folder
-from runner.data.source import Arrays, Origin
-from runner.errors import DataProblem
+from tricktable.runner.data.cache import cache_folder
+from tricktable.runner.data.source import Arrays, Origin
+from tricktable.runner.errors import DataProblem
 
 TIMEOUT = 60  # seconds without an answer, after which a download has failed
 INSTEAD = "or use data=digits or data=synthetic, which need no file"

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from runner.data import cache, decode, members
-from runner.data.decode import Decoded, TooLarge
-from runner.data.layout import Share, layout
-from runner.data.members import Member
-from runner.errors import BadInput, DataProblem
+from tricktable.runner.data import cache, decode, members
+from tricktable.runner.data.decode import Decoded, TooLarge
+from tricktable.runner.data.layout import Share, layout
+from tricktable.runner.data.members import Member
+from tricktable.runner.errors import BadInput, DataProblem
 
 
 def resolve(path: str) -> Path:

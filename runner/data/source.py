@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from runner.machine import memory
+from tricktable.runner.machine import memory
 
 
 @dataclass(frozen=True)

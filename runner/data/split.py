@@ -8,14 +8,13 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-
-from runner import randomness
-from runner.config.schema import DataConfig
-from runner.data.draw import Resident, Split
-from runner.data.source import Arrays, Files, Origin
-from runner.data.stratify import per_class, stratified
-from runner.errors import BadInput
-from runner.machine import cores
+from tricktable.runner import randomness
+from tricktable.runner.config.schema import DataConfig
+from tricktable.runner.data.draw import Resident, Split
+from tricktable.runner.data.source import Arrays, Files, Origin
+from tricktable.runner.data.stratify import per_class, stratified
+from tricktable.runner.errors import BadInput
+from tricktable.runner.machine import cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ def _parts(
 ) -> tuple[Split, Split, Split]:
     """Train, validation (perhaps empty) and test, on the CPU."""
     if isinstance(source, Files):
-        from runner.data.stream import Stream, default_workers  # with what decodes
+        from tricktable.runner.data.stream import Stream, default_workers  # with what decodes
 
         workers = default_workers(cores()) if workers is None else workers
         settings = source.size, source.channels, source.resize, workers
@@ -118,7 +117,7 @@ def _normalisation(source: Arrays | Files, data: DataConfig, train: Split, rows:
         return 255 * torch.tensor(source.mean), 255 * torch.tensor(source.std)
     if isinstance(train, Resident):
         return mean_std(histogram(train).tolist())
-    from runner.data import cache
+    from tricktable.runner.data import cache
 
     # A pass over all files: kept, by what it depends on.
     drawn = hashlib.sha256(rows.numpy().tobytes()).hexdigest()

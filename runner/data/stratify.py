@@ -2,8 +2,7 @@
 
 import torch
 from torch import Tensor
-
-from runner.errors import BadInput
+from tricktable.runner.errors import BadInput
 
 
 def stratified(labels: Tensor, total: int, k: int, rng: torch.Generator) -> Tensor:

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-
-from runner.data import worker
-from runner.data.draw import Crop
-from runner.errors import DataProblem
+from tricktable.runner.data import worker
+from tricktable.runner.data.draw import Crop
+from tricktable.runner.errors import DataProblem
 
 
 def default_workers(available: int) -> int:

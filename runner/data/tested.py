@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import replace
 
-from runner import randomness
-from runner.config.schema import DataConfig
-from runner.data.source import Arrays, Files
-from runner.data.stratify import per_class
+from tricktable.runner import randomness
+from tricktable.runner.config.schema import DataConfig
+from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.data.stratify import per_class
 
 
 def tested(source: Arrays | Files, data: DataConfig) -> Arrays | Files:

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.errors import StorageProblem
-from runner.terminal import clean
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.terminal import clean
 
 _REASONS = {
     errno.ENOSPC: "no space left on the device",

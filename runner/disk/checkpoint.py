@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import terminal
-from runner.disk import atomic
-from runner.errors import CheckpointProblem, StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import CheckpointProblem, StorageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from runner.config import CONFIGS
+from tricktable.runner.config import CONFIGS
 
 
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

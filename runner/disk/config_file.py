@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.config import compose, loading, reader, written
-from runner.config.overrides import Overrides
-from runner.disk import record
-from runner.errors import BadInput, StorageProblem
+from tricktable.runner.config import compose, loading, reader, written
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk import record
+from tricktable.runner.errors import BadInput, StorageProblem
 
 
 def values(path: Path) -> dict[str, Any]:

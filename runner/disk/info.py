@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from runner.config.typed import convert
-from runner.disk import atomic
-from runner.disk.files import RunFiles
+from tricktable.runner.config.typed import convert
+from tricktable.runner.disk import atomic
+from tricktable.runner.disk.files import RunFiles
 
 State = Literal["planned", "running", "complete", "diverged", "interrupted", "failed"]
 STATES: tuple[State, ...] = get_args(State)

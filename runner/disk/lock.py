@@ -8,9 +8,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner import terminal
-from runner.disk import atomic
-from runner.errors import RunInUse
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import RunInUse
 
 _held: set[int] = set()  # descriptors of the locks that this process holds
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import terminal
-from runner.disk import atomic
-from runner.errors import StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import StorageProblem
 
 CONFIG_LIMIT = 1 << 20  # bytes
 _MAY_REFER = re.compile(rb"(?:^|[\s\[{,:-])[&*][^\s]", re.MULTILINE)  # a YAML anchor or alias, or text like one
@@ -41,8 +41,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none.
     """
     import yaml
-
-    from runner.config.loading import SafeLoader
+    from tricktable.runner.config.loading import SafeLoader
 
     with atomic.storage(path):
         try:

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from runner import terminal
-from runner.disk import atomic, lock
-from runner.disk.code import changed
-from runner.disk.files import RunFiles
-from runner.disk.info import PROGRESS, STATES, Identity, RunInfo, State
-from runner.errors import BadInput, StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic, lock
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.disk.info import PROGRESS, STATES, Identity, RunInfo, State
+from tricktable.runner.errors import BadInput, StorageProblem
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 

@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner import terminal
-from runner.config import schema
-from runner.disk import atomic, checkpoint, record
-from runner.disk.checkpoint import Checkpoint
-from runner.disk.epoch import EpochRow
-from runner.disk.files import RunFiles
-from runner.disk.info import RunInfo, State
-from runner.disk.rundir import NAME, study_folder
-from runner.disk.summary import Result, Summary
-from runner.errors import BadInput, CheckpointProblem, StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.config import schema
+from tricktable.runner.disk import atomic, checkpoint, record
+from tricktable.runner.disk.checkpoint import Checkpoint
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.disk.info import RunInfo, State
+from tricktable.runner.disk.rundir import NAME, study_folder
+from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.errors import BadInput, CheckpointProblem, StorageProblem
 
 HASH = re.compile(r"[0-9a-f]{8}(-[0-9]{1,9})?")  # how a run's id ends
 

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from runner import terminal
-from runner.config.typed import convert
-from runner.disk import atomic
-from runner.errors import StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.config.typed import convert
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import StorageProblem
 
 LIMIT = 64 << 20  # bytes of a summary.json
 Number = float | None

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from runner import data, randomness, terminal
-from runner.config.compose import compose
-from runner.disk import atomic
-from runner.errors import BadInput
-from runner.training import augmented, job
-from runner.training.run import Run
+from tricktable.runner import data, randomness, terminal
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import augmented, job
+from tricktable.runner.training.run import Run
 
 COLUMNS, BLOCKS = 6, 2  # images side by side; rows of them, each before and after
 SMALL = 0.005  # a share of a target that is not worth a word

@@ -20,17 +20,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner import data, terminal
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.config.schema import Config
-from runner.disk import atomic, record, rundir
-from runner.disk.info import Identity
-from runner.errors import BadInput
-from runner.training import job
-from runner.training.progress import Reporter
-from runner.training.run import Run
-from runner.training.train import train_epoch
+from tricktable.runner import data, terminal
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.schema import Config
+from tricktable.runner.disk import atomic, record, rundir
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import job
+from tricktable.runner.training.progress import Reporter
+from tricktable.runner.training.run import Run
+from tricktable.runner.training.train import train_epoch
 
 UPDATES = 100  # at least, where no length is asked for
 BETA = 0.98

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-
-from runner import data
-from runner.config import schema
-from runner.config.compose import compose, options
-from runner.config.places import PLACES
-from runner.config.schema import Config
-from runner.errors import BadInput
-from runner.training.build import build_model
-from runner.training.count import Count, count
+from tricktable.runner import data
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose, options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.config.schema import Config
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training.build import build_model
+from tricktable.runner.training.count import Count, count
 
 Shape = tuple[int, int, int]  # C H W
 BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")

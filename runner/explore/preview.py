@@ -13,14 +13,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from runner import data
-from runner.config.compose import compose
-from runner.config.schema import Config
-from runner.data.split import split
-from runner.disk import atomic, rundir
-from runner.errors import BadInput, DataProblem
-from runner.training import build
-from runner.training.knobs import Knobs, time_constant
+from tricktable.runner import data
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.schema import Config
+from tricktable.runner.data.split import split
+from tricktable.runner.disk import atomic, rundir
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.training import build
+from tricktable.runner.training.knobs import Knobs, time_constant
 
 POINTS = 20_000  # of a run's steps that are looked at, about; of a longer run every second, or third
 SPARKS = "▁▂▃▄▅▆▇█"

@@ -10,22 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-
-from runner import data
-from runner.config import schema
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.config.schema import Config, DataConfig
-from runner.data.draw import Split
-from runner.data.source import Arrays, Files
-from runner.data.split import Splits, only_test, split
-from runner.disk import atomic, lock, record, runs
-from runner.disk.code import changed
-from runner.disk.runs import Evaluation, StoredRun
-from runner.disk.summary import Result
-from runner.errors import BadInput
-from runner.training import build, compute, evaluate, objects, rehearse
-from runner.training.run import Run
+from tricktable.runner import data
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.schema import Config, DataConfig
+from tricktable.runner.data.draw import Split
+from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.data.split import Splits, only_test, split
+from tricktable.runner.disk import atomic, lock, record, runs
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.summary import Result
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import build, compute, evaluate, objects, rehearse
+from tricktable.runner.training.run import Run
 
 # Of the run's own data: where it lies and how it is read.
 SAME_DATA = ("path", "download", "stream", "workers")

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import terminal
-from runner.config import written
-from runner.data import members, pictures, worker
-from runner.data.layout import Share, layout
-from runner.data.members import Member
-from runner.errors import BadInput, DataProblem
-from runner.machine import cores
+from tricktable.runner import terminal
+from tricktable.runner.config import written
+from tricktable.runner.data import members, pictures, worker
+from tricktable.runner.data.layout import Share, layout
+from tricktable.runner.data.members import Member
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.machine import cores
 
 SIZES = (32, 64, 96, 128, 160, 224)  # that networks are made for, in pixels
 SMALL = 64  # up to which a network for small images fits

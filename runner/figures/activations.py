@@ -20,16 +20,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from runner import randomness
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, shown, used
-from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale
-from runner.training import rehearse
-from runner.training.run import Run
+from tricktable.runner import randomness
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, shown, used
+from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare, scale
+from tricktable.runner.training import rehearse
+from tricktable.runner.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, shown
-from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare
-from runner.training import evaluate
-from runner.training.run import Run
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, shown
+from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, prepare
+from tricktable.runner.training import evaluate
+from tricktable.runner.training.run import Run
 
 
 @dataclass(frozen=True)

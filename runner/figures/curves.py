@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput, suggest
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, used
-from runner.papers import studies
-from runner.report import plots
-from runner.report.drawing import LONGEST, Plot
-from runner.report.plots import Series
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, used
+from tricktable.runner.papers import studies
+from tricktable.runner.report import plots
+from tricktable.runner.report.drawing import LONGEST, Plot
+from tricktable.runner.report.plots import Series
 
 
 def curves(

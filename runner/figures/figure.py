@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.config import grammar, reader
-from runner.config.overrides import Overrides
-from runner.disk import atomic, runs
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput, StorageProblem, suggest
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.report import records
-from runner.report.drawing import LONGEST, Plot
+from tricktable.runner.config import grammar, reader
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk import atomic, runs
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput, StorageProblem, suggest
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.report import records
+from tricktable.runner.report.drawing import LONGEST, Plot
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def make(name: str, texts: Sequence[str], overrides: Sequence[str]) -> list[Path
     known = [each for each, _ in listing()]
     if name not in known:
         raise BadInput(f"no figure is called {name}{suggest(name, known)}")
-    function = getattr(importlib.import_module(f"runner.figures.{name}"), name)
+    function = getattr(importlib.import_module(f"tricktable.runner.figures.{name}"), name)
     arguments, rest = _arguments(function, overrides)
     request = reevaluate.read(rest)
     root = Path(request.config.output.root)

@@ -9,11 +9,11 @@ over the n runs that finished; it says how many diverged, and «div» where all 
 
 from typing import Any
 
-from runner.errors import BadInput
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Ended, Figure, used
-from runner.papers.varying import Name, Point, Value, points, varying
-from runner.report.heat_map import of_points
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Ended, Figure, used
+from tricktable.runner.papers.varying import Name, Point, Value, points, varying
+from tricktable.runner.report.heat_map import of_points
 
 
 def heat_map(

@@ -17,17 +17,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from runner import randomness
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, shown, used
-from runner.report.colour_map import contours
-from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
-from runner.training.evaluate import BATCH
-from runner.training.run import Run
+from tricktable.runner import randomness
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, shown, used
+from tricktable.runner.report.colour_map import contours
+from tricktable.runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
+from tricktable.runner.training.evaluate import BATCH
+from tricktable.runner.training.run import Run
 
 Batch = tuple[Tensor, Tensor]
 FLOOR = 1e-4  # of a loss that is drawn on a logarithmic scale

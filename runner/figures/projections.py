@@ -14,18 +14,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from runner import randomness
-from runner.data.draw import Split
-from runner.data.stratify import some_of_each
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, one, used
-from runner.report.drawing import Colours, Plot, prepare
-from runner.training import evaluate
-from runner.training.run import Run
+from tricktable.runner import randomness
+from tricktable.runner.data.draw import Split
+from tricktable.runner.data.stratify import some_of_each
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, one, used
+from tricktable.runner.report.drawing import Colours, Plot, prepare
+from tricktable.runner.training import evaluate
+from tricktable.runner.training.run import Run
 
 MARKERS = ("o", "^", "s")
 TEMPLATE = "template"  # what the rows of the templates have for a split

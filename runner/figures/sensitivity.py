@@ -11,11 +11,11 @@ over the n runs that finished. Values at which a run diverged have a cross at th
 from collections.abc import Sequence
 from typing import Any
 
-from runner.errors import BadInput
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Ended, Figure, used
-from runner.papers.varying import Name, Point, Value, points, varying
-from runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Ended, Figure, used
+from tricktable.runner.papers.varying import Name, Point, Value, points, varying
+from tricktable.runner.report.drawing import Colours, Plot, dash, parts, prepare, scale
 
 Line = tuple[str, list[tuple[float, Point]]]
 

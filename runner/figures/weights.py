@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from runner.disk.runs import StoredRun
-from runner.explore import reevaluate
-from runner.explore.reevaluate import Request
-from runner.figures.figure import Figure, one
-from runner.report.drawing import Colours, Plot, prepare
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.explore.reevaluate import Request
+from tricktable.runner.figures.figure import Figure, one
+from tricktable.runner.report.drawing import Colours, Plot, prepare
 
 BINS = 61
 

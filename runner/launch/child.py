@@ -1,6 +1,6 @@
 """The process of a run, from both sides: as a launch sees it, and how it starts.
 
-`python -m runner --child-of <pid> ...` is `tricktable ...` that stops, saved, when the process of that number dies.
+`python -m tricktable --child-of <pid> ...` is `tricktable ...` that stops, saved, when the process of that number dies.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from runner import terminal
-from runner.errors import Interrupted
+from tricktable.runner import terminal
+from tricktable.runner.errors import Interrupted
 
 CHILD_OF = "--child-of"
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>

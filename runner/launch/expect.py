@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
-from runner.disk.summary import Result, Summary
-from runner.errors import BadInput, ExpectationFailed, suggest
+from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.errors import BadInput, ExpectationFailed, suggest
 
 _OPERATORS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 _OTHERS = re.compile(r"\w+\.\w+\.(\w+)")  # <variant>.<inference>.<figure>

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.disk import atomic
-from runner.terminal import clean
+from tricktable.runner.disk import atomic
+from tricktable.runner.terminal import clean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from runner import terminal
-from runner.training.progress import clock
+from tricktable.runner import terminal
+from tricktable.runner.training.progress import clock
 
 EVERY = 0.5  # seconds between two live pictures
 BAR, GAP, WIDE = 24, 2, 100  # characters: of a bar, between columns, and of a terminal that has room for it

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner import machine
-from runner.disk import atomic, lock, rundir
-from runner.disk.info import Identity, State
-from runner.disk.summary import Summary
-from runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
-from runner.launch.child import CHILD_OF, Child, cause, collected
-from runner.launch.overview import Overview, Training
+from tricktable.runner import machine
+from tricktable.runner.disk import atomic, lock, rundir
+from tricktable.runner.disk.info import Identity, State
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
+from tricktable.runner.launch.child import CHILD_OF, Child, cause, collected
+from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
 LOOK = 0.3  # seconds between two looks at what others work on
@@ -104,7 +104,7 @@ def launch(
     parallel = max(1, len(gpus)) if parallel is None else parallel
     _check(parallel, gpus, timeout)
     limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until)
-    command = command or (sys.executable, "-m", "runner", CHILD_OF, str(os.getpid()), "train")
+    command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
     outcomes = _Launch({job.key: job for job in jobs}, limits, command).go()
     return [outcomes[job.key] for job in jobs]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from runner.config.schema import Config
-from runner.disk.files import RunFiles
-from runner.disk.summary import Summary
-from runner.errors import Diverged, ExpectationFailed, RunFailed
-from runner.launch import expect
-from runner.training import job
-from runner.training import summary as summaries
+from tricktable.runner.config.schema import Config
+from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.errors import Diverged, ExpectationFailed, RunFailed
+from tricktable.runner.launch import expect
+from tricktable.runner.training import job
+from tricktable.runner.training import summary as summaries
 
 
 def trained(

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from runner import data
-from runner.config import schema
-from runner.config.compose import compose, expand
-from runner.config.label import varied
-from runner.config.overrides import Overrides
-from runner.config.schema import Config
-from runner.data.source import Arrays, Files
-from runner.disk.info import Identity
-from runner.errors import BadInput, ExpectationFailed
-from runner.launch import expect, pool
-from runner.launch.expect import Expectation
-from runner.launch.junit import Case
-from runner.training import compute, job
+from tricktable.runner import data
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose, expand
+from tricktable.runner.config.label import varied
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.schema import Config
+from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.errors import BadInput, ExpectationFailed
+from tricktable.runner.launch import expect, pool
+from tricktable.runner.launch.expect import Expectation
+from tricktable.runner.launch.junit import Case
+from tricktable.runner.training import compute, job
 
 Point = tuple[Overrides, Config]  # what was typed for one run, and the config that it makes
 

@@ -10,10 +10,9 @@ from itertools import chain, product
 from typing import Any
 
 import numpy as np
-
-from runner.papers.facts import CURVES, GRIDS, Claim, Table
-from runner.papers.measured import Judged, MeasuredRow, Verdict
-from runner.papers.significance import LEVEL, find, holm, mean
+from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Table
+from tricktable.runner.papers.measured import Judged, MeasuredRow, Verdict
+from tricktable.runner.papers.significance import LEVEL, find, holm, mean
 
 # What a recipe may do otherwise that moves a count: a network its size, its images the multiply-adds, how long and on
 # how many images is trained the updates.

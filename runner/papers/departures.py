@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from runner.config import schema
-from runner.config.places import PLACES
-from runner.papers.measured import Change, MeasuredRow, MeasuredTable
-from runner.papers.recipe import Assumption, Deviation, Recipe
+from tricktable.runner.config import schema
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.papers.measured import Change, MeasuredRow, MeasuredTable
+from tricktable.runner.papers.recipe import Assumption, Deviation, Recipe
 
 DIFFERS, ASSUMED = "Differs from the paper", "Assumed, because the paper does not say"
 EVERY_ROW = "all rows"

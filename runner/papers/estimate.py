@@ -4,11 +4,11 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from runner import data
-from runner.config.schema import ComputeConfig
-from runner.disk.runs import Runs, StoredRun
-from runner.explore import networks
-from runner.papers.plan import Point
+from tricktable.runner import data
+from tricktable.runner.config.schema import ComputeConfig
+from tricktable.runner.disk.runs import Runs, StoredRun
+from tricktable.runner.explore import networks
+from tricktable.runner.papers.plan import Point
 
 START = 4.0  # seconds until a run's first step
 BACKWARD = 3  # forward and backward together, in forward passes
@@ -70,10 +70,9 @@ def _achieved(run: StoredRun, device: str) -> float | None:
 def _trial(device: str) -> float:
     """Three steps of a small residual network on blank images."""
     import torch
-
-    from runner.config.compose import compose
-    from runner.training.build import build_model
-    from runner.training.count import count
+    from tricktable.runner.config.compose import compose
+    from tricktable.runner.training.build import build_model
+    from tricktable.runner.training.count import count
 
     model, images = build_model(compose(["model=resnet20"]), 3, 10), 64
     madds = count(model, (3, 32, 32)).madds

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from runner.config import CONFIGS, loading, reader
-from runner.config.reader import key
-from runner.errors import BadInput, suggest
+from tricktable.runner.config import CONFIGS, loading, reader
+from tricktable.runner.config.reader import key
+from tricktable.runner.errors import BadInput, suggest
 
 PAPERS = CONFIGS / "paper"
 Confidence = Literal["summary", "verified", "derived", "memory"]

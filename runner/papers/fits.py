@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable
 from math import prod
 from typing import TYPE_CHECKING
 
-from runner.config import reader
-from runner.config.overrides import Override, Overrides
-from runner.errors import BadInput, suggest
-from runner.papers import facts
+from tricktable.runner.config import reader
+from tricktable.runner.config.overrides import Override, Overrides
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.papers import facts
 
 if TYPE_CHECKING:
-    from runner.papers.recipe import By, Recipe, Tune
+    from tricktable.runner.papers.recipe import By, Recipe, Tune
 
 
 def fitting(recipe: "Recipe", budgets: Collection[str]) -> "Recipe":

@@ -6,10 +6,10 @@ The recipes and the facts are all that it reads; what was measured stands in res
 from collections import Counter
 from collections.abc import Iterable
 
-from runner.papers import recipe
-from runner.papers.metrics import unmeasured
-from runner.papers.plan import FULL
-from runner.papers.recipe import Recipe
+from tricktable.runner.papers import recipe
+from tricktable.runner.papers.metrics import unmeasured
+from tricktable.runner.papers.plan import FULL
+from tricktable.runner.papers.recipe import Recipe
 
 LONGEST = 70  # characters of a reason
 TOP = """# Recipes

@@ -9,15 +9,15 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from runner.config import schema
-from runner.config.overrides import Overrides
-from runner.disk.code import changed
-from runner.disk.runs import Evaluation, Runs, StoredRun
-from runner.papers.facts import CURVES, GRIDS, Claim, Metric, PaperRow
-from runner.papers.measured import MeasuredRow, Measurement, Setting
-from runner.papers.metrics import ERRORS, GAIN, GAP, TIME, less, time
-from runner.papers.plan import Point, TablePlan, changes, composed, seeded
-from runner.papers.recipe import MODEL_ITSELF
+from tricktable.runner.config import schema
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.runs import Evaluation, Runs, StoredRun
+from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Metric, PaperRow
+from tricktable.runner.papers.measured import MeasuredRow, Measurement, Setting
+from tricktable.runner.papers.metrics import ERRORS, GAIN, GAP, TIME, less, time
+from tricktable.runner.papers.plan import Point, TablePlan, changes, composed, seeded
+from tricktable.runner.papers.recipe import MODEL_ITSELF
 
 
 def current(point: Point, runs: Runs) -> StoredRun | None:
@@ -28,7 +28,7 @@ def current(point: Point, runs: Runs) -> StoredRun | None:
 
 
 def _newest(point: Point, runs: Runs) -> StoredRun | None:
-    from runner.training.objects import files
+    from tricktable.runner.training.objects import files
 
     settled = settle(point, runs)
     found = runs.by_choices.get(settled.choices, ()) if settled else ()
@@ -67,7 +67,7 @@ def _named(key: str, run: StoredRun) -> str:
 
 def _by_id(overrides: Overrides, seed: int) -> schema.Config:
     """The config of what is typed, with runs that it names by their ids, as a run's own key has them."""
-    from runner.training.named import by_id
+    from tricktable.runner.training.named import by_id
 
     return by_id(seeded(composed(overrides.without("seed")), seed))
 

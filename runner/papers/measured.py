@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from runner.config.overrides import Overrides
-from runner.disk.info import State
-from runner.disk.runs import Evaluation, StoredRun
-from runner.disk.summary import Summary
-from runner.papers.facts import Claim, Metric, Paper, PaperRow
-from runner.papers.intervals import half_width
-from runner.papers.recipe import Assumption, Deviation, Recipe
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.info import State
+from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.papers.facts import Claim, Metric, Paper, PaperRow
+from tricktable.runner.papers.intervals import half_width
+from tricktable.runner.papers.recipe import Assumption, Deviation, Recipe
 
 Verdict = Literal[
     "reproduced", "contradicted", "undecided", "indication for", "indication against", "no indication",

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from runner.config import schema
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.config.schema import Config
-from runner.errors import BadInput
-from runner.papers import recipe as recipes
-from runner.papers import studies
-from runner.papers.measured import Change
-from runner.papers.metrics import COUNTED, unmeasured
-from runner.papers.recipe import BUDGETS, MODEL_ITSELF, Recipe
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.schema import Config
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import recipe as recipes
+from tricktable.runner.papers import studies
+from tricktable.runner.papers.measured import Change
+from tricktable.runner.papers.metrics import COUNTED, unmeasured
+from tricktable.runner.papers.recipe import BUDGETS, MODEL_ITSELF, Recipe
 
 FULL = BUDGETS[-1]  # the budget that does what the paper did
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from runner.disk.summary import DataSummary
-from runner.papers.facts import Table
-from runner.papers.measured import MeasuredRow, each_once
+from tricktable.runner.disk.summary import DataSummary
+from tricktable.runner.papers.facts import Table
+from tricktable.runner.papers.measured import MeasuredRow, each_once
 
 EDITED = "+"  # behind the commit of a tree whose tracked files differed from it
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from runner.config import CONFIGS, loading, reader
-from runner.config.compose import default
-from runner.config.overrides import Override, Overrides
-from runner.config.reader import key
-from runner.errors import BadInput, suggest
-from runner.papers import facts, fits
+from tricktable.runner.config import CONFIGS, loading, reader
+from tricktable.runner.config.compose import default
+from tricktable.runner.config.overrides import Override, Overrides
+from tricktable.runner.config.reader import key
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.papers import facts, fits
 
 TABLES = CONFIGS / "table"
 BUDGETS = ("smoke", "short", "paper")

@@ -5,19 +5,19 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from runner import data
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.disk import runs as disk
-from runner.disk.runs import Runs, StoredRun
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.launch import pool, sweep
-from runner.papers import departures, estimate, matching, recipe
-from runner.papers import plan as planning
-from runner.papers.plan import Point, TablePlan, distinct
-from runner.papers.recipe import BUDGETS
-from runner.papers.tabulate import updates
+from tricktable.runner import data
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk import runs as disk
+from tricktable.runner.disk.runs import Runs, StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.launch import pool, sweep
+from tricktable.runner.papers import departures, estimate, matching, recipe
+from tricktable.runner.papers import plan as planning
+from tricktable.runner.papers.plan import Point, TablePlan, distinct
+from tricktable.runner.papers.recipe import BUDGETS
+from tricktable.runner.papers.tabulate import updates
 
 # What may be typed with a table: where images and runs lie, on what it runs, and how many images it takes at once.
 # Everything else is the recipe's.

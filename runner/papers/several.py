@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.disk.runs import under
-from runner.errors import BadInput, Interrupted, TricktableError, suggest
-from runner.launch import pool
-from runner.papers import recipe, reproduce, tabulate
-from runner.papers.measured import MeasuredTable
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput, Interrupted, TricktableError, suggest
+from tricktable.runner.launch import pool
+from tricktable.runner.papers import recipe, reproduce, tabulate
+from tricktable.runner.papers.measured import MeasuredTable
 
 ALL = "all"
 

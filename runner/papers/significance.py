@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from runner.papers.facts import Claim
+from tricktable.runner.papers.facts import Claim
 
 LEVEL = 0.05
 CAP = 10_000

@@ -22,15 +22,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.config import CONFIGS, loading, reader
-from runner.config.compose import compose
-from runner.config.overrides import Override
-from runner.config.reader import key
-from runner.errors import BadInput, suggest
-from runner.explore import networks
-from runner.papers import facts
-from runner.papers.recipe import TABLES
-from runner.training.knobs import Knobs
+from tricktable.runner.config import CONFIGS, loading, reader
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Override
+from tricktable.runner.config.reader import key
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.explore import networks
+from tricktable.runner.papers import facts
+from tricktable.runner.papers.recipe import TABLES
+from tricktable.runner.training.knobs import Knobs
 
 Verdict = Literal["equal", "contradicted", "misprint", "asserted by a test", "not decided"]
 
@@ -189,7 +189,7 @@ def updates(overrides: tuple[str, ...], images: int) -> int:
 @cache
 def plan(overrides: tuple[str, ...], images: int) -> tuple[Knobs, int]:
     """A config's knobs over so many training images, and its epochs."""
-    from runner.training import build
+    from tricktable.runner.training import build
 
     config = compose(overrides)
     return build.plan(config, images), config.epochs

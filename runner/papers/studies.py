@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.config import renamed, schema
-from runner.config.places import PLACES
-from runner.disk.code import changed
-from runner.disk.runs import Runs, StoredRun
-from runner.errors import BadInput
-from runner.papers import provenance
-from runner.papers.facts import Metric
-from runner.papers.measured import Evaluated, MeasuredRow, MeasuredTable, Measurement, each_once
+from tricktable.runner.config import renamed, schema
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.runs import Runs, StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import provenance
+from tricktable.runner.papers.facts import Metric
+from tricktable.runner.papers.measured import Evaluated, MeasuredRow, MeasuredTable, Measurement, each_once
 
 METRIC = Metric("top1_error", "percent", "lower", "test")
 

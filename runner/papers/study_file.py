@@ -15,15 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.config import compose, reader
-from runner.config.overrides import Override, Overrides
-from runner.config.reader import key
-from runner.disk import config_file
-from runner.disk.runs import StoredRun, under
-from runner.errors import BadInput, suggest
-from runner.launch import pool, sweep
-from runner.papers import studies
-from runner.papers.measured import MeasuredTable
+from tricktable.runner.config import compose, reader
+from tricktable.runner.config.overrides import Override, Overrides
+from tricktable.runner.config.reader import key
+from tricktable.runner.disk import config_file
+from tricktable.runner.disk.runs import StoredRun, under
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.launch import pool, sweep
+from tricktable.runner.papers import studies
+from tricktable.runner.papers.measured import MeasuredTable
 
 GIVEN = ("seed", "study")  # what the file says in keys of its own
 

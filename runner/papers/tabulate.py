@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner import data
-from runner.config.schema import Config
-from runner.disk.runs import Runs
-from runner.explore import networks
-from runner.papers import claims, departures, matching, metrics, provenance, recipe
-from runner.papers import plan as planning
-from runner.papers.facts import Claim
-from runner.papers.measured import Judged, MeasuredRow, MeasuredTable
-from runner.papers.plan import FULL, TablePlan
+from tricktable.runner import data
+from tricktable.runner.config.schema import Config
+from tricktable.runner.disk.runs import Runs
+from tricktable.runner.explore import networks
+from tricktable.runner.papers import claims, departures, matching, metrics, provenance, recipe
+from tricktable.runner.papers import plan as planning
+from tricktable.runner.papers.facts import Claim
+from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable
+from tricktable.runner.papers.plan import FULL, TablePlan
 
 
 def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
@@ -123,7 +123,7 @@ def updates(config: Config, dataset: str | None) -> int | None:
 
     A source of anybody's images is taken to be given the paper's dataset, all of it, where its size is known.
     """
-    from runner.training import build
+    from tricktable.runner.training import build
 
     size = data.known(config.data, dataset)
     return build.plan(config, size[0]).updates(config.epochs) if size else None

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runner.disk.code import changed
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.papers import studies
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import studies
 
 Name = Literal["test_error", "test_loss", "val_error", "val_loss", "train_error", "train_loss"]
 Value = float | str  # a number, or anything else as it is typed

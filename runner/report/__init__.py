@@ -10,10 +10,10 @@ Labels, reasons and captions come from anybody's files: each format escapes them
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runner.disk import atomic
-from runner.papers.measured import MeasuredTable
-from runner.report import grids, latex, markdown, records
-from runner.report.runs import collect, write_collected
+from tricktable.runner.disk import atomic
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.report import grids, latex, markdown, records
+from tricktable.runner.report.runs import collect, write_collected
 
 __all__ = ["collect", "write", "write_collected", "write_page", "write_short", "write_tables"]
 
@@ -58,8 +58,8 @@ def write_tables(tables: Tables, folder: Path) -> list[Path]:
 
 def write_page(tables: Tables, folder: Path) -> list[Path]:
     """Write report.html, whole in one file, and its curves and seeds as pictures for elsewhere."""
-    from runner.report.page import page
-    from runner.report.plots import pictures as drawn
+    from tricktable.runner.report.page import page
+    from tricktable.runner.report.plots import pictures as drawn
 
     several = _several(tables)
     pictures: dict[str, str | bytes] = {}

@@ -6,10 +6,10 @@ Nothing is escaped here; what is unknown is a dash.
 import math
 from collections import Counter
 
-from runner.papers import departures, intervals, metrics
-from runner.papers.facts import GRIDS
-from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
-from runner.report import grids
+from tricktable.runner.papers import departures, intervals, metrics
+from tricktable.runner.papers.facts import GRIDS
+from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
+from tricktable.runner.report import grids
 
 VERDICTS: dict[Verdict, str] = {  # each a sentence behind the verdict
     "reproduced": "run as in the paper, the effect's interval lies wholly where the claim says; or a count agrees.",

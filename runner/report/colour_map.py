@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-from runner.report.drawing import LOGARITHMIC, Colours
+from tricktable.runner.report.drawing import LOGARITHMIC, Colours
 
 MAP = "viridis"  # perceptually even, and in grey too
 LEVELS = 12

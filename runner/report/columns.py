@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-from runner.papers.intervals import half_width
-from runner.papers.measured import Evaluated, Judged, MeasuredRow, MeasuredTable
-from runner.report import cells
+from tricktable.runner.papers.intervals import half_width
+from tricktable.runner.papers.measured import Evaluated, Judged, MeasuredRow, MeasuredTable
+from tricktable.runner.report import cells
 
 # What stands in a column, by which each format says how it is set.
 Kind = Literal[

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner import report
-from runner.config.compose import compose
-from runner.disk.runs import under
-from runner.errors import BadInput
-from runner.papers import recipe, reproduce, studies, tabulate
-from runner.papers.measured import MeasuredTable
-from runner.report import terminal
+from tricktable.runner import report
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import recipe, reproduce, studies, tabulate
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.report import terminal
 
 
 def produce(name: str | None, budget: str | None, overrides: Sequence[str], baseline: str | None = None) -> list[Path]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import terminal
-from runner.config import schema
-from runner.disk import runs as disk
-from runner.disk.code import changed
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.papers import intervals
-from runner.papers.studies import choices, made_by
+from tricktable.runner import terminal
+from tricktable.runner.config import schema
+from tricktable.runner.disk import runs as disk
+from tricktable.runner.disk.code import changed
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import intervals
+from tricktable.runner.papers.studies import choices, made_by
 
 ABSENT = "–"
 COUNTS = ("params", "madds", "epochs", "updates", "samples")

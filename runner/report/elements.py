@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from runner import terminal
+from tricktable.runner import terminal
 
 
 class Html(str):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from runner import terminal
-from runner.report import cells
+from tricktable.runner import terminal
+from tricktable.runner.report import cells
 
 BORDER = 3  # characters that a column takes besides its text: a line, and a space on either side
 NARROW = 18  # characters that a column of text is read well in

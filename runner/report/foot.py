@@ -4,7 +4,7 @@ import contextlib
 from datetime import UTC, datetime
 from importlib import metadata
 
-from runner import machine
+from tricktable.runner import machine
 
 PROJECT = "tricktable"
 

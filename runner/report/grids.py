@@ -5,12 +5,12 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from runner.config.overrides import Overrides
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput, StorageProblem
-from runner.papers import varying
-from runner.papers.measured import MeasuredRow, MeasuredTable, Setting
-from runner.report.drawing import Plot
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput, StorageProblem
+from tricktable.runner.papers import varying
+from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable, Setting
+from tricktable.runner.report.drawing import Plot
 
 TRIED = "Tried for each row, and what was chosen"
 DIVERGED = "div"
@@ -79,7 +79,7 @@ def maps(table: MeasuredTable) -> list[Plot]:
 
 def _two_way(runs: Sequence[StoredRun]) -> list[Plot]:
     """A study as a grid; nothing where it is none, or where its runs do not say what they varied."""
-    from runner.report.heat_map import of_points
+    from tricktable.runner.report.heat_map import of_points
 
     try:
         keys = varying.varying(runs)
@@ -93,7 +93,7 @@ def _two_way(runs: Sequence[StoredRun]) -> list[Plot]:
 
 
 def _map(table: MeasuredTable, row: MeasuredRow) -> Plot:
-    from runner.report.heat_map import heat_map
+    from tricktable.runner.report.heat_map import heat_map
 
     x, *more = _keys(row.grid)
     cells = {_place(each.setting): value for each in row.grid if (value := _cell(table, each)) is not None}

@@ -5,13 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from runner.config import catalogue
-from runner.config.options import options
-from runner.papers.claims import VERDICTS
-from runner.papers.facts import PaperRow
-from runner.papers.measured import MeasuredRow, MeasuredTable, Verdict, each_once
-from runner.papers.plan import FULL
-from runner.report import cells
+from tricktable.runner.config import catalogue
+from tricktable.runner.config.options import options
+from tricktable.runner.papers.claims import VERDICTS
+from tricktable.runner.papers.facts import PaperRow
+from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable, Verdict, each_once
+from tricktable.runner.papers.plan import FULL
+from tricktable.runner.report import cells
 
 MOST = 3  # things that a banner names
 BESIDE_A_NAME = r"\([^)=]*\)|[,;:].*| for .*"  # in the first line of a model's YAML; (L=100, k=12) belongs to the name

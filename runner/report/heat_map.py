@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.papers.varying import Point
-from runner.report.colour_map import on, shades
-from runner.report.drawing import Colours, Plot, prepare, short
+from tricktable.runner.papers.varying import Point
+from tricktable.runner.report.colour_map import on, shades
+from tricktable.runner.report.drawing import Colours, Plot, prepare, short
 
 Value = float | str
 NONE = "–"  # no run

@@ -3,10 +3,10 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
-from runner import terminal
-from runner.papers.measured import MeasuredTable
-from runner.report import cells, headline
-from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
+from tricktable.runner import terminal
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.report import cells, headline
+from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
 
 _SPECIAL = {
     **{c: f"\\{c}" for c in "&%$#_{}"},

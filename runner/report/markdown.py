@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from runner import terminal
-from runner.papers.measured import MeasuredTable
-from runner.report import cells, headline
-from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
+from tricktable.runner import terminal
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.report import cells, headline
+from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
 
 _SPECIAL = re.compile(r"([\\|*`\[\]~$#])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LINK = re.compile(r"\][(\[:]")

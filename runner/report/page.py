@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from runner.papers.facts import About
-from runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
-from runner.report import cells, drawing, foot, headline, plots, style
-from runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
-from runner.report.elements import Html, el, join, text
+from tricktable.runner.papers.facts import About
+from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
+from tricktable.runner.report import cells, drawing, foot, headline, plots, style
+from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
+from tricktable.runner.report.elements import Html, el, join, text
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.

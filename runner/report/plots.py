@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.disk.runs import StoredRun
-from runner.errors import StorageProblem
-from runner.papers.measured import MeasuredRow, MeasuredTable
-from runner.report import cells, grids
-from runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable
+from tricktable.runner.report import cells, grids
+from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
 
 KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
 Series = list[tuple[float, float]]

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runner import terminal
-from runner.disk.summary import Summary
-from runner.papers import departures
-from runner.papers.intervals import half_width
-from runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
-from runner.report import cells
+from tricktable.runner import terminal
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.papers import departures
+from tricktable.runner.papers.intervals import half_width
+from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable, Measurement, each_once
+from tricktable.runner.report import cells
 
 Record = dict[str, Any]
 _TOLD = ("epochs", "updates", "samples", "params", "madds", "diverged_at", "weights_sha256")

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.disk import atomic
-from runner.disk.runs import Runs, StoredRun
-from runner.errors import StorageProblem
-from runner.papers.studies import choices
-from runner.report.records import Record, as_csv, cell, figures, missing
+from tricktable.runner.disk import atomic
+from tricktable.runner.disk.runs import Runs, StoredRun
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.papers.studies import choices
+from tricktable.runner.report.records import Record, as_csv, cell, figures, missing
 
 
 def collect(runs: Runs) -> list[Record]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import report
-from runner.disk.runs import under
-from runner.errors import BadInput, Interrupted, SweepFailed
-from runner.launch import pool
-from runner.launch.junit import Case
-from runner.papers import reproduce, several, tabulate
-from runner.papers.measured import MeasuredTable
-from runner.report import records, terminal
+from tricktable.runner import report
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
+from tricktable.runner.launch import pool
+from tricktable.runner.launch.junit import Case
+from tricktable.runner.papers import reproduce, several, tabulate
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.report import records, terminal
 
 
 @dataclass

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import terminal
-from runner.disk.runs import Evaluation, StoredRun
-from runner.errors import ExpectationFailed
-from runner.papers import statics as facts
-from runner.papers.measured import MeasuredTable
-from runner.papers.statics import Decided
-from runner.report import cells, headline
-from runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
-from runner.report.fitting import Field, shown
+from tricktable.runner import terminal
+from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.errors import ExpectationFailed
+from tricktable.runner.papers import statics as facts
+from tricktable.runner.papers.measured import MeasuredTable
+from tricktable.runner.papers.statics import Decided
+from tricktable.runner.report import cells, headline
+from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, Column, Kind, Line, columns, grid
+from tricktable.runner.report.fitting import Field, shown
 
 TEXTS: tuple[Kind, ...] = ("label", "overrides", "ours", "verdicts", "statement", "verdict", "why")
 LEFT: tuple[Kind, ...] = ("label", "overrides", "verdicts", "statement", "verdict", "why")

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-from runner import randomness
-from runner.config.abilities import ImageSample, PictureCrop, having
-from runner.config.places import Augment
-from runner.data.draw import Crop
+from tricktable.runner import randomness
+from tricktable.runner.config.abilities import ImageSample, PictureCrop, having
+from tricktable.runner.config.places import Augment
+from tricktable.runner.data.draw import Crop
 
 if TYPE_CHECKING:
-    from runner.training.run import Run
+    from tricktable.runner.training.run import Run
 
 
 def begin(run: "Run", order: Tensor, epoch: int, *purpose: int | str) -> tuple[dict[str, Any], Crop | None]:

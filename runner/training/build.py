@@ -7,17 +7,16 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from runner import randomness
-from runner.config.abilities import AfterInit, MomentumGain, UpdateCheck, having
-from runner.config.places import KNOBS, PLACES, BeginHook, Inference
-from runner.config.schema import Config, Option, parse_spend
-from runner.data.split import Splits
-from runner.errors import BadInput
-from runner.training import objects, rehearse
-from runner.training.compute import Compute
-from runner.training.knobs import Knobs, Payer
-from runner.training.run import Run
+from tricktable.runner import randomness
+from tricktable.runner.config.abilities import AfterInit, MomentumGain, UpdateCheck, having
+from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
+from tricktable.runner.config.schema import Config, Option, parse_spend
+from tricktable.runner.data.split import Splits
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import objects, rehearse
+from tricktable.runner.training.compute import Compute
+from tricktable.runner.training.knobs import Knobs, Payer
+from tricktable.runner.training.run import Run
 
 
 def build(config: Config, splits: Splits, compute: Compute) -> Run:

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from runner.config import schema
-from runner.errors import BadInput
-from runner.machine import cores
-from runner.terminal import warn_once
+from tricktable.runner.config import schema
+from tricktable.runner.errors import BadInput
+from tricktable.runner.machine import cores
+from tricktable.runner.terminal import warn_once
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-
-from runner.disk.epoch import EpochRow
+from tricktable.runner.disk.epoch import EpochRow
 
 if TYPE_CHECKING:
-    from runner.training.run import Run
+    from tricktable.runner.training.run import Run
 
 
 @dataclass(frozen=True)

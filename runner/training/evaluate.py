@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from runner.config.abilities import Candidates
-from runner.disk.epoch import EpochRow
-from runner.disk.summary import Result
-from runner.errors import BadInput
-from runner.training.run import Run
+from tricktable.runner.config.abilities import Candidates
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.summary import Result
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training.run import Run
 
 FIGURES = ("val_loss", "val_error", "test_loss", "test_error")
 BATCH = 1000  # images; the figures do not depend on it beyond rounding

@@ -10,26 +10,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import data
-from runner.config import schema
-from runner.config.abilities import Strides
-from runner.config.schema import Config
-from runner.data.source import Arrays, Files
-from runner.data.split import split
-from runner.disk import checkpoint, record, rundir
-from runner.disk.epoch import EpochRow
-from runner.disk.info import Identity, State
-from runner.disk.summary import Result, Summary
-from runner.errors import Diverged, Interrupted, RunFailed, TricktableError
-from runner.training import compute, named
-from runner.training.build import build
-from runner.training.divergence import Divergence, divergence_of
-from runner.training.evaluate import results
-from runner.training.objects import files
-from runner.training.progress import Reporter
-from runner.training.run import Run
-from runner.training.summary import summarise
-from runner.training.train import train
+from tricktable.runner import data
+from tricktable.runner.config import schema
+from tricktable.runner.config.abilities import Strides
+from tricktable.runner.config.schema import Config
+from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.data.split import split
+from tricktable.runner.disk import checkpoint, record, rundir
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.info import Identity, State
+from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.errors import Diverged, Interrupted, RunFailed, TricktableError
+from tricktable.runner.training import compute, named
+from tricktable.runner.training.build import build
+from tricktable.runner.training.divergence import Divergence, divergence_of
+from tricktable.runner.training.evaluate import results
+from tricktable.runner.training.objects import files
+from tricktable.runner.training.progress import Reporter
+from tricktable.runner.training.run import Run
+from tricktable.runner.training.summary import summarise
+from tricktable.runner.training.train import train
 
 
 def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:

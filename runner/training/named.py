@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from runner.config.schema import Config, Option
-from runner.data.split import Splits
-from runner.disk import runs
-from runner.disk.runs import StoredRun
-from runner.errors import BadInput
-from runner.training import build, objects
-from runner.training.compute import Compute
-from runner.training.run import evaluated_weights
+from tricktable.runner.config.schema import Config, Option
+from tricktable.runner.data.split import Splits
+from tricktable.runner.disk import runs
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import build, objects
+from tricktable.runner.training.compute import Compute
+from tricktable.runner.training.run import evaluated_weights
 
 
 def named(config: Config) -> Iterator[StoredRun]:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-
-from runner.config.places import PLACES, Place
-from runner.config.schema import Config, Option
-from runner.config.typed import checked
-from runner.errors import BadInput, nearest, suggest
-from runner.training.rehearse import called
+from tricktable.runner.config.places import PLACES, Place
+from tricktable.runner.config.schema import Config, Option
+from tricktable.runner.config.typed import checked
+from tricktable.runner.errors import BadInput, nearest, suggest
+from tricktable.runner.training.rehearse import called
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +35,7 @@ def file_of(folder: str, name: str) -> Path:
 
 def target(folder: str, name: str) -> Any:
     """Return the one public class or function that an option's file defines."""
-    module = importlib.import_module(".".join(file_of(folder, name).relative_to(ROOT).with_suffix("").parts))
+    module = importlib.import_module(f"tricktable.{folder.replace('/', '.')}.{file_of(folder, name).stem}")
     public = [
         value
         for key, value in vars(module).items()
@@ -77,7 +76,7 @@ def shared(trick: Path) -> Iterator[Path]:
     """Yield what a trick's file shares with its family: the files with an underscore beside it that it imports."""
     for node in ast.walk(ast.parse(trick.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
-            path = ROOT / f"{node.module.replace('.', '/')}.py"
+            path = ROOT / f"{node.module.removeprefix('tricktable.').replace('.', '/')}.py"
             if path.parent == trick.parent and path.name.startswith("_"):
                 yield path
 

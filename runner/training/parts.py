@@ -1,8 +1,7 @@
 """Gradient accumulation: a batch that is taken in parts, to the same update as the whole."""
 
 from torch import nn
-
-from runner.config.abilities import InParts
+from tricktable.runner.config.abilities import InParts
 
 
 def parts_of(images: int, size: int | None) -> list[tuple[int, int]]:

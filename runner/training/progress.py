@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from runner import terminal
-from runner.disk import atomic
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
 
 BAR, FIGURES = 24, 70  # characters: of a bar, and of what stands beside it
 EVERY = 0.25  # seconds between two pictures of the progress bar

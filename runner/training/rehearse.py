@@ -9,15 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
-from runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
-from runner.data.split import Splits
-from runner.errors import BadInput
-from runner.training import augmented
-from runner.training.count import Count, count, dry_pass
-from runner.training.parts import parts_of
-from runner.training.run import Run
+from tricktable.runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
+from tricktable.runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
+from tricktable.runner.data.split import Splits
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import augmented
+from tricktable.runner.training.count import Count, count, dry_pass
+from tricktable.runner.training.parts import parts_of
+from tricktable.runner.training.run import Run
 
 
 def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

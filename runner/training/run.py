@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-
-from runner.config.abilities import EvaluationWeights, StatefulHook, having
-from runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
-from runner.training import statistics
-from runner.training.compute import Compute
-from runner.training.count import Count
-from runner.training.divergence import Divergence
-from runner.training.knobs import Knobs
-from runner.training.sums import EpochSums
+from tricktable.runner.config.abilities import EvaluationWeights, StatefulHook, having
+from tricktable.runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
+from tricktable.runner.training import statistics
+from tricktable.runner.training.compute import Compute
+from tricktable.runner.training.count import Count
+from tricktable.runner.training.divergence import Divergence
+from tricktable.runner.training.knobs import Knobs
+from tricktable.runner.training.sums import EpochSums
 
 if TYPE_CHECKING:
-    from runner.data.split import Splits
+    from tricktable.runner.data.split import Splits
 
 
 @dataclass

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-from runner import randomness
-from runner.training import augmented
-from runner.training.parts import announce, parts_of
+from tricktable.runner import randomness
+from tricktable.runner.training import augmented
+from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
-    from runner.training.run import Run
+    from tricktable.runner.training.run import Run
 
 PURPOSE = "statistics"  # what draws are keyed by; a step of the training has other keys
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from runner.disk.epoch import EpochRow
-from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
-from runner.machine import environment
-from runner.training.run import Run
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
+from tricktable.runner.machine import environment
+from tricktable.runner.training.run import Run
 
 
 def summarise(run: Run, results: Sequence[Result], last: EpochRow | None) -> Summary:

@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from runner import randomness
-from runner.config.abilities import Figures, having
-from runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, StepHook
-from runner.disk.epoch import EpochRow
-from runner.training import augmented
-from runner.training.divergence import divergence_of
-from runner.training.evaluate import every_epoch, figures_of, pick
-from runner.training.parts import announce, parts_of
-from runner.training.run import Run
+from tricktable.runner import randomness
+from tricktable.runner.config.abilities import Figures, having
+from tricktable.runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, StepHook
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.training import augmented
+from tricktable.runner.training.divergence import divergence_of
+from tricktable.runner.training.evaluate import every_epoch, figures_of, pick
+from tricktable.runner.training.parts import announce, parts_of
+from tricktable.runner.training.run import Run
 
 Edge = Callable[[], None]
 

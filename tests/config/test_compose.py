@@ -1,10 +1,9 @@
 """What people type, and what they are told."""
 
 import pytest
-
-from runner.config.compose import compose, expand, options
-from runner.config.places import SCHEDULED
-from runner.errors import BadInput
+from tricktable.runner.config.compose import compose, expand, options
+from tricktable.runner.config.places import SCHEDULED
+from tricktable.runner.errors import BadInput
 
 
 def names(chosen):

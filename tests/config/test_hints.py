@@ -4,14 +4,13 @@ import itertools
 import shlex
 
 import pytest
-
-from runner.config import synonyms
-from runner.config.compose import compose, expand, options
-from runner.config.options import arguments, mount
-from runner.config.overrides import Overrides
-from runner.config.places import PLACES
-from runner.config.spelling import closest
-from runner.errors import BadInput
+from tricktable.runner.config import synonyms
+from tricktable.runner.config.compose import compose, expand, options
+from tricktable.runner.config.options import arguments, mount
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.config.spelling import closest
+from tricktable.runner.errors import BadInput
 
 
 def said(*typed):

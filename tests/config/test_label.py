@@ -1,11 +1,10 @@
 """The readable part of a run's id."""
 
 import pytest
-
-from runner.config.compose import compose, expand
-from runner.config.label import varied
-from runner.config.overrides import Overrides
-from runner.training.job import config_hash
+from tricktable.runner.config.compose import compose, expand
+from tricktable.runner.config.label import varied
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.training.job import config_hash
 
 
 def labels(*typed):

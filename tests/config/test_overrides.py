@@ -1,9 +1,8 @@
 """`key=value`: its parts, and lists in which a later one takes the place of an earlier one."""
 
 import pytest
-
-from runner.config.overrides import Override, Overrides
-from runner.errors import BadInput
+from tricktable.runner.config.overrides import Override, Overrides
+from tricktable.runner.errors import BadInput
 
 
 def test_an_override_has_its_parts():

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from tricktable.runner.config import abilities, places
+from tricktable.runner.config.abilities import StatefulHook, VariantHook, having
+from tricktable.runner.config.compose import options
+from tricktable.runner.config.places import EpochHook, FinishHook, Hook, Penalty, StepHook
+from tricktable.runner.config.schema import Option
+from tricktable.runner.training.objects import make, target
 
-from runner.config import abilities, places
-from runner.config.abilities import StatefulHook, VariantHook, having
-from runner.config.compose import options
-from runner.config.places import EpochHook, FinishHook, Hook, Penalty, StepHook
-from runner.config.schema import Option
-from runner.training.objects import make, target
 from tests.conftest import ROOT
 
 
@@ -79,5 +79,5 @@ def test_a_public_method_of_a_trick_belongs_to_an_interface(place):
 
 
 def test_the_page_is_read_without_torch():
-    code = "import sys, runner.config.places, runner.config.abilities; sys.exit('torch' in sys.modules)"
+    code = "import sys, tricktable.runner.config.places, tricktable.runner.config.abilities; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
-
-from runner.config import loading, reader
-from runner.config.overrides import Override
-from runner.config.reader import key
-from runner.errors import BadInput
+from tricktable.runner.config import loading, reader
+from tricktable.runner.config.overrides import Override
+from tricktable.runner.config.reader import key
+from tricktable.runner.errors import BadInput
 
 
 @dataclass(frozen=True)

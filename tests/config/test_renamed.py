@@ -1,12 +1,11 @@
 """Runs made before keys were renamed or a place was added: found, read and grouped as they were."""
 
 import pytest
-
-from runner.config import schema
-from runner.config.compose import compose
-from runner.errors import BadInput
-from runner.papers.studies import choices
-from runner.training.job import config_hash
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers.studies import choices
+from tricktable.runner.training.job import config_hash
 
 # What was typed (by today's names), the label, the choices' key and, on a CPU with two threads, the config's hash:
 # as the last version before the change computed them.

@@ -4,11 +4,10 @@ import dataclasses
 import json
 
 import pytest
-
-from runner.config import schema
-from runner.config.compose import compose, merge
-from runner.errors import BadInput
-from runner.training import build
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose, merge
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import build
 
 
 def bounded():

@@ -1,12 +1,11 @@
 """What users of other tools type: each is told the right word, or none; never a wrong one."""
 
 import pytest
-
-from runner.cli import _parser
-from runner.config import slips
-from runner.config.compose import compose
-from runner.errors import BadInput, suggest
-from runner.papers import facts, several
+from tricktable.runner.cli import _parser
+from tricktable.runner.config import slips
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.papers import facts, several
 
 KEYS = [  # typed, what must be said in place of it; None: nothing
     ("norm=batch_norm", "norm=batch"), ("norm=bn", "norm=batch"), ("norm=LayerNorm", "norm=layer"),

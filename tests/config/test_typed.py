@@ -3,10 +3,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
-
-from runner.config.overrides import Override
-from runner.config.typed import checked, describe
-from runner.errors import BadInput
+from tricktable.runner.config.overrides import Override
+from tricktable.runner.config.typed import checked, describe
+from tricktable.runner.errors import BadInput
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 import pytest
 import yaml
-
-from runner.config import schema, written
-from runner.config.compose import compose
-from runner.config.options import GROUPS, options
-from runner.config.overrides import Overrides
-from runner.config.places import PLACES
-from runner.errors import BadInput
+from tricktable.runner.config import schema, written
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.options import GROUPS, options
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.errors import BadInput
 
 
 def stored(config):

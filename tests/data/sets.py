@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from runner import data
-from runner.config.schema import DataConfig
-from runner.errors import DataProblem
+from tricktable.runner import data
+from tricktable.runner.config.schema import DataConfig
+from tricktable.runner.errors import DataProblem
 
 CLASSES = ("ant", "bee", "cow")
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 import pytest
+from tricktable.runner.data import members
 
-from runner.data import members
 from tests.data import sets
 from tests.data.sets import load, problem
 

@@ -5,9 +5,9 @@ import os
 import time
 
 import pytest
+from tricktable.runner import data
+from tricktable.runner.data import cache, decode, pictures
 
-from runner import data
-from runner.data import cache, decode, pictures
 from tests.data import sets
 from tests.data.sets import config
 
@@ -126,7 +126,7 @@ def test_two_processes_may_decode_at_once(tree, cache):
 
 
 def test_small_values_are_remembered_and_checked(cache, capsys):
-    from runner.data.cache import remembered
+    from tricktable.runner.data.cache import remembered
 
     made = []
 
@@ -145,7 +145,7 @@ def test_small_values_are_remembered_and_checked(cache, capsys):
 
 
 def test_state_is_of_names_sizes_and_times(tree):
-    from runner.data import members
+    from tricktable.runner.data import members
 
     found = members.tree(tree)
     assert pictures.state(found) == pictures.state(dict(reversed(found.items())))

@@ -6,12 +6,12 @@ import io
 import numpy as np
 import pytest
 import torch
+from tricktable.runner import data
+from tricktable.runner.data.source import Origin
+from tricktable.runner.data.sources import cifar10, cifar10_1
+from tricktable.runner.data.split import only_test, split
+from tricktable.runner.errors import BadInput, DataProblem
 
-from runner import data
-from runner.data.source import Origin
-from runner.data.sources import cifar10, cifar10_1
-from runner.data.split import only_test, split
-from runner.errors import BadInput, DataProblem
 from tests.data import sets
 from tests.data.sets import config
 

@@ -5,18 +5,18 @@ import io
 import pytest
 import torch
 from PIL import Image
+from tricktable.runner import data
+from tricktable.runner.data import worker
+from tricktable.runner.data.decode import Decoded
+from tricktable.runner.data.draw import Crop, Resident
+from tricktable.runner.data.split import split
+from tricktable.runner.data.stream import default_workers
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.randomness import generator
+from tricktable.tricks.augment.random_resized_crop import RandomResizedCrop
 
-from runner import data
-from runner.data import worker
-from runner.data.decode import Decoded
-from runner.data.draw import Crop, Resident
-from runner.data.split import split
-from runner.data.stream import default_workers
-from runner.errors import BadInput, DataProblem
-from runner.randomness import generator
 from tests.data import sets
 from tests.data.sets import config
-from tricks.augment.random_resized_crop import RandomResizedCrop
 
 BATCHES = [(0, 5), (5, 6), (6, 12)]
 
@@ -198,7 +198,7 @@ def test_a_stream_s_mean_and_std_are_exact_and_remembered(large, cache, monkeypa
     assert torch.equal(parts.mean, images.mean((0, 2, 3)).float())
     assert torch.allclose(parts.std.double(), images.std((0, 2, 3), correction=0))
     assert parts.train.shape[0] == (1 if grayscale else 3)
-    from runner.data import split as module
+    from tricktable.runner.data import split as module
 
     monkeypatch.setattr(module, "histogram", lambda _: pytest.fail("counted again"))
     assert torch.equal(stream(large, grayscale=grayscale).mean, parts.mean)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tricktable.runner.data import decode, members, worker
+from tricktable.runner.data.source import Arrays, Files, Origin
+from tricktable.runner.data.sources import image_folder
+from tricktable.runner.errors import BadInput
 
-from runner.data import decode, members, worker
-from runner.data.source import Arrays, Files, Origin
-from runner.data.sources import image_folder
-from runner.errors import BadInput
 from tests.data import sets
 from tests.data.sets import load, problem
 
@@ -121,8 +121,8 @@ def test_a_process_that_dies_is_a_data_problem(tree, monkeypatch):
 @pytest.mark.parametrize("stdin", [False, True])
 def test_a_script_without_a_main_guard_decodes_alone(tree, stdin):
     program = f"""
-from runner import data
-from runner.data import decode
+from tricktable.runner import data
+from tricktable.runner.data import decode
 from tests.data.sets import config
 decode.BATCH, decode.cores = 2, lambda: 2
 print(data.load(config("image_folder", path={str(tree)!r})).fingerprint)
@@ -209,7 +209,7 @@ def test_an_unreadable_file_is_a_data_problem(tree, monkeypatch):
 
 
 def test_what_does_not_fit_in_memory_is_streamed_from_a_tree_only(tmp_path, tree, monkeypatch):
-    from runner.data.sources import image_folder
+    from tricktable.runner.data.sources import image_folder
 
     monkeypatch.setattr(image_folder, "memory_limit", lambda: 18 * 3 * 5 * 6 - 1)
     archive = sets.write_tar(tmp_path / "set.tar", sets.images())

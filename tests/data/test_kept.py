@@ -3,9 +3,8 @@
 import os
 
 import pytest
-
-from runner.data import cache, kept
-from runner.errors import BadInput
+from tricktable.runner.data import cache, kept
+from tricktable.runner.errors import BadInput
 
 OURS = (
     f"images-{'a' * 32}.safetensors",

@@ -1,4 +1,4 @@
-"""runner.data.load: a name becomes a source; digits and synthetic; what is imported for them."""
+"""tricktable.runner.data.load: a name becomes a source; digits and synthetic; what is imported for them."""
 
 import inspect
 import subprocess
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import tricktable.runner.data
 import yaml
+from tricktable.runner import data
+from tricktable.runner.data.source import Arrays, fingerprint, memory_limit
+from tricktable.runner.errors import BadInput, DataProblem
 
-import runner.data
-from runner import data
-from runner.data.source import Arrays, fingerprint, memory_limit
-from runner.errors import BadInput, DataProblem
 from tests.data.sets import config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +34,8 @@ def test_each_source_has_its_config_with_the_defaults_of_its_signature():
         assert text.startswith("# ")
         keys = yaml.safe_load(text)
         assert keys.pop("name") == name
-        parameters = inspect.signature(runner.data._function(name)).parameters
-        own = {k: p.default for k, p in parameters.items() if k not in runner.data._GIVEN}
+        parameters = inspect.signature(tricktable.runner.data._function(name)).parameters
+        own = {k: p.default for k, p in parameters.items() if k not in tricktable.runner.data._GIVEN}
         assert keys == own
 
 
@@ -67,12 +67,12 @@ def test_wrong_input_is_one_line_that_names_the_key(name, keys, words):
 def test_importing_and_loading_the_small_sets_imports_nothing_heavy():
     program = """
 import sys
-import runner.data
+import tricktable.runner.data
 assert "torch" not in sys.modules and "numpy" not in sys.modules
 from tests.data.sets import config
 for name in ("digits", "synthetic"):
-    runner.data.load(config(name))
-import runner.data.split
+    tricktable.runner.data.load(config(name))
+import tricktable.runner.data.split
 print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -80,7 +80,7 @@ print(*sys.modules)
 
 
 def test_a_decoding_process_imports_no_torch():
-    program = "import sys; import runner.data.worker; print(*sys.modules)"
+    program = "import sys; import tricktable.runner.data.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not (HEAVY | {"torch"}) & set(done.stdout.split())
 
@@ -109,7 +109,7 @@ def test_the_digits_split_is_stratified_and_fixed():
 
 
 def test_digits_from_a_damaged_file_are_a_data_problem(tmp_path, monkeypatch):
-    from runner.data.sources import digits
+    from tricktable.runner.data.sources import digits
 
     path = tmp_path / "digits.csv.gz"
     monkeypatch.setattr(digits, "_file", lambda: path)

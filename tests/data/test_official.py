@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 from torchvision import datasets
+from tricktable.runner import data
+from tricktable.runner.data import contents
+from tricktable.runner.data.source import Origin
+from tricktable.runner.errors import DataProblem
 
-from runner import data
-from runner.data import contents
-from runner.data.source import Origin
-from runner.errors import DataProblem
 from tests.data import sets
 from tests.data.sets import config
 

@@ -1,18 +1,18 @@
-"""runner.data.split: who is held out, exactly how many, and what normalises."""
+"""tricktable.runner.data.split: who is held out, exactly how many, and what normalises."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from tricktable.runner import data
+from tricktable.runner.data.draw import Resident
+from tricktable.runner.data.source import Arrays
+from tricktable.runner.data.split import histogram, mean_std, split
+from tricktable.runner.data.stratify import stratified
+from tricktable.runner.errors import BadInput
+from tricktable.runner.randomness import generator
 
-from runner import data
-from runner.data.draw import Resident
-from runner.data.source import Arrays
-from runner.data.split import histogram, mean_std, split
-from runner.data.stratify import stratified
-from runner.errors import BadInput
-from runner.randomness import generator
 from tests.data.sets import config
 
 

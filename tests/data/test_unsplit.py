@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from tricktable.runner import data
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.data.source import Origin
+from tricktable.runner.data.split import split
+from tricktable.runner.errors import BadInput
 
-from runner import data
-from runner.config import schema
-from runner.config.compose import compose
-from runner.data.source import Origin
-from runner.data.split import split
-from runner.errors import BadInput
 from tests.data import sets
 from tests.data.sets import config, load, problem
 

@@ -8,10 +8,9 @@ import sys
 import time
 
 import pytest
-
-from runner import terminal
-from runner.disk import atomic
-from runner.errors import StorageProblem
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
+from tricktable.runner.errors import StorageProblem
 
 
 def failing(number, after=0):
@@ -64,7 +63,7 @@ def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
 
 def test_a_size_limit_of_the_system_is_one_line(tmp_path):
     code = (
-        "import pathlib, resource, signal, sys; from runner.disk import atomic\n"
+        "import pathlib, resource, signal, sys; from tricktable.runner.disk import atomic\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: atomic.replace(pathlib.Path(sys.argv[1]), b'x' * 2000)\n"
@@ -137,7 +136,7 @@ def test_names_cannot_steer_a_terminal(capsys):
 
 
 def test_a_closed_stderr_changes_nothing():
-    code = "from runner import terminal; import sys\nfor _ in range(9): terminal.say('x' * 9999)\nprint('went on')"
+    code = "from tricktable.runner import terminal; import sys\nfor _ in range(9): terminal.say('x' * 9999)\nprint('went on')"
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     child.stderr.close()
     assert child.stdout.read() == b"went on\n"
@@ -152,7 +151,7 @@ def test_a_stderr_that_is_not_there_changes_nothing(monkeypatch):
 
 def test_a_kill_at_any_moment_of_replace_leaves_the_old_or_the_new(tmp_path):
     code = (
-        "import itertools, pathlib, sys; from runner.disk import atomic\n"
+        "import itertools, pathlib, sys; from tricktable.runner.disk import atomic\n"
         "data = atomic.dump({'x': ['x' * 99] * 999})\n"
         "for i in itertools.count(): atomic.replace(pathlib.Path(sys.argv[1]), data)"
     )

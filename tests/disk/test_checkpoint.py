@@ -10,9 +10,8 @@ import sys
 
 import pytest
 import torch
-
-from runner.disk import atomic, checkpoint
-from runner.errors import StorageProblem
+from tricktable.runner.disk import atomic, checkpoint
+from tricktable.runner.errors import StorageProblem
 
 POINTS = [
     "before-tmp:1", "before-fsync:1", "after-tensors:1", "before-fsync:2", "before-fsync:3",
@@ -239,6 +238,6 @@ def test_a_run_whose_folder_is_gone_is_not_made_again(tmp_path):
 
 
 def test_neither_torch_nor_safetensors_is_imported_before_it_is_used():
-    code = "import sys; import runner.disk.checkpoint, runner.disk.record, runner.disk.rundir; print('torch' in sys.modules)"
+    code = "import sys; import tricktable.runner.disk.checkpoint, tricktable.runner.disk.record, tricktable.runner.disk.rundir; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

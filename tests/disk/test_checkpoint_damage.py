@@ -8,9 +8,8 @@ import shutil
 
 import pytest
 import torch
-
-from runner.disk import atomic, checkpoint
-from runner.errors import CheckpointProblem
+from tricktable.runner.disk import atomic, checkpoint
+from tricktable.runner.errors import CheckpointProblem
 
 
 def tensors(step=0):

@@ -1,6 +1,6 @@
 """Which files are of one code: equal digests, and files that changed in words only."""
 
-from runner.disk import code
+from tricktable.runner.disk import code
 
 
 def test_equal_digests_are_of_one_code_and_what_only_one_has_is_not():

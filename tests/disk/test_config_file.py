@@ -2,11 +2,10 @@
 
 import pytest
 import yaml
-
-from runner.config import schema
-from runner.config.compose import compose
-from runner.disk import config_file, record
-from runner.errors import BadInput
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import config_file, record
+from tricktable.runner.errors import BadInput
 
 
 @pytest.fixture

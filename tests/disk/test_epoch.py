@@ -1,9 +1,8 @@
 """A row of metrics.csv: its columns in order, and what comes back from a table."""
 
 import pytest
-
-from runner.disk import record
-from runner.disk.epoch import EpochRow
+from tricktable.runner.disk import record
+from tricktable.runner.disk.epoch import EpochRow
 
 ROW = EpochRow(
     epoch=2, samples=20, updates=4, lr=0.1, batch_size=5, momentum=0.9, noise_scale=3.5, noise_scale_exact=3.0,

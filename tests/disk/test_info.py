@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from runner.disk.info import Identity, RunInfo
+from tricktable.runner.disk.info import Identity, RunInfo
 
 IDENTITY = Identity("a" * 64, "sha256:b", {"models/resnet.py": "c" * 64}, {"teacher-0123": "d" * 64})
 INFO = RunInfo(

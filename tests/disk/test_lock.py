@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-from runner.disk import lock, rundir, runs
-from runner.disk.info import Identity
-from runner.errors import RunInUse
+from tricktable.runner.disk import lock, rundir, runs
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.errors import RunInUse
 
 HASH = "0123456789abcdef" * 4
 SAME = Identity(HASH, "f" * 64, {"models/resnet.py": "a" * 64})
@@ -28,8 +27,8 @@ def tree(folder):
 
 HOLD = """
 import pathlib, sys, time
-from runner.disk import rundir
-from runner.disk.info import Identity
+from tricktable.runner.disk import rundir
+from tricktable.runner.disk.info import Identity
 run = rundir.find_or_plan(pathlib.Path(sys.argv[1]), "study", "resnet8", Identity(*eval(sys.argv[2])))
 while not pathlib.Path(sys.argv[3]).exists():
     time.sleep(0.001)

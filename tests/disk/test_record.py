@@ -8,9 +8,8 @@ import sys
 import time
 
 import pytest
-
-from runner.disk import record
-from runner.errors import StorageProblem
+from tricktable.runner.disk import record
+from tricktable.runner.errors import StorageProblem
 
 
 def table(path, rows=3):
@@ -141,7 +140,7 @@ def test_a_disk_that_fills_within_a_row_keeps_the_rows_before_it(tmp_path, monke
 
 def test_a_reader_never_sees_a_torn_row(tmp_path):
     code = (
-        "import itertools, pathlib, sys; from runner.disk import record\nm = record.Metrics(pathlib.Path(sys.argv[1]))\n"
+        "import itertools, pathlib, sys; from tricktable.runner.disk import record\nm = record.Metrics(pathlib.Path(sys.argv[1]))\n"
         "for i in range(3000): m.append({'i': i, 'text': 'x' * (i % 997), 'twice': 2 * i})"
     )
     path, counts = tmp_path / "m.csv", [0]
@@ -155,7 +154,7 @@ def test_a_reader_never_sees_a_torn_row(tmp_path):
 
 def test_a_killed_writer_loses_at_most_its_last_row(tmp_path):
     code = (
-        "import itertools, pathlib, sys; from runner.disk import record\nm = record.Metrics(pathlib.Path(sys.argv[1]))\n"
+        "import itertools, pathlib, sys; from tricktable.runner.disk import record\nm = record.Metrics(pathlib.Path(sys.argv[1]))\n"
         "for i in itertools.count(): m.append({'i': i, 'x': 'y' * 50})"
     )
     path = tmp_path / "m.csv"

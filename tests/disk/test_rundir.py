@@ -8,10 +8,9 @@ import subprocess
 import sys
 
 import pytest
-
-from runner.disk import atomic, rundir, runs
-from runner.disk.info import Identity, RunInfo
-from runner.errors import BadInput, StorageProblem
+from tricktable.runner.disk import atomic, rundir, runs
+from tricktable.runner.disk.info import Identity, RunInfo
+from tricktable.runner.errors import BadInput, StorageProblem
 
 HASH = "0123456789abcdef" * 4
 SAME = Identity(HASH, "sha256:" + "f" * 64, {"models/resnet.py": "a" * 64, "tricks/loss/cross_entropy.py": "b" * 64})

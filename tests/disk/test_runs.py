@@ -3,11 +3,10 @@
 import json
 
 import pytest
-
-from runner.disk import runs
-from runner.disk.info import Identity, RunInfo
-from runner.disk.summary import Result, Summary
-from runner.errors import BadInput, StorageProblem
+from tricktable.runner.disk import runs
+from tricktable.runner.disk.info import Identity, RunInfo
+from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.errors import BadInput, StorageProblem
 
 
 def make(root, study, name, state="complete", key="k", started="2026-01-01", seed=0):

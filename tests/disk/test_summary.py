@@ -4,9 +4,8 @@ import json
 import math
 
 import pytest
-
-from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
-from runner.errors import StorageProblem
+from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
+from tricktable.runner.errors import StorageProblem
 
 SUMMARY = Summary(
     id="run-a", study="s", state="complete", train_loss=0.25, train_error=1.5, seed=3, epochs=2, updates=10, samples=100,

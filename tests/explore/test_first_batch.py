@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import first_batch
+from tricktable.runner.training import augmented, train
 
-from runner.errors import BadInput
-from runner.explore import first_batch
-from runner.training import augmented, train
 from tests.conftest import TINY
 from tests.data import sets
 

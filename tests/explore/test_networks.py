@@ -1,12 +1,11 @@
 """What a network costs: counted once per network, at its paper's input or at another."""
 
 import pytest
-
-from runner.config import schema
-from runner.config.compose import compose
-from runner.errors import BadInput
-from runner.explore import networks
-from runner.training.count import count
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import networks
+from tricktable.runner.training.count import count
 
 
 def test_a_network_is_counted_once_whatever_else_its_configs_have(monkeypatch):

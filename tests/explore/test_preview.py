@@ -5,11 +5,10 @@ import math
 
 import pytest
 import torch
-
-from runner.config.compose import options
-from runner.errors import BadInput, DataProblem
-from runner.explore import preview
-from runner.training import objects
+from tricktable.runner.config.compose import options
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.explore import preview
+from tricktable.runner.training import objects
 
 N = 50_000
 SMITH = ("epochs=200", "schedule.lr=null")  # Smith et al. 2018, arXiv:1711.00489: 60, 60, 40 and 40 epochs

@@ -6,15 +6,15 @@ import json
 
 import pytest
 import torch
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput, CheckpointProblem
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.papers import studies
+from tricktable.runner.training import job, named
+from tricktable.runner.training.summary import weights_sha256
 
-from runner.config import schema
-from runner.config.compose import compose
-from runner.disk import runs
-from runner.errors import BadInput, CheckpointProblem
-from runner.explore import reevaluate
-from runner.papers import studies
-from runner.training import job, named
-from runner.training.summary import weights_sha256
 from tests.conftest import TINY
 
 EPOCHS = "epochs=3"

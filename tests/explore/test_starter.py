@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import yaml
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.explore import starter
+from tricktable.runner.papers import study_file
 
-from runner.config.compose import compose
-from runner.errors import BadInput, DataProblem
-from runner.explore import starter
-from runner.papers import study_file
 from tests.data import sets
 
 

@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+from tricktable.runner.config.compose import compose
+from tricktable.runner.training import job
 
-from runner.config.compose import compose
-from runner.training import job
 from tests.conftest import TINY
 from tests.report.conftest import write_metrics, write_run
 

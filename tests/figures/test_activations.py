@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.activations import activations, measured
+from tricktable.runner.training import job
 
-from runner.config.compose import compose
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.figures import figure
-from runner.figures.activations import activations, measured
-from runner.training import job
 from tests.conftest import TINY
 
 

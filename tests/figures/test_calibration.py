@@ -5,12 +5,11 @@ import math
 
 import pytest
 import torch
-
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.figures import figure
-from runner.figures.calibration import binned, calibration, calibration_error
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.calibration import binned, calibration, calibration_error
 
 
 def plain(probabilities, labels, m):

@@ -3,9 +3,8 @@
 import csv
 
 import pytest
-
-from runner.errors import BadInput
-from runner.figures import figure
+from tricktable.runner.errors import BadInput
+from tricktable.runner.figures import figure
 
 
 def test_a_line_is_the_mean_and_the_range_of_its_seeds(grid, capsys):

@@ -4,12 +4,12 @@ import csv
 import shutil
 
 import pytest
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.heat_map import heat_map
 
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.figures import figure
-from runner.figures.heat_map import heat_map
 from tests.report.conftest import write_run
 
 

@@ -5,16 +5,15 @@ import csv
 import pytest
 import torch
 from torch.nn import functional as F
-
-from runner import data, randomness
-from runner.config.compose import compose
-from runner.data.split import split
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.figures import figure
-from runner.figures.landscape import directions, moved
-from runner.training import build
-from runner.training.run import evaluated_weights
+from tricktable.runner import data, randomness
+from tricktable.runner.config.compose import compose
+from tricktable.runner.data.split import split
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.landscape import directions, moved
+from tricktable.runner.training import build
+from tricktable.runner.training.run import evaluated_weights
 
 
 @pytest.fixture

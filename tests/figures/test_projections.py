@@ -4,12 +4,11 @@ import csv
 
 import pytest
 import torch
-
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.figures import figure
-from runner.figures.projections import plane
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.projections import plane
 
 
 def rows_of(table):

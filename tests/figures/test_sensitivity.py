@@ -3,12 +3,11 @@
 import csv
 
 import pytest
-
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.explore import reevaluate
-from runner.figures import figure
-from runner.figures.sensitivity import sensitivity
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.figures import figure
+from tricktable.runner.figures.sensitivity import sensitivity
 
 
 def test_a_point_is_the_mean_and_the_range_of_its_finished_seeds(grid):
@@ -25,8 +24,7 @@ def test_a_point_is_the_mean_and_the_range_of_its_finished_seeds(grid):
 
 def drawn(grid, *typed):
     from matplotlib.figure import Figure
-
-    from runner.report.drawing import PRINT
+    from tricktable.runner.report.drawing import PRINT
 
     (plot,) = sensitivity(figure.Ended(runs.under(grid.parent, grid.name)), reevaluate.read([]), *typed).plots
     canvas = Figure()

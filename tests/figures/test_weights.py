@@ -4,12 +4,11 @@ import csv
 
 import pytest
 import torch
-
-from runner.disk import runs
-from runner.errors import BadInput
-from runner.figures import figure
-from runner.training import build
-from runner.training.run import evaluated_weights
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
+from tricktable.runner.figures import figure
+from tricktable.runner.training import build
+from tricktable.runner.training.run import evaluated_weights
 
 
 def test_it_counts_the_weights_of_the_last_checkpoint(finished):

@@ -1,12 +1,11 @@
 from pathlib import Path
 
 import pytest
-
-from runner.disk.info import Identity
-from runner.disk.summary import DataSummary, Result, Summary
-from runner.errors import BadInput, ExpectationFailed
-from runner.launch import expect, sweep
-from runner.launch.pool import Job, Outcome
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.disk.summary import DataSummary, Result, Summary
+from tricktable.runner.errors import BadInput, ExpectationFailed
+from tricktable.runner.launch import expect, sweep
+from tricktable.runner.launch.pool import Job, Outcome
 
 RESULTS = (
     Result(variant="final", inference="plain", test_error=4.0, test_loss=0.5),

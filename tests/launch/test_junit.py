@@ -3,9 +3,8 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-
-from runner.launch import junit
-from runner.launch.junit import Case
+from tricktable.runner.launch import junit
+from tricktable.runner.launch.junit import Case
 
 SUITES = {
     "study": [

@@ -16,10 +16,10 @@ from itertools import pairwise
 import pytest
 import torch
 from rich.console import Console
+from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
+from tricktable.runner.launch import pool
+from tricktable.runner.launch.overview import Overview, Training, clock
 
-from runner.errors import BadInput, Interrupted, SweepFailed
-from runner.launch import pool
-from runner.launch.overview import Overview, Training, clock
 from tests import stub
 from tests.conftest import ROOT
 
@@ -224,7 +224,7 @@ def test_two_launches_share_the_runs(tmp_path):
 
 ORPHAN = """
 import subprocess, sys
-code = "import os, time; from runner.launch.child import stop_with; stop_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+code = "import os, time; from tricktable.runner.launch.child import stop_with; stop_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
 subprocess.run([sys.executable, "-c", code])
 """
 
@@ -243,13 +243,13 @@ def test_a_run_stops_when_its_driver_is_killed():
 
 def test_a_run_whose_driver_is_dead_already_does_not_start():
     done = subprocess.run(
-        [sys.executable, "-m", "runner", "--child-of", "1", "list"], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-m", "tricktable", "--child-of", "1", "list"], cwd=ROOT, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout) == (75, b"")
 
 
 def test_the_process_of_a_run_is_the_command(tmp_path):
-    command = [sys.executable, "-m", "runner", "--child-of", str(os.getpid()), "list"]
+    command = [sys.executable, "-m", "tricktable", "--child-of", str(os.getpid()), "list"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "augment" in done.stdout
 

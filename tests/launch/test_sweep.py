@@ -8,13 +8,13 @@ import sys
 import time
 
 import pytest
+from tricktable.runner.cli import main
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.errors import BadInput
+from tricktable.runner.launch import sweep
+from tricktable.runner.training import job
 
-from runner.cli import main
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.errors import BadInput
-from runner.launch import sweep
-from runner.training import job
 from tests.conftest import ROOT, TINY
 
 RUNS = (
@@ -25,7 +25,7 @@ RUNS = (
 
 def start(folder, parallel=False):
     jobs = ["--jobs", "2"] if parallel else []
-    command = [sys.executable, "-m", "runner", "train", "-m", *jobs, *RUNS, f"output.root={folder}"]
+    command = [sys.executable, "-m", "tricktable", "train", "-m", *jobs, *RUNS, f"output.root={folder}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
 

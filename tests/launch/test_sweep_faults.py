@@ -10,14 +10,14 @@ from collections import Counter
 from dataclasses import asdict
 
 import pytest
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk import runs
+from tricktable.runner.errors import SweepFailed
+from tricktable.runner.launch import sweep
+from tricktable.runner.launch.pool import launch, raise_for
+from tricktable.runner.training import job
 
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.disk import runs
-from runner.errors import SweepFailed
-from runner.launch import sweep
-from runner.launch.pool import launch, raise_for
-from runner.training import job
 from tests import stub
 from tests.conftest import ROOT, TINY
 
@@ -84,8 +84,8 @@ def test_a_driver_that_is_killed_three_times_loses_and_repeats_nothing(tmp_path)
 DRIVER = """
 import json, sys
 from pathlib import Path
-from runner.disk.info import Identity
-from runner.launch import pool
+from tricktable.runner.disk.info import Identity
+from tricktable.runner.launch import pool
 jobs = []
 for each in json.load(open(sys.argv[1])):
     each |= {"root": Path(each["root"]), "identity": Identity(**each["identity"])}

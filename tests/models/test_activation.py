@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from tricktable.models._parts import SqueezeExcite
+from tricktable.runner.training.objects import target
 
-from models._parts import SqueezeExcite
-from runner.training.objects import target
 from tests.models.test_zoo import FAMILIES
 
 NONLINEAR = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.GELU)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.airbench import AirBench
+from tricktable.runner.training.count import count
 
-from models.airbench import AirBench
-from runner.training.count import count
 from tests.models.checks import Conv, Head, Norm, trains
 
 SIZES = {  # widths, depth, shortcut

@@ -9,9 +9,9 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.alexnet import AlexNet
+from tricktable.runner.training.count import count
 
-from models.alexnet import AlexNet
-from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 TWO_TOWERS = {"layout": "krizhevsky2012", "groups": 2}

@@ -5,9 +5,9 @@ import inspect
 import pytest
 import torch
 from torch import nn
+from tricktable.models.cifar10_full import Cifar10Full
+from tricktable.runner.training.count import count
 
-from models.cifar10_full import Cifar10Full
-from runner.training.count import count
 from tests.models.checks import trains
 
 SIGMOID = {"nonlinearity": "sigmoid", "batch_norm": True}

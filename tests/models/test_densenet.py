@@ -7,9 +7,9 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.densenet import DenseNet
+from tricktable.runner.training import count
 
-from models.densenet import DenseNet
-from runner.training import count
 from tests.models.checks import has_torchvisions_outputs, uses_its_seams
 
 SMALL = {"depth": 10, "growth_rate": 4, "width": 8}  # three blocks of two layers, or of one with the bottleneck

@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 from torch import nn
+from tricktable.runner.training.objects import target
 
-from runner.training.objects import target
 from tests.models.test_zoo import FAMILIES
 
 FEATURES, TOKENS, MAPS = 2, 3, 4  # dimensions of what is dropped: B C, B N C, or B C H W

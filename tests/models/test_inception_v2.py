@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.inception_v2 import InceptionV2
+from tricktable.runner.training import count
 
-from models.inception_v2 import InceptionV2
-from runner.training import count
 from tests.models.checks import trains
 
 

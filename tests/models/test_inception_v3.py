@@ -6,9 +6,9 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from tricktable.models.inception_v3 import InceptionV3
+from tricktable.runner.training import count
 
-from models.inception_v3 import InceptionV3
-from runner.training import count
 from tests.models.checks import has_torchvisions_outputs, trains, uses_its_seams
 
 THEIR_STEM = {"Conv2d_1a_3x3": 0, "Conv2d_2a_3x3": 1, "Conv2d_2b_3x3": 2, "Conv2d_3b_1x1": 4, "Conv2d_4a_3x3": 5}

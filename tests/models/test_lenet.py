@@ -6,9 +6,9 @@ import re
 import pytest
 import torch
 from torch import nn
+from tricktable.models.lenet import LeNet
+from tricktable.runner.training.count import count
 
-from models.lenet import LeNet
-from runner.training.count import count
 from tests.models.checks import trains
 
 CAFFE = {"channels": [20, 50], "hidden": [500], "nonlinearity": "hidden_relu", "pool": "max", "resolution": 28}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.mlp import MLP
+from tricktable.runner.training.count import count
 
-from models.mlp import MLP
-from runner.training.count import count
 from tests.models.checks import trains
 
 

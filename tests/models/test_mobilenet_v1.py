@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.mobilenet_v1 import MobileNetV1
+from tricktable.runner.training.count import count
 
-from models.mobilenet_v1 import MobileNetV1
-from runner.training.count import count
 from tests.models.checks import trains
 
 

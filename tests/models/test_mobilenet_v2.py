@@ -8,10 +8,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models._parts import Block
+from tricktable.models.mobilenet_v2 import MobileNetV2
+from tricktable.runner.training.count import count
 
-from models._parts import Block
-from models.mobilenet_v2 import MobileNetV2
-from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 # sandler2018_mobilenetv2, static: params_imagenet, params_without_bn, bn_params, madds_224

@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 from torch import nn
+from tricktable.runner.training.objects import target
 
-from runner.training.objects import target
 from tests.models.checks import trains
 from tests.models.test_zoo import FAMILIES
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.preact_resnet import PreActResNet
+from tricktable.runner.explore.networks import network
 
-from models.preact_resnet import PreActResNet
-from runner.explore.networks import network
 from tests.models.checks import residual_blocks_use_their_seams, trains
 
 MEMBERS = {  # of configs/model: parameters; None where the papers' facts have no figure

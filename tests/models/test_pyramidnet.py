@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.runner.explore.networks import network
 
-from models.pyramidnet import PyramidNet
-from runner.explore.networks import network
 from tests.models.checks import (
     a_step_moves_every_parameter,
     calls_its_residuals_in_order,

@@ -7,10 +7,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.resnet import ResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
-from models.resnet import ResNet
-from runner.explore.networks import network
-from runner.training.count import count
 from tests.models.checks import (
     calls_its_residuals_in_order,
     has_torchvisions_outputs,

@@ -7,9 +7,9 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.resnext import ResNeXt
+from tricktable.runner.explore.networks import network
 
-from models.resnext import ResNeXt
-from runner.explore.networks import network
 from tests.models.checks import has_torchvisions_outputs, residual_blocks_use_their_seams, trains
 from tests.models.test_resnet import ours
 

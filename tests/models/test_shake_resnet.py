@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.shake_resnet import ShakeResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
-from models.shake_resnet import ShakeResNet
-from runner.explore.networks import network
-from runner.training.count import count
 from tests.models.checks import (
     a_step_moves_every_parameter,
     calls_its_residuals_in_order,

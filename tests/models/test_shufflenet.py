@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models._parts import Block
+from tricktable.models.shufflenet import ShuffleNet
+from tricktable.runner.training import count
 
-from models._parts import Block
-from models.shufflenet import ShuffleNet
-from runner.training import count
 from tests.models.checks import uses_its_seams
 
 SMALL = {"width": 0.25, "stem_width": 6}

@@ -7,10 +7,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models._parts import Block
+from tricktable.models.squeezenet import SqueezeNet
+from tricktable.runner.training import count
 
-from models._parts import Block
-from models.squeezenet import SqueezeNet
-from runner.training import count
 from tests.models.checks import has_torchvisions_outputs
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from tricktable.models.vgg import VGG
+from tricktable.runner.training.count import count
 
-from models.vgg import VGG
-from runner.training.count import count
 from tests.models.checks import has_torchvisions_outputs, trains
 
 MILLIONS = {11: 133, 13: 133, 16: 138, 19: 144}  # parameters, table 2 of the paper

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.models.wide_resnet import WideResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
-from models.wide_resnet import WideResNet
-from runner.explore.networks import network
-from runner.training.count import count
 from tests.models.checks import (
     a_step_moves_every_parameter,
     calls_its_residuals_in_order,

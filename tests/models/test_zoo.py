@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from tricktable.runner.config import CONFIGS
+from tricktable.runner.config.compose import compose, merge, options
+from tricktable.runner.config.schema import Option
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import networks
+from tricktable.runner.training import build, count, objects
 
-from runner.config import CONFIGS
-from runner.config.compose import compose, merge, options
-from runner.config.schema import Option
-from runner.errors import BadInput
-from runner.explore import networks
-from runner.training import build, count, objects
 from tests.conftest import ROOT
 
 MEMBERS = options("model")

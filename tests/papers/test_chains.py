@@ -7,16 +7,15 @@ import math
 
 import pytest
 import yaml
-
-from runner import cli, report
-from runner.config import reader
-from runner.config.compose import compose
-from runner.disk.runs import under
-from runner.errors import BadInput, Diverged
-from runner.papers import matching, recipe, reproduce, tabulate
-from runner.papers.facts import Claim
-from runner.report import grids
-from runner.training import job
+from tricktable.runner import cli, report
+from tricktable.runner.config import reader
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput, Diverged
+from tricktable.runner.papers import matching, recipe, reproduce, tabulate
+from tricktable.runner.papers.facts import Claim
+from tricktable.runner.report import grids
+from tricktable.runner.training import job
 
 NAME = "smith2018_batch_size/fig5_section52"
 RECIPE = """# chains

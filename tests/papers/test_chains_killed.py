@@ -9,8 +9,8 @@ import time
 from collections import Counter
 
 import pytest
+from tricktable.runner.disk.runs import under
 
-from runner.disk.runs import under
 from tests.papers.test_chains import NAME
 
 CHAIN = """# a teacher, two that it teaches, and an ensemble of two runs
@@ -35,9 +35,9 @@ budgets: {smoke: {}, short: {}, paper: {}}
 """
 DRIVER = """
 import pathlib, sys
-from runner.papers import recipe
+from tricktable.runner.papers import recipe
 recipe.TABLES = pathlib.Path(sys.argv.pop(1))
-from runner.cli import main
+from tricktable.runner.cli import main
 main(sys.argv[1:])
 """
 

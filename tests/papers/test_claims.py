@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-
-from runner.disk.info import Identity, RunInfo
-from runner.disk.runs import StoredRun
-from runner.papers import claims, significance
-from runner.papers.claims import judge, selected, standing, verdict, within_paper
-from runner.papers.facts import Claim, Metric, PaperRow, Side, Table
-from runner.papers.measured import Judged, MeasuredRow, Measurement
-from runner.papers.significance import find, holm
+from tricktable.runner.disk.info import Identity, RunInfo
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.papers import claims, significance
+from tricktable.runner.papers.claims import judge, selected, standing, verdict, within_paper
+from tricktable.runner.papers.facts import Claim, Metric, PaperRow, Side, Table
+from tricktable.runner.papers.measured import Judged, MeasuredRow, Measurement
+from tricktable.runner.papers.significance import find, holm
 
 LESS = Claim("c", "left is lower", "less_than", "t", Side(["a"]), Side(["b"]), "value", "summary")
 EQUAL = replace(LESS, kind="equal_within", tolerance=0.5)

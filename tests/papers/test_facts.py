@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 import yaml
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import facts
 
-from runner.errors import BadInput
-from runner.papers import facts
 from tests.papers.spelling import misspelt
 
 PAPERS = facts.papers()

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-
-from runner.papers.intervals import difference, half_width
+from tricktable.runner.papers.intervals import difference, half_width
 
 
 def test_the_interval_is_students_t():

@@ -1,8 +1,8 @@
 """docs/recipes.md says what the recipes say."""
 
 import pytest
+from tricktable.runner.papers import listing, recipe
 
-from runner.papers import listing, recipe
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").splitlines()

@@ -6,14 +6,14 @@ from dataclasses import fields, replace
 
 import pytest
 import yaml
+from tricktable.runner import data
+from tricktable.runner.config import reader
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import facts, fits, recipe, statics
+from tricktable.runner.papers.plan import plan
+from tricktable.runner.training import build
 
-from runner import data
-from runner.config import reader
-from runner.config.compose import compose
-from runner.errors import BadInput
-from runner.papers import facts, fits, recipe, statics
-from runner.papers.plan import plan
-from runner.training import build
 from tests.papers.spelling import misspelt
 
 NAMES = recipe.names()

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 import yaml
 from scipy import stats
+from tricktable.runner import cli, data
+from tricktable.runner.config import reader
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.schema import choices_key
+from tricktable.runner.disk import record, runs
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.info import Identity, RunInfo
+from tricktable.runner.disk.runs import Evaluation, under
+from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics, tabulate
+from tricktable.runner.papers import plan as planning
+from tricktable.runner.papers.plan import changes, distinct
+from tricktable.runner.report import command
+from tricktable.runner.training import job
+from tricktable.runner.training.knobs import Knobs
+from tricktable.runner.training.objects import files
 
-from runner import cli, data
-from runner.config import reader
-from runner.config.compose import compose
-from runner.config.schema import choices_key
-from runner.disk import record, runs
-from runner.disk.epoch import EpochRow
-from runner.disk.info import Identity, RunInfo
-from runner.disk.runs import Evaluation, under
-from runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
-from runner.errors import BadInput
-from runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics, tabulate
-from runner.papers import plan as planning
-from runner.papers.plan import changes, distinct
-from runner.report import command
-from runner.training import job
-from runner.training.knobs import Knobs
-from runner.training.objects import files
 from tests.data import sets
 
 RECIPE = """# two rates

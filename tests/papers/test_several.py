@@ -4,10 +4,9 @@ import math
 import time
 
 import pytest
-
-from runner import cli
-from runner.errors import BadInput, SweepFailed
-from runner.papers import recipe, several
+from tricktable.runner import cli
+from tricktable.runner.errors import BadInput, SweepFailed
+from tricktable.runner.papers import recipe, several
 
 
 def test_names_are_one_all_or_a_glob_those_with_most_claims_first():
@@ -60,7 +59,7 @@ def test_when_the_time_is_up_no_table_is_begun(asked):
 def test_two_tables_are_made_and_written(tmp_path, capsys, monkeypatch):
     """All the way but for the runs, of which none is ready."""
     monkeypatch.setattr(several, "names", lambda _: ["hoffer2018_fix_classifier/hadamard", "he2016_resnet/table6"])
-    monkeypatch.setattr("runner.papers.reproduce.ready", lambda plan, runs: [])
+    monkeypatch.setattr("tricktable.runner.papers.reproduce.ready", lambda plan, runs: [])
     arguments = ["table", "x", "--run", "--budget", "smoke", f"output.root={tmp_path}"]
     with pytest.raises(SystemExit) as left:
         cli.main(arguments)

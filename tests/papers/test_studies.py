@@ -6,15 +6,14 @@ import json
 import pytest
 import yaml
 from matplotlib.figure import Figure
-
-from runner.config import schema
-from runner.config.compose import compose
-from runner.disk import code
-from runner.disk.runs import under
-from runner.errors import BadInput
-from runner.papers import intervals, studies
-from runner.report import cells, columns, command, grids, page, terminal, write_short
-from runner.report.drawing import PRINT
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import code
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import intervals, studies
+from tricktable.runner.report import cells, columns, command, grids, page, terminal, write_short
+from tricktable.runner.report.drawing import PRINT
 
 
 def fake_run(study, number, overrides, error, state="complete", fingerprint="sha256:" + "0" * 64, variants=("final",)):

@@ -4,10 +4,10 @@ import csv
 import re
 
 import pytest
+from tricktable.runner.cli import main
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import study_file
 
-from runner.cli import main
-from runner.errors import BadInput
-from runner.papers import study_file
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "own-images.md").read_text(encoding="utf-8")

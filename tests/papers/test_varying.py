@@ -1,10 +1,10 @@
 """What runs vary: keys that all of them have, and points in the order of their values."""
 
 import pytest
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers.varying import Point, points, varying
 
-from runner.disk.runs import under
-from runner.errors import BadInput
-from runner.papers.varying import Point, points, varying
 from tests.report.conftest import write_run
 
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 import yaml
-
-from runner.config import schema
-from runner.config.compose import compose
-from runner.config.overrides import Overrides
-from runner.disk.info import Identity, RunInfo
-from runner.disk.runs import StoredRun
-from runner.papers import facts, recipe
-from runner.papers.measured import Change, Judged, MeasuredRow, MeasuredTable, Measurement
+from tricktable.runner.config import schema
+from tricktable.runner.config.compose import compose
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.info import Identity, RunInfo
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.papers import facts, recipe
+from tricktable.runner.papers.measured import Change, Judged, MeasuredRow, MeasuredTable, Measurement
 
 HOSTILE = (
     "<script>document.title='ran'</script>",

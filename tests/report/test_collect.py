@@ -7,10 +7,10 @@ import time
 
 import pytest
 import yaml
+from tricktable.runner import report
+from tricktable.runner.disk import record, runs
+from tricktable.runner.errors import BadInput
 
-from runner import report
-from runner.disk import record, runs
-from runner.errors import BadInput
 from tests.report.conftest import write_run
 
 

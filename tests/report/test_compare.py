@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import intervals
+from tricktable.runner.report.compare import compare
 
-from runner.errors import BadInput
-from runner.papers import intervals
-from runner.report.compare import compare
 from tests.report.conftest import write_run
 
 A, B = (5.0, 5.5, 6.0), (4.0, 4.25, 4.75)

@@ -5,13 +5,13 @@ import dataclasses
 import re
 
 import pytest
+from tricktable.runner import report
+from tricktable.runner.papers import departures
+from tricktable.runner.papers.facts import Metric
+from tricktable.runner.papers.measured import Change, Judged, MeasuredRow
+from tricktable.runner.papers.recipe import Deviation
+from tricktable.runner.report import cells, columns, foot, headline, latex, markdown, page, plots, terminal
 
-from runner import report
-from runner.papers import departures
-from runner.papers.facts import Metric
-from runner.papers.measured import Change, Judged, MeasuredRow
-from runner.papers.recipe import Deviation
-from runner.report import cells, columns, foot, headline, latex, markdown, page, plots, terminal
 from tests.report.conftest import HOSTILE, claim, make, make_apart, make_study
 
 BANNER = "Smoke run: ResNet-8 on digits, 3 epochs. The paper: ResNet-20 on CIFAR-10, 182 epochs."
@@ -184,8 +184,7 @@ def test_the_foot_says_version_commit_and_day_and_links_to_the_project_if_it_has
 
 def test_an_axis_that_is_logarithmic_says_so(tmp_path):
     from matplotlib.figure import Figure
-
-    from runner.report.drawing import PRINT, scale
+    from tricktable.runner.report.drawing import PRINT, scale
 
     for values, label in (((1.0, 100.0), "loss\n(log scale)"), ((1.0, 2.0), "loss")):
         panel = Figure().subplots()

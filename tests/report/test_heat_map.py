@@ -5,10 +5,9 @@ import re
 import pytest
 import torch
 from matplotlib.figure import Figure
-
-from runner.report.colour_map import contours, luminance, on, shades
-from runner.report.drawing import PRINT
-from runner.report.heat_map import heat_map
+from tricktable.runner.report.colour_map import contours, luminance, on, shades
+from tricktable.runner.report.drawing import PRINT
+from tricktable.runner.report.heat_map import heat_map
 
 CELLS = {(0.1, 128): 5.25, (0.01, 128): 7.5, (0.1, 64): "div", (1, 64): 60.125}
 

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 
 import pytest
+from tricktable.runner import report
+from tricktable.runner.papers.measured import MeasuredRow, Verdict
+from tricktable.runner.report import cells, drawing, foot, page, plots, style
 
-from runner import report
-from runner.papers.measured import MeasuredRow, Verdict
-from runner.report import cells, drawing, foot, page, plots, style
 from tests.report.conftest import HOSTILE, make, make_apart, make_study
 
 BROWSER = os.environ.get("CHROMIUM") or next(

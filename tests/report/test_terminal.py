@@ -4,11 +4,11 @@ import dataclasses
 import re
 
 import pytest
+from tricktable.runner import terminal
+from tricktable.runner.report import terminal as shown
+from tricktable.runner.report.fitting import Field
+from tricktable.runner.report.fitting import shown as fitted
 
-from runner import terminal
-from runner.report import terminal as shown
-from runner.report.fitting import Field
-from runner.report.fitting import shown as fitted
 from tests.report.conftest import make_apart, make_study
 
 LABEL = "augment=[crop,flip,random_erasing], optimizer.weight_decay=0.0005, schedule.lr=cosine_with_restarts"

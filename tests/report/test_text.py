@@ -7,10 +7,10 @@ import io
 import re
 
 import pytest
+from tricktable.runner import report
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.report import cells, columns, latex, markdown
 
-from runner import report
-from runner.errors import StorageProblem
-from runner.report import cells, columns, latex, markdown
 from tests.report.conftest import HOSTILE, make_study
 
 
@@ -182,7 +182,7 @@ SAID = (
 
 @pytest.mark.parametrize("write", ["markdown", "latex", "page", "terminal"])
 def test_every_format_says_what_differs_what_is_assumed_and_what_was_typed(measured, write, capsys, monkeypatch):
-    from runner.report import page, terminal
+    from tricktable.runner.report import page, terminal
 
     if write == "terminal":
         monkeypatch.setenv("COLUMNS", "200")

@@ -5,14 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-
-from runner.config.compose import compose, options
-from runner.config.places import PLACES
-from runner.config.schema import Option
-from runner.errors import BadInput
-from runner.training import objects
-from runner.training.build import build_model
-from runner.training.objects import file_of, files, target
+from tricktable.runner.config.compose import compose, options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.config.schema import Option
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import objects
+from tricktable.runner.training.build import build_model
+from tricktable.runner.training.objects import file_of, files, target
 
 
 @pytest.mark.parametrize("name", ["os.system", "../runner/cli", "__init__", "_private", "", "nothing", "a b", "sgd\n"])
@@ -175,8 +174,7 @@ def test_a_configs_arguments_and_its_signature_agree():
     from fractions import Fraction
 
     import yaml
-
-    from runner.config import CONFIGS
+    from tricktable.runner.config import CONFIGS
 
     def number(value):
         """A list's 3/4 is a number."""

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from runner.disk.epoch import EpochRow
-from runner.training.divergence import Divergence, divergence_of
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.training.divergence import Divergence, divergence_of
 
 ROW = EpochRow(epoch=1, train_loss=1.0, test_loss=2.0)
 

@@ -4,11 +4,10 @@ import copy
 
 import pytest
 import torch
-
-from runner.disk.epoch import EpochRow
-from runner.training.evaluate import FIGURES, evaluate, results
-from runner.training.summary import weights_sha256
-from runner.training.train import train
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.training.evaluate import FIGURES, evaluate, results
+from tricktable.runner.training.summary import weights_sha256
+from tricktable.runner.training.train import train
 
 FREE = ("optimizer=schedule_free_sgd", "optimizer.lr=0.5", "schedule.lr=warmup", "model.width=4")
 SWA = ("hook=[swa]", "hook.swa.start=2", "hook.swa.c=2", "schedule.lr=constant", "model.width=4")

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from runner.training.train import train, train_epoch
+from tricktable.runner.training.train import train, train_epoch
 
 pytestmark = pytest.mark.gpu
 

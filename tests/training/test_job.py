@@ -6,13 +6,13 @@ import shutil
 import pytest
 import torch
 from torch import nn
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import checkpoint
+from tricktable.runner.disk.rundir import find_or_plan
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
+from tricktable.runner.training import job
 
-from runner.config.compose import compose
-from runner.disk import checkpoint
-from runner.disk.rundir import find_or_plan
-from runner.disk.summary import Summary
-from runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
-from runner.training import job
 from tests.conftest import TINY
 
 
@@ -151,7 +151,7 @@ def test_other_data_is_another_run(execute, tmp_path):
 
 def test_one_run_directory_has_one_owner(execute, tmp_path):
     config = compose([*TINY, f"output.root={tmp_path}"])
-    from runner import data
+    from tricktable.runner import data
 
     _, identity = job.prepare(config, data.load(config.data))
     with find_or_plan(tmp_path, "default", config.label, identity).open(), pytest.raises(RunInUse):

@@ -25,7 +25,7 @@ UPDATES = 200  # 4 epochs of 50
 
 
 def start(folder, every=3):
-    command = [sys.executable, "-m", "runner", "train", *RUN, f"checkpoint.every={every}", f"output.root={folder}"]
+    command = [sys.executable, "-m", "tricktable", "train", *RUN, f"checkpoint.every={every}", f"output.root={folder}"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -1,8 +1,7 @@
 import math
 
 import pytest
-
-from runner.training.knobs import Knobs
+from tricktable.runner.training.knobs import Knobs
 
 
 def test_values_are_base_times_schedule():

@@ -5,12 +5,11 @@ import random
 
 import pytest
 import torch
-
-from runner.config.compose import compose, options
-from runner.errors import BadInput
-from runner.training import build, objects, rehearse
-from runner.training.knobs import Knobs, Payer, time_constant
-from runner.training.train import train
+from tricktable.runner.config.compose import compose, options
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import build, objects, rehearse
+from tricktable.runner.training.knobs import Knobs, Payer, time_constant
+from tricktable.runner.training.train import train
 
 N = 50_000
 # arXiv:1711.00489, section 5.2: 200 epochs of 50,000 images, steps by 5 at epochs 60, 120 and 160, batches up to 5120.

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tricktable.runner.papers import provenance
+from tricktable.runner.training.summary import summarise
+from tricktable.runner.training.train import train
 
-from runner.papers import provenance
-from runner.training.summary import summarise
-from runner.training.train import train
 from tests.data import sets
 
 CLASSES = ("ant", "bee", "cow")

@@ -3,9 +3,8 @@
 import pytest
 import torch
 from torch import nn
-
-from runner.training.parts import announce, parts_of
-from tricks.norm.ghost_batch import GhostBatchNorm
+from tricktable.runner.training.parts import announce, parts_of
+from tricktable.tricks.norm.ghost_batch import GhostBatchNorm
 
 
 @pytest.mark.parametrize(

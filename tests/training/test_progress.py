@@ -10,9 +10,8 @@ import threading
 import time
 
 import pytest
-
-from runner.errors import StorageProblem
-from runner.training import progress
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.training import progress
 
 ROW = {
     "epoch": 3, "samples": 150, "updates": 12, "lr": 0.0976, "batch_size": 128, "momentum": 0.9, "weight_decay": 5e-4,
@@ -116,7 +115,7 @@ def test_no_bar_on_a_dumb_terminal(terminal, monkeypatch):
 
 REPORT = """
 import sys
-from runner.training import progress
+from tricktable.runner.training import progress
 sys.stderr.isatty = lambda: {tty}
 with progress.Reporter(title='run') as reporter:
     reporter.start(30)

@@ -2,12 +2,11 @@
 
 import pytest
 from torch import nn
-
-from runner.config.compose import compose
-from runner.errors import BadInput
-from runner.training import build as builder
-from runner.training import rehearse
-from runner.training.build import build_model
+from tricktable.runner.config.compose import compose
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import build as builder
+from tricktable.runner.training import rehearse
+from tricktable.runner.training.build import build_model
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-
-from runner.training.sums import EpochSums, Totals
+from tricktable.runner.training.sums import EpochSums, Totals
 
 
 @pytest.fixture

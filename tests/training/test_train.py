@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from tricktable.runner import randomness
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.summary import Result
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training import augmented
+from tricktable.runner.training.evaluate import FIGURES, evaluate, results
+from tricktable.runner.training.train import train
 
-from runner import randomness
-from runner.disk.epoch import EpochRow
-from runner.disk.summary import Result
-from runner.errors import BadInput
-from runner.training import augmented
-from runner.training.evaluate import FIGURES, evaluate, results
-from runner.training.train import train
 from tests.tricks.test_every_trick import check
 
 ROW = [
@@ -208,8 +208,7 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
 def test_nothing_in_an_epoch_waits_for_the_device(make_run, optimizer):
     """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
     from torch.utils._python_dispatch import TorchDispatchMode
-
-    from runner.training.train import train_epoch
+    from tricktable.runner.training.train import train_epoch
 
     class NoReading(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -337,8 +336,8 @@ def test_channels_last_is_only_a_layout(make_run):
 
 def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
     """norm, residual and head by their inhabitants; conv, which has none yet, by one that the test puts there."""
-    from runner.config.schema import Option
-    from runner.training import build, objects
+    from tricktable.runner.config.schema import Option
+    from tricktable.runner.training import build, objects
 
     made = []
 
@@ -370,7 +369,7 @@ def test_every_seam_is_filled_from_the_config(make_run, monkeypatch):
 
 
 def build_config(*overrides):
-    from runner.config.compose import compose
+    from tricktable.runner.config.compose import compose
 
     return compose(["model=resnet8", *overrides])
 

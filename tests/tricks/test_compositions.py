@@ -10,14 +10,13 @@ import shlex
 
 import pytest
 import torch
-
-from runner.config.catalogue import attempt
-from runner.config.compose import options
-from runner.config.places import PLACES
-from runner.disk.epoch import EpochRow
-from runner.errors import BadInput
-from runner.training.evaluate import results
-from runner.training.train import train
+from tricktable.runner.config.catalogue import attempt
+from tricktable.runner.config.compose import options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.errors import BadInput
+from tricktable.runner.training.evaluate import results
+from tricktable.runner.training.train import train
 
 NETWORKS = [
     "model=resnet8 model.width=4",

@@ -5,14 +5,13 @@ import shlex
 
 import pytest
 import torch
-
-from runner.config.catalogue import attempt
-from runner.config.compose import options
-from runner.config.places import PLACES
-from runner.disk import checkpoint
-from runner.disk.epoch import EpochRow
-from runner.training.evaluate import results
-from runner.training.train import train
+from tricktable.runner.config.catalogue import attempt
+from tricktable.runner.config.compose import options
+from tricktable.runner.config.places import PLACES
+from tricktable.runner.disk import checkpoint
+from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.training.evaluate import results
+from tricktable.runner.training.train import train
 
 EVERY = [(place, name) for place in PLACES for name in options(place)]
 ALL_ON = {

@@ -15,8 +15,7 @@ is symmetric.
 
 import torch
 from torch import Tensor
-
-from tricks.augment._operations import applied, codes, in_pixels, magnitudes
+from tricktable.tricks.augment._operations import applied, codes, in_pixels, magnitudes
 
 RANGES = {
     "autocontrast": (0.0, 0.0),

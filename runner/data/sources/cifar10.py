@@ -4,9 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from runner.data import contents, members, official, pictures
-from runner.data.source import Arrays
-from runner.errors import DataProblem
+from tricktable.runner.data import contents, members, official, pictures
+from tricktable.runner.data.source import Arrays
+from tricktable.runner.errors import DataProblem
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 OFFICIAL = ("cifar-10-batches-py", "cifar-10-python.tar.gz")  # what torchvision downloads

@@ -1,7 +1,7 @@
 """CIFAR-100 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32x32 pixels in 100 classes."""
 
-from runner.data import official
-from runner.data.source import Arrays
+from tricktable.runner.data import official
+from tricktable.runner.data.source import Arrays
 
 # The training set's, of all pixels: fb.resnet.torch, datasets/cifar100.lua (129.3, 124.1, 112.4 and 68.2, 65.4, 70.4).
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)

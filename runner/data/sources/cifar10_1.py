@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib import format as npy
-
-from runner.data import official
-from runner.data.source import Arrays, Origin
-from runner.data.sources.cifar10 import CLASSES
-from runner.errors import BadInput, DataProblem
+from tricktable.runner.data import official
+from tricktable.runner.data.source import Arrays, Origin
+from tricktable.runner.data.sources.cifar10 import CLASSES
+from tricktable.runner.errors import BadInput, DataProblem
 
 ADDRESS = "https://github.com/modestyachts/CIFAR-10.1/raw/master/datasets"
 FILES = {  # of each version the images and the labels, with the SHA-256 of the authors' files

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from runner.data.source import Arrays, Origin
-from runner.errors import DataProblem
+from tricktable.runner.data.source import Arrays, Origin
+from tricktable.runner.errors import DataProblem
 
 SHAPE = (1797, 65)  # 64 pixels and the label
 EVERY = 5

@@ -1,7 +1,7 @@
 """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): 60,000 training and 10,000 test images of 28x28 pixels."""
 
-from runner.data import official
-from runner.data.source import Arrays
+from tricktable.runner.data import official
+from tricktable.runner.data.source import Arrays
 
 KNOWN = (60_000, (1, 28, 28), 10)  # training images, their shape, classes
 

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-
-from runner.data import cache, contents, members, pictures, worker
-from runner.data.layout import Share, layout
-from runner.data.members import Member
-from runner.data.source import Arrays, Files, Origin, memory_limit
-from runner.errors import BadInput, DataProblem
-from runner.machine import cores
+from tricktable.runner.data import cache, contents, members, pictures, worker
+from tricktable.runner.data.layout import Share, layout
+from tricktable.runner.data.members import Member
+from tricktable.runner.data.source import Arrays, Files, Origin, memory_limit
+from tricktable.runner.errors import BadInput, DataProblem
+from tricktable.runner.machine import cores
 
 STREAM = "as evaluated, or the crop that was asked for; upright, opaque, of 8 bits"  # else: runs of another making
 IMAGENET = (1000, 1_281_167, 50_000)  # classes, training images, validation images

@@ -1,7 +1,7 @@
 """MNIST (LeCun et al. 1998): 60,000 training and 10,000 test handwritten digits of 28x28 pixels, one channel."""
 
-from runner.data import official
-from runner.data.source import Arrays
+from tricktable.runner.data import official
+from tricktable.runner.data.source import Arrays
 
 # The training set's, of all pixels: pytorch/examples, mnist/main.py.
 MEAN, STD = (0.1307,), (0.3081,)

@@ -1,7 +1,7 @@
 """SVHN (Netzer et al. 2011): 73,257 training and 26,032 test house-number digits of 32x32 pixels."""
 
-from runner.data import official
-from runner.data.source import Arrays
+from tricktable.runner.data import official
+from tricktable.runner.data.source import Arrays
 
 KNOWN = (73_257, (3, 32, 32), 10)  # training images, their shape, classes
 

@@ -2,10 +2,9 @@
 
 import torch
 from torch import Tensor
-
-from runner import randomness
-from runner.data.source import Arrays, memory_limit
-from runner.errors import BadInput
+from tricktable.runner import randomness
+from tricktable.runner.data.source import Arrays, memory_limit
+from tricktable.runner.errors import BadInput
 
 GRID = 4  # cells a side of a class's template
 NOISE = 96  # grey levels, either way

@@ -2,8 +2,7 @@
 
 import torch
 from torch import nn
-
-from tricks.activation.relu import ReLU
+from tricktable.tricks.activation.relu import ReLU
 
 
 def test_the_equation_and_its_gradient():

@@ -6,10 +6,9 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-
-from models.resnet import ResNet
-from tricks.activation.swish import Swish
-from tricks.groups.no_decay import no_decay
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.activation.swish import Swish
+from tricktable.tricks.groups.no_decay import no_decay
 
 VALUES = [-30.0, -3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 3.0, 30.0]
 

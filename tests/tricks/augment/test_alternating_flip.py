@@ -3,9 +3,8 @@
 import pytest
 import torch
 from scipy import stats
-
-from runner.training.augmented import tables
-from tricks.augment.alternating_flip import AlternatingFlip
+from tricktable.runner.training.augmented import tables
+from tricktable.tricks.augment.alternating_flip import AlternatingFlip
 
 CPU = torch.device("cpu")
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-
-from tricks.augment.crop import Crop
+from tricktable.tricks.augment.crop import Crop
 
 MEAN, STD = torch.tensor([120.0, 110.0, 100.0]), torch.tensor([60.0, 50.0, 40.0])
 BELOW_ONE = 1 - 2.0**-24  # the largest float32 below 1

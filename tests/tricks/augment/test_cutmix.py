@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-
-from tricks.augment.cutmix import CutMix
+from tricktable.tricks.augment.cutmix import CutMix
 
 
 def batch(n=40, size=(8, 10)):

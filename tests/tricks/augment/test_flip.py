@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-
-from tricks.augment.flip import Flip
+from tricktable.tricks.augment.flip import Flip
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -6,15 +6,14 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-
-from tricks.augment.crop import Crop
-from tricks.augment.cutmix import CutMix
-from tricks.augment.cutout import Cutout
-from tricks.augment.flip import Flip
-from tricks.augment.label_smoothing import LabelSmoothing
-from tricks.augment.mixup import Mixup
-from tricks.augment.random_erasing import RandomErasing
-from tricks.augment.random_resized_crop import RandomResizedCrop
+from tricktable.tricks.augment.crop import Crop
+from tricktable.tricks.augment.cutmix import CutMix
+from tricktable.tricks.augment.cutout import Cutout
+from tricktable.tricks.augment.flip import Flip
+from tricktable.tricks.augment.label_smoothing import LabelSmoothing
+from tricktable.tricks.augment.mixup import Mixup
+from tricktable.tricks.augment.random_erasing import RandomErasing
+from tricktable.tricks.augment.random_resized_crop import RandomResizedCrop
 
 
 def smoothed(targets, epsilon):

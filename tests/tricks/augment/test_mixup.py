@@ -5,8 +5,7 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
-
-from tricks.augment.mixup import Mixup
+from tricktable.tricks.augment.mixup import Mixup
 
 
 def batch(n=12):

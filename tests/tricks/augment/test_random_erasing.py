@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-
-from tricks.augment.random_erasing import RandomErasing
+from tricktable.tricks.augment.random_erasing import RandomErasing
 
 
 def shuffled(x):

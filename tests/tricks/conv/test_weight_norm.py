@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.conv.weight_norm import WeightNorm
+from tricktable.tricks.conv.weight_norm import WeightNorm
 
 
 def make(channels=4, out_channels=6, kernel_size=3, stride=1, padding=1, groups=1, bias=True):

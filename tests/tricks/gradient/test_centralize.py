@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.gradient.centralize import centralize
+from tricktable.tricks.gradient.centralize import centralize
 
 
 @pytest.mark.parametrize("linear", [True, False])

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-
-from tricks.gradient.clip_norm import ClipNorm
+from tricktable.tricks.gradient.clip_norm import ClipNorm
 
 
 def parameters(*gradients):

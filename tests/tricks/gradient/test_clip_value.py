@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-
-from tricks.gradient.clip_value import ClipValue
+from tricktable.tricks.gradient.clip_value import ClipValue
 
 
 def network():

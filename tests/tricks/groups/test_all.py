@@ -2,8 +2,7 @@
 
 import pytest
 from torch import nn
-
-from tricks.groups.all import all_alike
+from tricktable.tricks.groups.all import all_alike
 
 
 def test_every_trainable_parameter_once():

@@ -3,10 +3,9 @@
 import pytest
 import torch
 from torch import nn
-
-from models.airbench import AirBench
-from models.resnet import ResNet
-from tricks.groups.bias_lr import bias_lr
+from tricktable.models.airbench import AirBench
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.groups.bias_lr import bias_lr
 
 
 def names(model, group):

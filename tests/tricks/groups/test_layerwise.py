@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.groups.layerwise import layerwise
+from tricktable.tricks.groups.layerwise import layerwise
 
 
 def test_each_layer_has_its_own_rate():

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.groups.no_decay import no_decay
+from tricktable.tricks.groups.no_decay import no_decay
 
 
 def test_which_parameters_are_decayed():

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.groups.norm_decay import norm_decay
-from tricks.optimizer.lars import LARS
+from tricktable.tricks.groups.norm_decay import norm_decay
+from tricktable.tricks.optimizer.lars import LARS
 
 
 def network():

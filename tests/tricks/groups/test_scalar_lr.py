@@ -3,10 +3,9 @@
 import pytest
 import torch
 from torch import nn
-
-from models.resnet import ResNet
-from tricks.groups.scalar_lr import scalar_lr
-from tricks.init.fixup import fixup
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.groups.scalar_lr import scalar_lr
+from tricktable.tricks.init.fixup import fixup
 
 
 class Scaled(nn.Module):

@@ -3,10 +3,9 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.groups.no_decay import no_decay
-from tricks.head.cosine import Cosine
-from tricks.init.he import he
+from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.head.cosine import Cosine
+from tricktable.tricks.init.he import he
 
 
 def made(*arguments, **options):

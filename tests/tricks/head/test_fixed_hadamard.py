@@ -7,9 +7,8 @@ import torch
 from scipy import linalg
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.groups.no_decay import no_decay
-from tricks.head.fixed_hadamard import FixedHadamard
+from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.head.fixed_hadamard import FixedHadamard
 
 
 def test_the_equation():

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.groups.no_decay import no_decay
-from tricks.head.fixed_orthogonal import FixedOrthogonal
+from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.head.fixed_orthogonal import FixedOrthogonal
 
 
 def made(*arguments, **options):

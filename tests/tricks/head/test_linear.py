@@ -1,8 +1,7 @@
 """The linear classifier: z = W x + b."""
 
 import torch
-
-from tricks.head.linear import linear
+from tricktable.tricks.head.linear import linear
 
 
 def test_the_equation():

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
-
-from tricks.hook.early_stopping import EarlyStopping
+from tricktable.tricks.hook.early_stopping import EarlyStopping
 
 
 def train(hook, figures, resume_after=None):

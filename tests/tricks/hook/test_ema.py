@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.hook.ema import EMA
+from tricktable.tricks.hook.ema import EMA
 
 
 def start():

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
-
-from tricks.hook.snapshots import Snapshots
-from tricks.schedule.cosine_restarts import CosineRestarts
+from tricktable.tricks.hook.snapshots import Snapshots
+from tricktable.tricks.schedule.cosine_restarts import CosineRestarts
 
 
 class Run:

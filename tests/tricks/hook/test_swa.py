@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from runner.errors import BadInput
-from tricks.hook.swa import SWA
+from tricktable.runner.errors import BadInput
+from tricktable.tricks.hook.swa import SWA
 
 
 def start():

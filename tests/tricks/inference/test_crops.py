@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.inference.crops import Crops
+from tricktable.tricks.inference.crops import Crops
 
 
 def network(seed):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.inference.ensemble import Ensemble
+from tricktable.tricks.inference.ensemble import Ensemble
 
 
 def network(seed):

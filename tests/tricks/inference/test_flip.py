@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.inference.flip import Flip
+from tricktable.tricks.inference.flip import Flip
 
 
 def network(seed):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.inference.multi_crop import MultiCrop
+from tricktable.tricks.inference.multi_crop import MultiCrop
 
 
 def network(seed):

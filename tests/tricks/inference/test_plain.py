@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.inference.plain import Plain
+from tricktable.tricks.inference.plain import Plain
 
 
 def test_logits_are_the_models():

@@ -3,9 +3,8 @@
 import pytest
 import torch
 from torch import nn
-
-from models.airbench import AirBench
-from tricks.init.dirac import dirac
+from tricktable.models.airbench import AirBench
+from tricktable.tricks.init.dirac import dirac
 
 
 def behind(layer):

@@ -6,22 +6,21 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from models.mobilenet_v2 import MobileNetV2
-from models.preact_resnet import PreActResNet
-from models.pyramidnet import PyramidNet
-from models.resnet import ResNet
-from models.resnext import ResNeXt
-from models.shake_resnet import ShakeResNet
-from models.shufflenet import ShuffleNet
-from models.squeezenet import SqueezeNet
-from models.vgg import VGG
-from models.wide_resnet import WideResNet
-from tricks.activation.gelu import GELU
-from tricks.activation.mish import Mish
-from tricks.activation.relu import ReLU
-from tricks.activation.swish import Swish
-from tricks.init.fixup import fixup
+from tricktable.models.mobilenet_v2 import MobileNetV2
+from tricktable.models.preact_resnet import PreActResNet
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.models.resnet import ResNet
+from tricktable.models.resnext import ResNeXt
+from tricktable.models.shake_resnet import ShakeResNet
+from tricktable.models.shufflenet import ShuffleNet
+from tricktable.models.squeezenet import SqueezeNet
+from tricktable.models.vgg import VGG
+from tricktable.models.wide_resnet import WideResNet
+from tricktable.tricks.activation.gelu import GELU
+from tricktable.tricks.activation.mish import Mish
+from tricktable.tricks.activation.relu import ReLU
+from tricktable.tricks.activation.swish import Swish
+from tricktable.tricks.init.fixup import fixup
 
 
 def identity(channels):

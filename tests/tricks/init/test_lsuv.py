@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from models.mlp import MLP
-from models.mobilenet_v2 import MobileNetV2
-from models.resnet import ResNet
-from models.squeezenet import SqueezeNet
-from tricks.init.lsuv import lsuv
-from tricks.init.orthogonal import orthogonal
+from tricktable.models.mlp import MLP
+from tricktable.models.mobilenet_v2 import MobileNetV2
+from tricktable.models.resnet import ResNet
+from tricktable.models.squeezenet import SqueezeNet
+from tricktable.tricks.init.lsuv import lsuv
+from tricktable.tricks.init.orthogonal import orthogonal
 
 
 def layers(model):

@@ -4,8 +4,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import nn
-
-from tricks.init.orthogonal import orthogonal
+from tricktable.tricks.init.orthogonal import orthogonal
 
 
 @pytest.mark.parametrize("gain", [1.0, 2**0.5])

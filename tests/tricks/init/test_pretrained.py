@@ -3,16 +3,16 @@
 import pytest
 import torch
 from torch import nn
+from tricktable.models.resnet import ResNet
+from tricktable.models.squeezenet import SqueezeNet
+from tricktable.runner.config.compose import compose
+from tricktable.runner.disk import runs
+from tricktable.runner.explore import reevaluate
+from tricktable.runner.training import job
+from tricktable.runner.training.run import evaluated_weights
+from tricktable.tricks.init.pretrained import pretrained
 
-from models.resnet import ResNet
-from models.squeezenet import SqueezeNet
-from runner.config.compose import compose
-from runner.disk import runs
-from runner.explore import reevaluate
-from runner.training import job
-from runner.training.run import evaluated_weights
 from tests.conftest import TINY
-from tricks.init.pretrained import pretrained
 
 
 def pair(classes=10, **other):

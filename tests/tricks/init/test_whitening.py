@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from models.airbench import AirBench
-from models.resnet import ResNet
-from tricks.init.whitening import whitening
+from tricktable.models.airbench import AirBench
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.init.whitening import whitening
 
 
 def pictures(n=6, channels=3, size=7):

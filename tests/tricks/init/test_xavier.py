@@ -6,8 +6,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import nn
-
-from tricks.init.xavier import xavier
+from tricktable.tricks.init.xavier import xavier
 
 LAYERS = {  # layer: fan_in + fan_out, counted by hand
     "conv": (lambda: nn.Conv2d(20, 40, 3), 9 * 20 + 9 * 40),

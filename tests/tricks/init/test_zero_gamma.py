@@ -3,17 +3,16 @@
 import pytest
 import torch
 from torch import nn
-
-from models.mobilenet_v2 import MobileNetV2
-from models.preact_resnet import PreActResNet
-from models.pyramidnet import PyramidNet
-from models.resnet import ResNet
-from models.shake_resnet import ShakeResNet
-from models.shufflenet import ShuffleNet
-from models.squeezenet import SqueezeNet
-from models.vgg import VGG
-from models.wide_resnet import WideResNet
-from tricks.init.zero_gamma import zero_gamma
+from tricktable.models.mobilenet_v2 import MobileNetV2
+from tricktable.models.preact_resnet import PreActResNet
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.models.resnet import ResNet
+from tricktable.models.shake_resnet import ShakeResNet
+from tricktable.models.shufflenet import ShuffleNet
+from tricktable.models.squeezenet import SqueezeNet
+from tricktable.models.vgg import VGG
+from tricktable.models.wide_resnet import WideResNet
+from tricktable.tricks.init.zero_gamma import zero_gamma
 
 NETWORKS = {  # network, and its residual branches
     "basic": (lambda: ResNet(10, 1, depth=14, width=4), 6),

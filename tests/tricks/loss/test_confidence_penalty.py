@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-
-from tricks.loss.confidence_penalty import ConfidencePenalty
+from tricktable.tricks.loss.confidence_penalty import ConfidencePenalty
 
 
 def batch():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-
-from tricks.loss.cross_entropy import cross_entropy
+from tricktable.tricks.loss.cross_entropy import cross_entropy
 
 
 def test_the_equation():

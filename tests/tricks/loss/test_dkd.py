@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.loss.dkd import DKD
+from tricktable.tricks.loss.dkd import DKD
 
 
 def batch(dtype=torch.float64):

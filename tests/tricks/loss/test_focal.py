@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-
-from tricks.loss.focal import Focal
+from tricktable.tricks.loss.focal import Focal
 
 
 def batch():

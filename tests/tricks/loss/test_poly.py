@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-
-from tricks.loss.poly import Poly
+from tricktable.tricks.loss.poly import Poly
 
 
 def batch():

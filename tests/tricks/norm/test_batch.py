@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-
-from tricks.norm.batch import batch_norm
+from tricktable.tricks.norm.batch import batch_norm
 
 
 def test_the_equation_in_training():

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.norm.batch_group import BatchGroupNorm
+from tricktable.tricks.norm.batch_group import BatchGroupNorm
 
 
 def make(channels=6, examples=4, per_group=3, **arguments):

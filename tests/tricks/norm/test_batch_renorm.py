@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.norm.batch_renorm import BatchRenorm
+from tricktable.tricks.norm.batch_renorm import BatchRenorm
 
 
 def make(channels=3, batches=None, **arguments):

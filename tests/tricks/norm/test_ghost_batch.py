@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.norm.ghost_batch import GhostBatchNorm
+from tricktable.tricks.norm.ghost_batch import GhostBatchNorm
 
 
 def make(channels=3, size=4, **arguments):

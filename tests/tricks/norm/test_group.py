@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.norm.group import group_norm
+from tricktable.tricks.norm.group import group_norm
 
 
 def test_the_equation():

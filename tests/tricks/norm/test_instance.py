@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.norm.instance import instance_norm
+from tricktable.tricks.norm.instance import instance_norm
 
 
 def test_the_equation():

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from tricks.norm.layer import layer_norm
+from tricktable.tricks.norm.layer import layer_norm
 
 
 def test_the_equation():

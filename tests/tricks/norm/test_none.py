@@ -1,6 +1,5 @@
 import torch
-
-from tricks.norm.none import none
+from tricktable.tricks.norm.none import none
 
 
 def test_it_is_the_identity():

@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import nn
-
-from runner.training.run import Run
+from tricktable.runner.training.run import Run
 
 STEPS = 100
 SCALES = ({}, {"lr_scale": 0.5, "decay_scale": 0.0})

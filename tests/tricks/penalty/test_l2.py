@@ -3,9 +3,8 @@
 import pytest
 import torch
 from torch import nn
-
-from tricks.groups.norm_decay import norm_decay
-from tricks.penalty.l2 import L2
+from tricktable.tricks.groups.norm_decay import norm_decay
+from tricktable.tricks.penalty.l2 import L2
 
 
 def network():

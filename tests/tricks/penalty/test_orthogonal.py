@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from tricks.penalty.orthogonal import Orthogonal
+from tricktable.tricks.penalty.orthogonal import Orthogonal
 
 
 def network():

@@ -5,10 +5,9 @@ import functools
 import pytest
 import torch
 from torch.nn import functional as F
-
-from models.resnet import ResNet
-from tricks.groups.no_decay import no_decay
-from tricks.residual.layer_scale import LayerScale
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.residual.layer_scale import LayerScale
 
 
 @pytest.mark.parametrize("branches", [1, 2, 3])

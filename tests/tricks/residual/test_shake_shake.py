@@ -7,9 +7,8 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
-
-from models.shake_resnet import ShakeResNet
-from tricks.residual.shake_shake import ShakeShake
+from tricktable.models.shake_resnet import ShakeResNet
+from tricktable.tricks.residual.shake_shake import ShakeShake
 
 COMBINATIONS = list(itertools.product(["shake", "even"], ["shake", "even", "keep"], ["batch", "image"]))
 

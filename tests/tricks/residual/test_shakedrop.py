@@ -7,10 +7,9 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
-
-from models.pyramidnet import PyramidNet
-from tricks.residual.shakedrop import ShakeDrop
-from tricks.residual.sum import Sum
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.tricks.residual.shakedrop import ShakeDrop
+from tricktable.tricks.residual.sum import Sum
 
 LEVELS = ["batch", "image", "channel", "pixel"]
 SHAPE = (3, 2, 2, 2)

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-from models.resnet import ResNet
-from tricks.groups.no_decay import no_decay
-from tricks.residual.skip_init import SkipInit
+from tricktable.models.resnet import ResNet
+from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.residual.skip_init import SkipInit
 
 
 def test_a_block_begins_as_zero_and_moves_by_alpha_alone():

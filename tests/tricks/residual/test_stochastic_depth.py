@@ -5,10 +5,9 @@ import functools
 import pytest
 import torch
 from torch.nn import functional as F
-
-from models.pyramidnet import PyramidNet
-from tricks.residual.stochastic_depth import StochasticDepth
-from tricks.residual.sum import Sum
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.tricks.residual.stochastic_depth import StochasticDepth
+from tricktable.tricks.residual.sum import Sum
 
 
 def kept(trick, times, n=4):

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from tricks.residual.sum import Sum
+from tricktable.tricks.residual.sum import Sum
 
 
 @pytest.mark.parametrize("branches", [1, 2, 3])

@@ -1,6 +1,6 @@
 """No schedule."""
 
-from tricks.schedule.constant import Constant
+from tricktable.tricks.schedule.constant import Constant
 
 
 def test_the_factor_is_one():

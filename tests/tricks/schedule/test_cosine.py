@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.cosine import Cosine
+from tricktable.tricks.schedule.cosine import Cosine
 
 
 @pytest.mark.parametrize(("epoch", "lr"), [(0, 0.05), (2.5, 0.0426777), (5, 0.025), (7.5, 0.00732233), (10, 0)])

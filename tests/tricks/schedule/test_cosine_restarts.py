@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-
-from tricks.schedule.cosine_restarts import CosineRestarts
+from tricktable.tricks.schedule.cosine_restarts import CosineRestarts
 
 
 @pytest.mark.parametrize(("epoch", "lr"), [(0, 0.05), (2.5, 0.0426777), (5, 0.025), (7.5, 0.00732233), (10, 0.05)])

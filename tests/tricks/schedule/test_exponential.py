@@ -1,8 +1,7 @@
 """Equal ratios."""
 
 import pytest
-
-from tricks.schedule.exponential import Exponential
+from tricktable.tricks.schedule.exponential import Exponential
 
 
 def test_the_papers_ratio_an_epoch():

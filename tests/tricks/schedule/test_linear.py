@@ -1,8 +1,7 @@
 """A straight line over the run."""
 
 import pytest
-
-from tricks.schedule.linear import Linear
+from tricktable.tricks.schedule.linear import Linear
 
 
 @pytest.mark.parametrize(("start", "end"), [(1.0, 0.0), (1.0, 0.01), (0.0, 1.0), (0.5, 3.0)])

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.multistep import MultiStep
+from tricktable.tricks.schedule.multistep import MultiStep
 
 
 def test_the_papers_schedule():

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from tricks.schedule.one_cycle import OneCycle
+from tricktable.tricks.schedule.one_cycle import OneCycle
 
 
 @pytest.mark.parametrize("anneal", ["linear", "cosine"])

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from tricks.schedule.piecewise import Piecewise
+from tricktable.tricks.schedule.piecewise import Piecewise
 
 
 def test_straight_lines_between_the_points():

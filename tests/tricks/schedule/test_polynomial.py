@@ -1,8 +1,7 @@
 """A power of the time that is left."""
 
 import pytest
-
-from tricks.schedule.polynomial import Polynomial
+from tricktable.tricks.schedule.polynomial import Polynomial
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])

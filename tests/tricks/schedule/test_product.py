@@ -1,8 +1,7 @@
 """Two schedules multiplied."""
 
 import pytest
-
-from tricks.schedule.product import Product
+from tricktable.tricks.schedule.product import Product
 
 
 def cycles(epoch):

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.step import Step
+from tricktable.tricks.schedule.step import Step
 
 
 def test_the_papers_schedule():

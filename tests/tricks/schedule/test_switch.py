@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.switch import Switch
+from tricktable.tricks.schedule.switch import Switch
 
 
 def falling(epoch):

@@ -1,8 +1,7 @@
 """Cycles of straight lines, against the papers' values."""
 
 import pytest
-
-from tricks.schedule.triangular import Triangular
+from tricktable.tricks.schedule.triangular import Triangular
 
 
 def test_the_papers_values():

@@ -1,8 +1,7 @@
 """Cycles of halving amplitude, against the paper's values."""
 
 import pytest
-
-from tricks.schedule.triangular2 import Triangular2
+from tricktable.tricks.schedule.triangular2 import Triangular2
 
 
 def test_the_papers_values():

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.warmup import Warmup
+from tricktable.tricks.schedule.warmup import Warmup
 
 
 def constant(epoch):

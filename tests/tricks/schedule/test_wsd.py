@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from tricks.schedule.wsd import WSD
+from tricktable.tricks.schedule.wsd import WSD
 
 
 @pytest.mark.parametrize("shape", ["1-sqrt", "linear"])
