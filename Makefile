@@ -1,12 +1,13 @@
 # make demo    set up, then train a small comparison and a paper's table on real images; ends in the table and its page
 # make test    set up, then lint and test
+# make wheel   dist/tricktable-<version>-py3-none-any.whl: one package, tricktable, with its configs
 # make test-long    the tests that take longer, such as hundreds of compositions at random
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-long lint docs format clean
+.PHONY: setup demo wheel test test-long lint docs format clean
 
 setup: $(READY)
 
@@ -31,6 +32,10 @@ lint: setup
 	$(BIN)/ruff check .
 	mkdir -p build/typed && ln -sfn ../.. build/typed/tricktable
 	$(BIN)/mypy
+
+wheel: setup
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md

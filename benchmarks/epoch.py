@@ -11,6 +11,7 @@ import time
 
 import torch
 from torch.nn import functional as F
+
 from tricktable.runner import data
 from tricktable.runner.config.compose import compose
 from tricktable.runner.data.split import split

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Block, Factory, Seams, Sum, seams
 
 

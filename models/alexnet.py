@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.models._parts import Factory, Seams, seams
 
 _WIDTHS = {"krizhevsky2014": (64, 192, 384, 256, 256), "krizhevsky2012": (96, 256, 384, 384, 256)}

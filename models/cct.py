@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.models._parts import Factory, PreActivationBlock, Sum
 
 _TOKENIZER_WIDTH = 64  # channels between the tokenizer's convolutions

@@ -16,6 +16,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.models._parts import Factory, seams
 
 _SIDE = 4  # pixels that the classifier sees of 32, each way

@@ -15,6 +15,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.models._parts import Factory, Seams, pooled, seams, stem
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Concat, Factory, Seams, pooled, seams, stem
 
 

@@ -10,6 +10,7 @@ Shapes: B images, C channels, H W pixels, K classes; 299 x 299 in the paper, 75 
 from functools import partial
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Concat, Factory, Seams, pooled, seams
 
 _Pair = tuple[int, int]

@@ -14,6 +14,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.models._parts import Factory, seams
 
 _KERNEL = 5

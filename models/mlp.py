@@ -11,6 +11,7 @@ Shapes: B images, C channels, H W pixels, K classes.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.models._parts import Factory, seams
 
 

@@ -14,6 +14,7 @@ Shapes: B images, C channels, H W pixels, K classes.
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Factory, Seams, pooled, seams
 
 _STEM = 32

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Block, Factory, Seams, pooled, seams, shortcut
 
 _STEM, _LAST = 32, 1280

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import (
     EXPANSION,
     LAYERS,

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Block, Factory, Seams, pooled, seams, shortcut
 from tricktable.models._parts import stem as _stem
 

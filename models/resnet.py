@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import (
     EXPANSION,
     LAYERS,

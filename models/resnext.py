@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import (
     Block,
     Factory,

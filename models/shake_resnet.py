@@ -21,6 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.models._parts import Block, Factory, Seams, Site, Sum, doubling, pooled, seams, shortcut, sites
 from tricktable.models._parts import stem as _stem
 

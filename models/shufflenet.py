@@ -19,6 +19,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.models._parts import Block, Factory, Seams, pooled, seams, stem
 
 _WIDTHS = {

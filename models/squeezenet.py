@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Block, Concat, Factory, Seams, pooled, seams
 
 

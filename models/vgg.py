@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.models._parts import Factory, Seams, pooled, seams
 
 _WIDTHS = (64, 128, 256, 512, 512)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+
 from tricktable.models._parts import Factory, PreActivationBlock, Seams, Site, doubling, pooled, seams, sites, stem
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tricktable.runner import data
 from tricktable.runner.config.compose import compose
 from tricktable.runner.training.job import prepare

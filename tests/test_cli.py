@@ -9,9 +9,9 @@ import sys
 
 import pytest
 import yaml
-from tricktable.runner.machine import cores
 
 from tests.conftest import ROOT, TINY
+from tricktable.runner.machine import cores
 
 
 def summary_of(folder):

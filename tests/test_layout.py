@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.compose import GROUPS
 from tricktable.runner.config.places import PLACES

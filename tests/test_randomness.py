@@ -1,4 +1,5 @@
 import torch
+
 from tricktable.runner.randomness import generator, key, rekey
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
+
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.options import GROUPS, arguments, default, keys, options
 from tricktable.runner.config.places import SCHEDULED

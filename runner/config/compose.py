@@ -16,6 +16,7 @@ from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
 from tricktable.runner.config import CONFIGS, choices, grammar, schema
 from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, QuotedString
 from hydra.core.override_parser.types import Override as Parsed
 from hydra.errors import HydraException
+
 from tricktable.runner.config.options import options
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.errors import BadInput

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from omegaconf import DictConfig, OmegaConf
+
 from tricktable.runner.config import synonyms
 from tricktable.runner.config.grammar import Typed
 from tricktable.runner.config.meanings import Hint, called, meaning, there_are

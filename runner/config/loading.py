@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from tricktable.runner.errors import BadInput
 
 __all__ = ["SafeLoader", "load"]

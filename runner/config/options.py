@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.places import PLACES
 

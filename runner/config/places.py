@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:  # this page is read by commands that must not pay for importing torch
     import torch
     from torch import Tensor, nn
+
     from tricktable.runner.training.run import Run
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+
 from tricktable.runner.config import synonyms
 from tricktable.runner.config.grammar import Typed
 from tricktable.runner.config.options import GROUPS, arguments, composite, defaults, keys, mount, options, within

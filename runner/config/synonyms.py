@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from omegaconf import OmegaConf
+
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.options import options
 from tricktable.runner.config.spelling import fold

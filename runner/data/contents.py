@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
 from tricktable.runner.data.decode import Decoded
 from tricktable.runner.data.source import Origin
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
 from tricktable.runner.data import worker
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Item, Member

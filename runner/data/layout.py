@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+
 from tricktable.runner import randomness
 from tricktable.runner.data.members import SHAPE, TESTS, TRAIN, UNSPLIT, Member
 from tricktable.runner.data.stratify import stratified

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
 from tricktable.runner.data.cache import cache_folder
 from tricktable.runner.data.source import Arrays, Origin
 from tricktable.runner.errors import DataProblem

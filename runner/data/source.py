@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
 from tricktable.runner.machine import memory
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+
 from tricktable.runner import randomness
 from tricktable.runner.config.schema import DataConfig
 from tricktable.runner.data.draw import Resident, Split

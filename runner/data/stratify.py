@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+
 from tricktable.runner.errors import BadInput
 
 

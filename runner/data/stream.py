@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+
 from tricktable.runner.data import worker
 from tricktable.runner.data.draw import Crop
 from tricktable.runner.errors import DataProblem

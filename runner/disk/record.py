@@ -41,6 +41,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none.
     """
     import yaml
+
     from tricktable.runner.config.loading import SafeLoader
 
     with atomic.storage(path):

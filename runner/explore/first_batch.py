@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from tricktable.runner import data, randomness, terminal
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import atomic

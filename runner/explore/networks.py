@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+
 from tricktable.runner import data
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose, options

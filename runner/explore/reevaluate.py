@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+
 from tricktable.runner import data
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose

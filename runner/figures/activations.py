@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.runner import randomness
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput

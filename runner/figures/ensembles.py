@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate

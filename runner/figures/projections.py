@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner import randomness
 from tricktable.runner.data.draw import Split
 from tricktable.runner.data.stratify import some_of_each

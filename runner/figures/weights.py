@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.explore.reevaluate import Request

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from tricktable.runner import data
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose, expand

@@ -10,6 +10,7 @@ from itertools import chain, product
 from typing import Any
 
 import numpy as np
+
 from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Table
 from tricktable.runner.papers.measured import Judged, MeasuredRow, Verdict
 from tricktable.runner.papers.significance import LEVEL, find, holm, mean

@@ -70,6 +70,7 @@ def _achieved(run: StoredRun, device: str) -> float | None:
 def _trial(device: str) -> float:
     """Three steps of a small residual network on blank images."""
     import torch
+
     from tricktable.runner.config.compose import compose
     from tricktable.runner.training.build import build_model
     from tricktable.runner.training.count import count

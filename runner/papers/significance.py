@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from tricktable.runner.papers.facts import Claim
 
 LEVEL = 0.05

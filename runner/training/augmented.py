@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import ImageSample, PictureCrop, having
 from tricktable.runner.config.places import Augment

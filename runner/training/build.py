@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import AfterInit, MomentumGain, UpdateCheck, having
 from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference

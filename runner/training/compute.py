@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+
 from tricktable.runner.config import schema
 from tricktable.runner.errors import BadInput
 from tricktable.runner.machine import cores

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
+
 from tricktable.runner.disk.epoch import EpochRow
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from tricktable.runner.config.abilities import Candidates
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import Result

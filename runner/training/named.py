@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.data.split import Splits
 from tricktable.runner.disk import runs

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+
 from tricktable.runner.config.places import PLACES, Place
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.config.typed import checked

@@ -1,6 +1,7 @@
 """Gradient accumulation: a batch that is taken in parts, to the same update as the whole."""
 
 from torch import nn
+
 from tricktable.runner.config.abilities import InParts
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
 from tricktable.runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from tricktable.runner.data.split import Splits

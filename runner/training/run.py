@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner.config.abilities import EvaluationWeights, StatefulHook, having
 from tricktable.runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
 from tricktable.runner.training import statistics

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
 from tricktable.runner import randomness
 from tricktable.runner.training import augmented
 from tricktable.runner.training.parts import announce, parts_of

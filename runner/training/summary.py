@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from tricktable.runner.machine import environment

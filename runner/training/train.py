@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import Figures, having
 from tricktable.runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, StepHook

@@ -1,11 +1,11 @@
 """What can be chosen, as the lists and the generated page say it."""
 
 import pytest
+
+from tests.conftest import ROOT
 from tricktable.runner.config import catalogue
 from tricktable.runner.config.compose import options
 from tricktable.runner.config.places import PLACES
-
-from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "tricks.md").read_text(encoding="utf-8")
 

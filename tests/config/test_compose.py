@@ -1,6 +1,7 @@
 """What people type, and what they are told."""
 
 import pytest
+
 from tricktable.runner.config.compose import compose, expand, options
 from tricktable.runner.config.places import SCHEDULED
 from tricktable.runner.errors import BadInput

@@ -4,6 +4,7 @@ import itertools
 import shlex
 
 import pytest
+
 from tricktable.runner.config import synonyms
 from tricktable.runner.config.compose import compose, expand, options
 from tricktable.runner.config.options import arguments, mount

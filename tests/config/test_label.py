@@ -1,6 +1,7 @@
 """The readable part of a run's id."""
 
 import pytest
+
 from tricktable.runner.config.compose import compose, expand
 from tricktable.runner.config.label import varied
 from tricktable.runner.config.overrides import Overrides

@@ -1,6 +1,7 @@
 """`key=value`: its parts, and lists in which a later one takes the place of an earlier one."""
 
 import pytest
+
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.errors import BadInput
 

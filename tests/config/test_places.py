@@ -5,14 +5,14 @@ import subprocess
 import sys
 
 import pytest
+
+from tests.conftest import ROOT
 from tricktable.runner.config import abilities, places
 from tricktable.runner.config.abilities import StatefulHook, VariantHook, having
 from tricktable.runner.config.compose import options
 from tricktable.runner.config.places import EpochHook, FinishHook, Hook, Penalty, StepHook
 from tricktable.runner.config.schema import Option
 from tricktable.runner.training.objects import make, target
-
-from tests.conftest import ROOT
 
 
 class Counts:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+
 from tricktable.runner.config import loading, reader
 from tricktable.runner.config.overrides import Override
 from tricktable.runner.config.reader import key

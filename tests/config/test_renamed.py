@@ -1,6 +1,7 @@
 """Runs made before keys were renamed or a place was added: found, read and grouped as they were."""
 
 import pytest
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput

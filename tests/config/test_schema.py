@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose, merge
 from tricktable.runner.errors import BadInput

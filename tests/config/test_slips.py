@@ -1,6 +1,7 @@
 """What users of other tools type: each is told the right word, or none; never a wrong one."""
 
 import pytest
+
 from tricktable.runner.cli import _parser
 from tricktable.runner.config import slips
 from tricktable.runner.config.compose import compose

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
+
 from tricktable.runner.config.overrides import Override
 from tricktable.runner.config.typed import checked, describe
 from tricktable.runner.errors import BadInput

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from tricktable.runner.config import schema, written
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.options import GROUPS, options

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from tricktable.runner import data
 from tricktable.runner.config.schema import DataConfig
 from tricktable.runner.errors import DataProblem

@@ -8,10 +8,10 @@ import zlib
 
 import numpy as np
 import pytest
-from tricktable.runner.data import members
 
 from tests.data import sets
 from tests.data.sets import load, problem
+from tricktable.runner.data import members
 
 
 def link(name, kind):

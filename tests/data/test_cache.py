@@ -5,11 +5,11 @@ import os
 import time
 
 import pytest
-from tricktable.runner import data
-from tricktable.runner.data import cache, decode, pictures
 
 from tests.data import sets
 from tests.data.sets import config
+from tricktable.runner import data
+from tricktable.runner.data import cache, decode, pictures
 
 
 def load(path, **keys):

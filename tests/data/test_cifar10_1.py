@@ -6,14 +6,14 @@ import io
 import numpy as np
 import pytest
 import torch
+
+from tests.data import sets
+from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data.source import Origin
 from tricktable.runner.data.sources import cifar10, cifar10_1
 from tricktable.runner.data.split import only_test, split
 from tricktable.runner.errors import BadInput, DataProblem
-
-from tests.data import sets
-from tests.data.sets import config
 
 NAMES = ("cifar10.1_v6_data.npy", "cifar10.1_v6_labels.npy")
 

@@ -5,6 +5,9 @@ import io
 import pytest
 import torch
 from PIL import Image
+
+from tests.data import sets
+from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data import worker
 from tricktable.runner.data.decode import Decoded
@@ -14,9 +17,6 @@ from tricktable.runner.data.stream import default_workers
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.randomness import generator
 from tricktable.tricks.augment.random_resized_crop import RandomResizedCrop
-
-from tests.data import sets
-from tests.data.sets import config
 
 BATCHES = [(0, 5), (5, 6), (6, 12)]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from tests.data import sets
+from tests.data.sets import load, problem
 from tricktable.runner.data import decode, members, worker
 from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.sources import image_folder
 from tricktable.runner.errors import BadInput
-
-from tests.data import sets
-from tests.data.sets import load, problem
 
 ROOT = Path(__file__).resolve().parents[2]
 

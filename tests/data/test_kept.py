@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from tricktable.runner.data import cache, kept
 from tricktable.runner.errors import BadInput
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-import tricktable.runner.data
 import yaml
+
+import tricktable.runner.data
+from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data.source import Arrays, fingerprint, memory_limit
 from tricktable.runner.errors import BadInput, DataProblem
-
-from tests.data.sets import config
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path.stem for path in (ROOT / "runner/data/sources").glob("[!_]*.py"))

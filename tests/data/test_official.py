@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 from torchvision import datasets
+
+from tests.data import sets
+from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data import contents
 from tricktable.runner.data.source import Origin
 from tricktable.runner.errors import DataProblem
-
-from tests.data import sets
-from tests.data.sets import config
 
 SETS = ("cifar10", "cifar100", "svhn", "mnist", "fashion_mnist")
 

@@ -5,12 +5,12 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tricktable.runner.data import decode, worker
-from tricktable.runner.data.split import split
-from tricktable.runner.errors import DataProblem
 
 from tests.data import sets
 from tests.data.sets import config, load, problem
+from tricktable.runner.data import decode, worker
+from tricktable.runner.data.split import split
+from tricktable.runner.errors import DataProblem
 
 
 def made(data, channels=3):

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+
+from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data.draw import Resident
 from tricktable.runner.data.source import Arrays
@@ -12,8 +14,6 @@ from tricktable.runner.data.split import histogram, mean_std, split
 from tricktable.runner.data.stratify import stratified
 from tricktable.runner.errors import BadInput
 from tricktable.runner.randomness import generator
-
-from tests.data.sets import config
 
 
 def source(sizes=(70, 21, 9, 50), constants=None):

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+
+from tests.data import sets
+from tests.data.sets import config, load, problem
 from tricktable.runner import data
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.data.source import Origin
 from tricktable.runner.data.split import split
 from tricktable.runner.errors import BadInput
-
-from tests.data import sets
-from tests.data.sets import config, load, problem
 
 CLASSES = {"ant": 10, "bee": 5, "cow": 20}
 

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from tricktable.runner import terminal
 from tricktable.runner.disk import atomic
 from tricktable.runner.errors import StorageProblem

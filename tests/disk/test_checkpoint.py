@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import torch
+
 from tricktable.runner.disk import atomic, checkpoint
 from tricktable.runner.errors import StorageProblem
 

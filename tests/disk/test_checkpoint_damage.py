@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+
 from tricktable.runner.disk import atomic, checkpoint
 from tricktable.runner.errors import CheckpointProblem
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import config_file, record

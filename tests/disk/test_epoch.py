@@ -1,6 +1,7 @@
 """A row of metrics.csv: its columns in order, and what comes back from a table."""
 
 import pytest
+
 from tricktable.runner.disk import record
 from tricktable.runner.disk.epoch import EpochRow
 

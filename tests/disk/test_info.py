@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tricktable.runner.disk.info import Identity, RunInfo
 
 IDENTITY = Identity("a" * 64, "sha256:b", {"models/resnet.py": "c" * 64}, {"teacher-0123": "d" * 64})

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tricktable.runner.disk import lock, rundir, runs
 from tricktable.runner.disk.info import Identity
 from tricktable.runner.errors import RunInUse

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from tricktable.runner.disk import record
 from tricktable.runner.errors import StorageProblem
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tricktable.runner.disk import atomic, rundir, runs
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.errors import BadInput, StorageProblem

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tricktable.runner.disk import runs
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.disk.summary import Result, Summary

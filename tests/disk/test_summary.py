@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from tricktable.runner.errors import StorageProblem
 

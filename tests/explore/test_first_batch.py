@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tricktable.runner.errors import BadInput
-from tricktable.runner.explore import first_batch
-from tricktable.runner.training import augmented, train
 
 from tests.conftest import TINY
 from tests.data import sets
+from tricktable.runner.errors import BadInput
+from tricktable.runner.explore import first_batch
+from tricktable.runner.training import augmented, train
 
 
 class Seen(Exception):

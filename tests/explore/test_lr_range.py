@@ -8,14 +8,14 @@ import random
 import pytest
 import torch
 from PIL import Image
+
+from tests.conftest import TINY
 from tricktable.runner.disk import record
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import lr_range
 from tricktable.runner.explore.lr_range import suggest
 from tricktable.tricks.optimizer.sgd import SGD
 from tricktable.tricks.optimizer.sgdw import SGDW
-
-from tests.conftest import TINY
 
 RATES = [1e-4 * 10 ** (i / 20) for i in range(101)]  # 1e-4 to 10
 

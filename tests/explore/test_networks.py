@@ -1,6 +1,7 @@
 """What a network costs: counted once per network, at its paper's input or at another."""
 
 import pytest
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+
 from tricktable.runner.config.compose import options
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.explore import preview

@@ -6,6 +6,8 @@ import json
 
 import pytest
 import torch
+
+from tests.conftest import TINY
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import runs
@@ -14,8 +16,6 @@ from tricktable.runner.explore import reevaluate
 from tricktable.runner.papers import studies
 from tricktable.runner.training import job, named
 from tricktable.runner.training.summary import weights_sha256
-
-from tests.conftest import TINY
 
 EPOCHS = "epochs=3"
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import yaml
+
+from tests.data import sets
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.explore import starter
 from tricktable.runner.papers import study_file
-
-from tests.data import sets
 
 
 def picture(width, height, channels=3):

@@ -3,11 +3,11 @@
 import shutil
 
 import pytest
-from tricktable.runner.config.compose import compose
-from tricktable.runner.training import job
 
 from tests.conftest import TINY
 from tests.report.conftest import write_metrics, write_run
+from tricktable.runner.config.compose import compose
+from tricktable.runner.training import job
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from tests.conftest import TINY
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
@@ -13,8 +15,6 @@ from tricktable.runner.explore import reevaluate
 from tricktable.runner.figures import figure
 from tricktable.runner.figures.activations import activations, measured
 from tricktable.runner.training import job
-
-from tests.conftest import TINY
 
 
 def rows_of(table):

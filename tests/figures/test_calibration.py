@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate

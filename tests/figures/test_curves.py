@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+
 from tricktable.runner.errors import BadInput
 from tricktable.runner.figures import figure
 

@@ -4,13 +4,13 @@ import csv
 import shutil
 
 import pytest
+
+from tests.report.conftest import write_run
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.figures import figure
 from tricktable.runner.figures.heat_map import heat_map
-
-from tests.report.conftest import write_run
 
 
 def records(table):

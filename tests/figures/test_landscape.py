@@ -5,6 +5,7 @@ import csv
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.runner import data, randomness
 from tricktable.runner.config.compose import compose
 from tricktable.runner.data.split import split

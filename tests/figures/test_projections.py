@@ -4,6 +4,7 @@ import csv
 
 import pytest
 import torch
+
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate

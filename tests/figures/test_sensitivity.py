@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
@@ -24,6 +25,7 @@ def test_a_point_is_the_mean_and_the_range_of_its_finished_seeds(grid):
 
 def drawn(grid, *typed):
     from matplotlib.figure import Figure
+
     from tricktable.runner.report.drawing import PRINT
 
     (plot,) = sensitivity(figure.Ended(runs.under(grid.parent, grid.name)), reevaluate.read([]), *typed).plots

@@ -1,6 +1,7 @@
 """What a figure leaves of a run: all of it as it was, beside a folder of figures with the same bytes each time."""
 
 import pytest
+
 from tricktable.runner.figures import figure
 
 

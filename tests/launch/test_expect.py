@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tricktable.runner.disk.info import Identity
 from tricktable.runner.disk.summary import DataSummary, Result, Summary
 from tricktable.runner.errors import BadInput, ExpectationFailed

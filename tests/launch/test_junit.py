@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 
 import pytest
+
 from tricktable.runner.launch import junit
 from tricktable.runner.launch.junit import Case
 

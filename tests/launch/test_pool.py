@@ -16,12 +16,12 @@ from itertools import pairwise
 import pytest
 import torch
 from rich.console import Console
-from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
-from tricktable.runner.launch import pool
-from tricktable.runner.launch.overview import Overview, Training, clock
 
 from tests import stub
 from tests.conftest import ROOT
+from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
+from tricktable.runner.launch import pool
+from tricktable.runner.launch.overview import Overview, Training, clock
 
 
 @pytest.fixture(autouse=True)

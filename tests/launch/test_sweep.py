@@ -8,14 +8,14 @@ import sys
 import time
 
 import pytest
+
+from tests.conftest import ROOT, TINY
 from tricktable.runner.cli import main
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.errors import BadInput
 from tricktable.runner.launch import sweep
 from tricktable.runner.training import job
-
-from tests.conftest import ROOT, TINY
 
 RUNS = (
     "model=resnet8", "data.subset=20", "batch_size=16", "epochs=8", "compute=cpu", "compute.threads=1", "study=sweep",

@@ -10,6 +10,9 @@ from collections import Counter
 from dataclasses import asdict
 
 import pytest
+
+from tests import stub
+from tests.conftest import ROOT, TINY
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk import runs
@@ -17,9 +20,6 @@ from tricktable.runner.errors import SweepFailed
 from tricktable.runner.launch import sweep
 from tricktable.runner.launch.pool import launch, raise_for
 from tricktable.runner.training import job
-
-from tests import stub
-from tests.conftest import ROOT, TINY
 
 FAULTS = {
     4: "hang", 15: "own words", 26: "exception", 37: "diverged", 48: "diverged", 59: "memory", 60: "kill",

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from tricktable.models._parts import SqueezeExcite
-from tricktable.runner.training.objects import target
 
 from tests.models.test_zoo import FAMILIES
+from tricktable.models._parts import SqueezeExcite
+from tricktable.runner.training.objects import target
 
 NONLINEAR = (nn.ReLU, nn.ReLU6, nn.Tanh, nn.Sigmoid, nn.GELU)
 OPERATIONS = {"relu", "threshold", "hardtanh", "clamp", "clamp_min", "tanh", "sigmoid", "gelu"}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.airbench import AirBench
-from tricktable.runner.training.count import count
 
 from tests.models.checks import Conv, Head, Norm, trains
+from tricktable.models.airbench import AirBench
+from tricktable.runner.training.count import count
 
 SIZES = {  # widths, depth, shortcut
     "94": ([64, 256, 256], 2, "none"),

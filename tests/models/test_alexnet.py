@@ -9,10 +9,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.alexnet import AlexNet
-from tricktable.runner.training.count import count
 
 from tests.models.checks import has_torchvisions_outputs, trains
+from tricktable.models.alexnet import AlexNet
+from tricktable.runner.training.count import count
 
 TWO_TOWERS = {"layout": "krizhevsky2012", "groups": 2}
 SQUEEZENET = 1248424  # iandola2016_squeezenet: parameters of version 1.0

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.cct import CCT
-from tricktable.runner.explore.networks import network
 
 from tests.models.checks import Conv, Head, a_step_moves_every_parameter, trains
+from tricktable.models.cct import CCT
+from tricktable.runner.explore.networks import network
 
 QUIET = {"attention_dropout": 0.0, "stochastic_depth": 0.0}
 

@@ -5,10 +5,10 @@ import inspect
 import pytest
 import torch
 from torch import nn
-from tricktable.models.cifar10_full import Cifar10Full
-from tricktable.runner.training.count import count
 
 from tests.models.checks import trains
+from tricktable.models.cifar10_full import Cifar10Full
+from tricktable.runner.training.count import count
 
 SIGMOID = {"nonlinearity": "sigmoid", "batch_norm": True}
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.convmixer import ConvMixer
 
 from tests.models.checks import Conv, Head, Norm, a_step_moves_every_parameter, trains
+from tricktable.models.convmixer import ConvMixer
 
 
 def small(**arguments):

@@ -7,10 +7,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.densenet import DenseNet
-from tricktable.runner.training import count
 
 from tests.models.checks import has_torchvisions_outputs, uses_its_seams
+from tricktable.models.densenet import DenseNet
+from tricktable.runner.training import count
 
 SMALL = {"depth": 10, "growth_rate": 4, "width": 8}  # three blocks of two layers, or of one with the bottleneck
 

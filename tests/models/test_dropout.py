@@ -5,9 +5,9 @@ import inspect
 import pytest
 import torch
 from torch import nn
-from tricktable.runner.training.objects import target
 
 from tests.models.test_zoo import FAMILIES
+from tricktable.runner.training.objects import target
 
 FEATURES, TOKENS, MAPS = 2, 3, 4  # dimensions of what is dropped: B C, B N C, or B C H W
 HEADS = 4  # B heads N N

@@ -8,12 +8,12 @@ import pytest
 import torch
 import yaml
 from torch import nn
+
+from tests.conftest import ROOT
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.compose import compose, options
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, objects
-
-from tests.conftest import ROOT
 
 FAMILIES = sorted(p.stem for p in (ROOT / "models").glob("[!_]*.py"))
 FIXUP = ("norm=none", "init=[fixup]")

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.inception_v2 import InceptionV2
-from tricktable.runner.training import count
 
 from tests.models.checks import trains
+from tricktable.models.inception_v2 import InceptionV2
+from tricktable.runner.training import count
 
 
 def meta(classes=1000, **arguments):

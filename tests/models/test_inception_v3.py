@@ -6,10 +6,10 @@ import pytest
 import torch
 import torchvision
 from torch import nn
-from tricktable.models.inception_v3 import InceptionV3
-from tricktable.runner.training import count
 
 from tests.models.checks import has_torchvisions_outputs, trains, uses_its_seams
+from tricktable.models.inception_v3 import InceptionV3
+from tricktable.runner.training import count
 
 THEIR_STEM = {"Conv2d_1a_3x3": 0, "Conv2d_2a_3x3": 1, "Conv2d_2b_3x3": 2, "Conv2d_3b_1x1": 4, "Conv2d_4a_3x3": 5}
 THEIR_MODULES = ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"]

@@ -6,10 +6,10 @@ import re
 import pytest
 import torch
 from torch import nn
-from tricktable.models.lenet import LeNet
-from tricktable.runner.training.count import count
 
 from tests.models.checks import trains
+from tricktable.models.lenet import LeNet
+from tricktable.runner.training.count import count
 
 CAFFE = {"channels": [20, 50], "hidden": [500], "nonlinearity": "hidden_relu", "pool": "max", "resolution": 28}
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.mlp import MLP
-from tricktable.runner.training.count import count
 
 from tests.models.checks import trains
+from tricktable.models.mlp import MLP
+from tricktable.runner.training.count import count
 
 
 def test_counts():

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.mobilenet_v1 import MobileNetV1
-from tricktable.runner.training.count import count
 
 from tests.models.checks import trains
+from tricktable.models.mobilenet_v1 import MobileNetV1
+from tricktable.runner.training.count import count
 
 
 def meta(classes=1000, **arguments):

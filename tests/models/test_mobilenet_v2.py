@@ -8,11 +8,11 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+
+from tests.models.checks import has_torchvisions_outputs, trains
 from tricktable.models._parts import Block
 from tricktable.models.mobilenet_v2 import MobileNetV2
 from tricktable.runner.training.count import count
-
-from tests.models.checks import has_torchvisions_outputs, trains
 
 # sandler2018_mobilenetv2, static: params_imagenet, params_without_bn, bn_params, madds_224
 WIDTHS = {

@@ -5,10 +5,10 @@ import inspect
 import pytest
 import torch
 from torch import nn
-from tricktable.runner.training.objects import target
 
 from tests.models.checks import trains
 from tests.models.test_zoo import FAMILIES
+from tricktable.runner.training.objects import target
 
 BOTTLENECKS = {"block": "bottleneck", "shortcut": "B"}
 NETWORKS = [  # the family, arguments, and the place of its last normalisation

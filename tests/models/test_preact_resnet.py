@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.preact_resnet import PreActResNet
-from tricktable.runner.explore.networks import network
 
 from tests.models.checks import residual_blocks_use_their_seams, trains
+from tricktable.models.preact_resnet import PreActResNet
+from tricktable.runner.explore.networks import network
 
 MEMBERS = {  # of configs/model: parameters; None where the papers' facts have no figure
     "preact_resnet20": ("he2016_resnet", None),

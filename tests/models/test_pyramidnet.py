@@ -7,8 +7,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.pyramidnet import PyramidNet
-from tricktable.runner.explore.networks import network
 
 from tests.models.checks import (
     a_step_moves_every_parameter,
@@ -18,6 +16,8 @@ from tests.models.checks import (
     trains,
     uses_its_seams,
 )
+from tricktable.models.pyramidnet import PyramidNet
+from tricktable.runner.explore.networks import network
 
 HAN, YAMADA = "han2017_pyramidnet", "yamada2018_shakedrop"
 IMAGENET = {"depth": 200, "block": "bottleneck", "width": 64, "blocks": [3, 24, 36, 3], "stem": "imagenet"}

@@ -7,9 +7,6 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.resnet import ResNet
-from tricktable.runner.explore.networks import network
-from tricktable.runner.training.count import count
 
 from tests.models.checks import (
     calls_its_residuals_in_order,
@@ -18,6 +15,9 @@ from tests.models.checks import (
     takes_another_head,
     trains,
 )
+from tricktable.models.resnet import ResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
 BOTTLENECKS = {"block": "bottleneck", "shortcut": "B"}
 RESNET50 = {"depth": 50, "width": 64, "blocks": [3, 4, 6, 3], "stem": "imagenet", **BOTTLENECKS}

@@ -7,11 +7,11 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.resnext import ResNeXt
-from tricktable.runner.explore.networks import network
 
 from tests.models.checks import has_torchvisions_outputs, residual_blocks_use_their_seams, trains
 from tests.models.test_resnet import ours
+from tricktable.models.resnext import ResNeXt
+from tricktable.runner.explore.networks import network
 
 MEMBERS = {  # of configs/model, xie2017_resnext: parameters, multiply-adds; None where the facts have no figure
     "resnext29_1x64d": (4914250, None),

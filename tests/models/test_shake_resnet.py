@@ -6,9 +6,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.shake_resnet import ShakeResNet
-from tricktable.runner.explore.networks import network
-from tricktable.runner.training.count import count
 
 from tests.models.checks import (
     a_step_moves_every_parameter,
@@ -18,6 +15,9 @@ from tests.models.checks import (
     trains,
     uses_its_seams,
 )
+from tricktable.models.shake_resnet import ShakeResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
 PAPER = "gastaldi2017_shake_shake"
 RESNEXT = {"depth": 29, "width": 64, "block": "bottleneck", "cardinality": 4, "stem_width": 64}

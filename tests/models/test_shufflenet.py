@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from tests.models.checks import uses_its_seams
 from tricktable.models._parts import Block
 from tricktable.models.shufflenet import ShuffleNet
 from tricktable.runner.training import count
-
-from tests.models.checks import uses_its_seams
 
 SMALL = {"width": 0.25, "stem_width": 6}
 

@@ -7,11 +7,11 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+
+from tests.models.checks import has_torchvisions_outputs
 from tricktable.models._parts import Block
 from tricktable.models.squeezenet import SqueezeNet
 from tricktable.runner.training import count
-
-from tests.models.checks import has_torchvisions_outputs
 
 
 def meta(classes=1000, **arguments):

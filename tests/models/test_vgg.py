@@ -8,10 +8,10 @@ import pytest
 import torch
 import torchvision
 from torch import nn
-from tricktable.models.vgg import VGG
-from tricktable.runner.training.count import count
 
 from tests.models.checks import has_torchvisions_outputs, trains
+from tricktable.models.vgg import VGG
+from tricktable.runner.training.count import count
 
 MILLIONS = {11: 133, 13: 133, 16: 138, 19: 144}  # parameters, table 2 of the paper
 EXACT = {11: 132863336, 13: 133047848, 16: 138357544, 19: 143667240}  # torchvision's

@@ -6,9 +6,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tricktable.models.wide_resnet import WideResNet
-from tricktable.runner.explore.networks import network
-from tricktable.runner.training.count import count
 
 from tests.models.checks import (
     a_step_moves_every_parameter,
@@ -18,6 +15,9 @@ from tests.models.checks import (
     trains,
     uses_its_seams,
 )
+from tricktable.models.wide_resnet import WideResNet
+from tricktable.runner.explore.networks import network
+from tricktable.runner.training.count import count
 
 MEMBERS = ["wrn_10_4", "wrn_16_4", "wrn_16_8", "wrn_22_8", "wrn_28_10", "wrn_40_4"]
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 import yaml
 from torch import nn
+
+from tests.conftest import ROOT
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.compose import compose, merge, options
 from tricktable.runner.config.schema import Option
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import networks
 from tricktable.runner.training import build, count, objects
-
-from tests.conftest import ROOT
 
 MEMBERS = options("model")
 DOCS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").splitlines()

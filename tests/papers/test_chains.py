@@ -7,6 +7,7 @@ import math
 
 import pytest
 import yaml
+
 from tricktable.runner import cli, report
 from tricktable.runner.config import reader
 from tricktable.runner.config.compose import compose

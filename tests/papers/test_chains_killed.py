@@ -9,9 +9,9 @@ import time
 from collections import Counter
 
 import pytest
-from tricktable.runner.disk.runs import under
 
 from tests.papers.test_chains import NAME
+from tricktable.runner.disk.runs import under
 
 CHAIN = """# a teacher, two that it teaches, and an ensemble of two runs
 n: 1

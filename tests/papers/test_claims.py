@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.papers import claims, significance

@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 import yaml
-from tricktable.runner.errors import BadInput
-from tricktable.runner.papers import facts
 
 from tests.papers.spelling import misspelt
+from tricktable.runner.errors import BadInput
+from tricktable.runner.papers import facts
 
 PAPERS = facts.papers()
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+
 from tricktable.runner.papers.intervals import difference, half_width
 
 

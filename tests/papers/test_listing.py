@@ -1,9 +1,9 @@
 """docs/recipes.md says what the recipes say."""
 
 import pytest
-from tricktable.runner.papers import listing, recipe
 
 from tests.conftest import ROOT
+from tricktable.runner.papers import listing, recipe
 
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").splitlines()
 

@@ -6,6 +6,8 @@ from dataclasses import fields, replace
 
 import pytest
 import yaml
+
+from tests.papers.spelling import misspelt
 from tricktable.runner import data
 from tricktable.runner.config import reader
 from tricktable.runner.config.compose import compose
@@ -13,8 +15,6 @@ from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import facts, fits, recipe, statics
 from tricktable.runner.papers.plan import plan
 from tricktable.runner.training import build
-
-from tests.papers.spelling import misspelt
 
 NAMES = recipe.names()
 IMAGENET, IMAGENETTE = (1_281_167,), (9_469,)  # images of what data=image_folder stands for

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from scipy import stats
+
+from tests.data import sets
 from tricktable.runner import cli, data
 from tricktable.runner.config import reader
 from tricktable.runner.config.compose import compose
@@ -27,8 +29,6 @@ from tricktable.runner.report import command
 from tricktable.runner.training import job
 from tricktable.runner.training.knobs import Knobs
 from tricktable.runner.training.objects import files
-
-from tests.data import sets
 
 RECIPE = """# two rates
 n: 3

@@ -4,6 +4,7 @@ import math
 import time
 
 import pytest
+
 from tricktable.runner import cli
 from tricktable.runner.errors import BadInput, SweepFailed
 from tricktable.runner.papers import recipe, several

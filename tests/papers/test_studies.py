@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 from matplotlib.figure import Figure
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import code

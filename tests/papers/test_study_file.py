@@ -4,11 +4,11 @@ import csv
 import re
 
 import pytest
+
+from tests.conftest import ROOT
 from tricktable.runner.cli import main
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import study_file
-
-from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "own-images.md").read_text(encoding="utf-8")
 (EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)

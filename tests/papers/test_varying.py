@@ -1,11 +1,11 @@
 """What runs vary: keys that all of them have, and points in the order of their values."""
 
 import pytest
+
+from tests.report.conftest import write_run
 from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers.varying import Point, points, varying
-
-from tests.report.conftest import write_run
 
 
 def stored(study):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.overrides import Overrides

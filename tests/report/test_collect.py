@@ -7,11 +7,11 @@ import time
 
 import pytest
 import yaml
+
+from tests.report.conftest import write_run
 from tricktable.runner import report
 from tricktable.runner.disk import record, runs
 from tricktable.runner.errors import BadInput
-
-from tests.report.conftest import write_run
 
 
 def collect(root):

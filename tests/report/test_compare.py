@@ -3,11 +3,11 @@
 import json
 
 import pytest
+
+from tests.report.conftest import write_run
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import intervals
 from tricktable.runner.report.compare import compare
-
-from tests.report.conftest import write_run
 
 A, B = (5.0, 5.5, 6.0), (4.0, 4.25, 4.75)
 

@@ -5,14 +5,14 @@ import dataclasses
 import re
 
 import pytest
+
+from tests.report.conftest import HOSTILE, claim, make, make_apart, make_study
 from tricktable.runner import report
 from tricktable.runner.papers import departures
 from tricktable.runner.papers.facts import Metric
 from tricktable.runner.papers.measured import Change, Judged, MeasuredRow
 from tricktable.runner.papers.recipe import Deviation
 from tricktable.runner.report import cells, columns, foot, headline, latex, markdown, page, plots, terminal
-
-from tests.report.conftest import HOSTILE, claim, make, make_apart, make_study
 
 BANNER = "Smoke run: ResNet-8 on digits, 3 epochs. The paper: ResNet-20 on CIFAR-10, 182 epochs."
 
@@ -184,6 +184,7 @@ def test_the_foot_says_version_commit_and_day_and_links_to_the_project_if_it_has
 
 def test_an_axis_that_is_logarithmic_says_so(tmp_path):
     from matplotlib.figure import Figure
+
     from tricktable.runner.report.drawing import PRINT, scale
 
     for values, label in (((1.0, 100.0), "loss\n(log scale)"), ((1.0, 2.0), "loss")):

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from matplotlib.figure import Figure
+
 from tricktable.runner.report.colour_map import contours, luminance, on, shades
 from tricktable.runner.report.drawing import PRINT
 from tricktable.runner.report.heat_map import heat_map

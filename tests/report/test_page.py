@@ -9,11 +9,11 @@ import shutil
 import subprocess
 
 import pytest
+
+from tests.report.conftest import HOSTILE, make, make_apart, make_study
 from tricktable.runner import report
 from tricktable.runner.papers.measured import MeasuredRow, Verdict
 from tricktable.runner.report import cells, drawing, foot, page, plots, style
-
-from tests.report.conftest import HOSTILE, make, make_apart, make_study
 
 BROWSER = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

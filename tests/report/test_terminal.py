@@ -4,12 +4,12 @@ import dataclasses
 import re
 
 import pytest
+
+from tests.report.conftest import make_apart, make_study
 from tricktable.runner import terminal
 from tricktable.runner.report import terminal as shown
 from tricktable.runner.report.fitting import Field
 from tricktable.runner.report.fitting import shown as fitted
-
-from tests.report.conftest import make_apart, make_study
 
 LABEL = "augment=[crop,flip,random_erasing], optimizer.weight_decay=0.0005, schedule.lr=cosine_with_restarts"
 WIDTHS = (40, 80, 120, 200)

@@ -7,11 +7,11 @@ import io
 import re
 
 import pytest
+
+from tests.report.conftest import HOSTILE, make_study
 from tricktable.runner import report
 from tricktable.runner.errors import StorageProblem
 from tricktable.runner.report import cells, columns, latex, markdown
-
-from tests.report.conftest import HOSTILE, make_study
 
 
 def read(path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+
 from tricktable.runner.config.compose import compose, options
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.config.schema import Option
@@ -174,6 +175,7 @@ def test_a_configs_arguments_and_its_signature_agree():
     from fractions import Fraction
 
     import yaml
+
     from tricktable.runner.config import CONFIGS
 
     def number(value):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.training.divergence import Divergence, divergence_of
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.training.evaluate import FIGURES, evaluate, results
 from tricktable.runner.training.summary import weights_sha256

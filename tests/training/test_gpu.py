@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tricktable.runner.training.train import train, train_epoch
 
 pytestmark = pytest.mark.gpu

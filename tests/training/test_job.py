@@ -6,14 +6,14 @@ import shutil
 import pytest
 import torch
 from torch import nn
+
+from tests.conftest import TINY
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import checkpoint
 from tricktable.runner.disk.rundir import find_or_plan
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
 from tricktable.runner.training import job
-
-from tests.conftest import TINY
 
 
 @pytest.fixture

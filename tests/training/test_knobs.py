@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from tricktable.runner.training.knobs import Knobs
 
 

@@ -5,6 +5,7 @@ import random
 
 import pytest
 import torch
+
 from tricktable.runner.config.compose import compose, options
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, objects, rehearse

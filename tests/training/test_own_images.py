@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+
+from tests.data import sets
 from tricktable.runner.papers import provenance
 from tricktable.runner.training.summary import summarise
 from tricktable.runner.training.train import train
-
-from tests.data import sets
 
 CLASSES = ("ant", "bee", "cow")
 

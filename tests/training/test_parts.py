@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.runner.training.parts import announce, parts_of
 from tricktable.tricks.norm.ghost_batch import GhostBatchNorm
 

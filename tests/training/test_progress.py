@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+
 from tricktable.runner.errors import StorageProblem
 from tricktable.runner.training import progress
 

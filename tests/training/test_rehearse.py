@@ -2,6 +2,7 @@
 
 import pytest
 from torch import nn
+
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build as builder

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+
 from tricktable.runner.training.train import train
 
 SMALL = ("model.width=4", "epochs=2")

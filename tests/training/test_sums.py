@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from tricktable.runner.training.sums import EpochSums, Totals
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from tests.tricks.test_every_trick import check
 from tricktable.runner import randomness
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import Result
@@ -13,8 +15,6 @@ from tricktable.runner.errors import BadInput
 from tricktable.runner.training import augmented
 from tricktable.runner.training.evaluate import FIGURES, evaluate, results
 from tricktable.runner.training.train import train
-
-from tests.tricks.test_every_trick import check
 
 ROW = [
     "epoch", "samples", "updates", "lr", "batch_size", "momentum", "weight_decay", "noise_scale",
@@ -208,6 +208,7 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
 def test_nothing_in_an_epoch_waits_for_the_device(make_run, optimizer):
     """No tensor's value is read back within the steps of an epoch: on a GPU each would stop the queue."""
     from torch.utils._python_dispatch import TorchDispatchMode
+
     from tricktable.runner.training.train import train_epoch
 
     class NoReading(TorchDispatchMode):

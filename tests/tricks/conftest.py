@@ -1,10 +1,10 @@
 """What tests of tricks share: a finished run, for tricks that use another one."""
 
 import pytest
-from tricktable.runner.config.compose import compose
-from tricktable.runner.training import job
 
 from tests.conftest import TINY
+from tricktable.runner.config.compose import compose
+from tricktable.runner.training import job
 
 
 @pytest.fixture(scope="session")

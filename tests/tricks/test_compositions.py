@@ -10,6 +10,7 @@ import shlex
 
 import pytest
 import torch
+
 from tricktable.runner.config.catalogue import attempt
 from tricktable.runner.config.compose import options
 from tricktable.runner.config.places import PLACES

@@ -15,6 +15,7 @@ is symmetric.
 
 import torch
 from torch import Tensor
+
 from tricktable.tricks.augment._operations import applied, codes, in_pixels, magnitudes
 
 RANGES = {

@@ -13,6 +13,7 @@ keeps their mask. The code has 95 sub-policies, of which the paper prints these.
 
 import torch
 from torch import Tensor
+
 from tricktable.tricks.augment._operations import applied, codes, in_pixels, magnitudes
 
 FACTORS = dict.fromkeys(("brightness", "contrast", "color", "sharpness"), (0.1, 1.9))

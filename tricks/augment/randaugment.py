@@ -14,6 +14,7 @@ Degrees and pixels are whole numbers.
 
 import torch
 from torch import Tensor
+
 from tricktable.tricks.augment._operations import applied, codes, in_pixels, magnitudes
 
 FACTORS = dict.fromkeys(("brightness", "contrast", "color", "sharpness"), (0.1, 1.9))

@@ -10,6 +10,7 @@ There it stands before crop and flip.
 
 import torch
 from torch import Tensor
+
 from tricktable.tricks.augment._operations import applied, codes, magnitudes
 
 FACTORS = dict.fromkeys(("brightness", "contrast", "color", "sharpness"), (0.01, 2.0))

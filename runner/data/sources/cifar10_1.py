@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib import format as npy
+
 from tricktable.runner.data import official
 from tricktable.runner.data.source import Arrays, Origin
 from tricktable.runner.data.sources.cifar10 import CLASSES

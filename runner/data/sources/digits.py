@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from tricktable.runner.data.source import Arrays, Origin
 from tricktable.runner.errors import DataProblem
 

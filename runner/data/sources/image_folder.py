@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+
 from tricktable.runner.data import cache, contents, members, pictures, worker
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Member

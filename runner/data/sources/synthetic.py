@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+
 from tricktable.runner import randomness
 from tricktable.runner.data.source import Arrays, memory_limit
 from tricktable.runner.errors import BadInput

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.activation.gelu import GELU
 
 VALUES = [-30.0, -3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 3.0, 30.0]

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+
 from tricktable.tricks.activation.mish import Mish
 
 VALUES = [-30.0, -3.0, -1.0, -0.1, 0.0, 0.1, 1.0, 3.0, 30.0]

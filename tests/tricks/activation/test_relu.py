@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+
 from tricktable.tricks.activation.relu import ReLU
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.activation.swish import Swish
 from tricktable.tricks.groups.no_decay import no_decay

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageOps
+
 from tricktable.tricks.augment._operations import OPERATIONS
 
 MEAN, STD = torch.tensor([125.3, 122.9, 113.9]), torch.tensor([63.0, 62.1, 66.7])

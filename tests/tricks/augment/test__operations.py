@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional
-from tricktable.tricks.augment._operations import OPERATIONS, SIGNED, WHOLE, applied, codes, in_pixels, magnitudes
 
 from tests.tricks.augment.pillow import MEAN, STD, chain, normalised, pictures, raw
+from tricktable.tricks.augment._operations import OPERATIONS, SIGNED, WHOLE, applied, codes, in_pixels, magnitudes
 
 MAGNITUDES = {
     "shear_x": [-0.99, -0.3, 0.066, 0.21, 0.3],

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from scipy import stats
+
 from tricktable.runner.training.augmented import tables
 from tricktable.tricks.augment.alternating_flip import AlternatingFlip
 

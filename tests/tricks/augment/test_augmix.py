@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tricktable.tricks.augment._operations import OPERATIONS
-from tricktable.tricks.augment.augmix import AugMix
 
 from tests.tricks.augment.pillow import MEAN, STD, chain, normalised, pictures
+from tricktable.tricks.augment._operations import OPERATIONS
+from tricktable.tricks.augment.augmix import AugMix
 
 PAPERS = {
     "autocontrast",

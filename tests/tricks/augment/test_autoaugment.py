@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy import stats
 from torchvision import transforms
-from tricktable.tricks.augment._operations import OPERATIONS
-from tricktable.tricks.augment.autoaugment import POLICY, AutoAugment
 
 from tests.tricks.augment.pillow import MEAN, STD, chain, normalised, pictures, raw
+from tricktable.tricks.augment._operations import OPERATIONS
+from tricktable.tricks.augment.autoaugment import POLICY, AutoAugment
 
 
 def size(name, level):

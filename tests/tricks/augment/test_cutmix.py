@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+
 from tricktable.tricks.augment.cutmix import CutMix
 
 

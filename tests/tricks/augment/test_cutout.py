@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+
 from tricktable.tricks.augment.cutout import Cutout
 
 BELOW_ONE = 1 - 2.0**-24  # the largest float32 below 1

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.tricks.augment.crop import Crop
 from tricktable.tricks.augment.cutmix import CutMix
 from tricktable.tricks.augment.cutout import Cutout

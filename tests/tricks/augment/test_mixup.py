@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
+
 from tricktable.tricks.augment.mixup import Mixup
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tricktable.tricks.augment._operations import OPERATIONS, SIGNED
-from tricktable.tricks.augment.randaugment import RandAugment
 
 from tests.tricks.augment.pillow import MEAN, STD, chain, normalised, pictures, raw
+from tricktable.tricks.augment._operations import OPERATIONS, SIGNED
+from tricktable.tricks.augment.randaugment import RandAugment
 
 PAPERS = {
     "identity", "autocontrast", "equalize", "rotate", "solarize", "color", "posterize", "contrast", "brightness", "sharpness",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+
 from tricktable.tricks.augment.random_erasing import RandomErasing
 
 

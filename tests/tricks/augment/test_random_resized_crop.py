@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
+
 from tricktable.tricks.augment.random_resized_crop import TRIES, RandomResizedCrop
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.gradient.clip_value import ClipValue
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from torch import nn
+
 from tricktable.tricks.groups.all import all_alike
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.airbench import AirBench
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.groups.bias_lr import bias_lr

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.groups.scalar_lr import scalar_lr
 from tricktable.tricks.init.fixup import fixup

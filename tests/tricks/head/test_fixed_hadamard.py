@@ -7,6 +7,7 @@ import torch
 from scipy import linalg
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.tricks.groups.no_decay import no_decay
 from tricktable.tricks.head.fixed_hadamard import FixedHadamard
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.tricks.groups.no_decay import no_decay
 from tricktable.tricks.head.fixed_orthogonal import FixedOrthogonal
 

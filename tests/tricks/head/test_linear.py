@@ -1,6 +1,7 @@
 """The linear classifier: z = W x + b."""
 
 import torch
+
 from tricktable.tricks.head.linear import linear
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.hook.early_stopping import EarlyStopping
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.hook.snapshots import Snapshots
 from tricktable.tricks.schedule.cosine_restarts import CosineRestarts
 

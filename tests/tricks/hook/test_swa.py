@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from tricktable.runner.errors import BadInput
 from tricktable.tricks.hook.swa import SWA
 

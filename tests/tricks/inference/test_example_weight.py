@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.tricks.inference.example_weight import ExampleWeight
 
 

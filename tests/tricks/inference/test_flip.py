@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.inference.flip import Flip
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.inference.multi_crop import MultiCrop
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.airbench import AirBench
 from tricktable.tricks.init.dirac import dirac
 

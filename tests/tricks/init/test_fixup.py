@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.models.mobilenet_v2 import MobileNetV2
 from tricktable.models.preact_resnet import PreActResNet
 from tricktable.models.pyramidnet import PyramidNet

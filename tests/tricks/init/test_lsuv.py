@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.models.mlp import MLP
 from tricktable.models.mobilenet_v2 import MobileNetV2
 from tricktable.models.resnet import ResNet

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import nn
+
 from tricktable.tricks.init.orthogonal import orthogonal
 
 

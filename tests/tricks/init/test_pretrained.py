@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import nn
+
+from tests.conftest import TINY
 from tricktable.models.resnet import ResNet
 from tricktable.models.squeezenet import SqueezeNet
 from tricktable.runner.config.compose import compose
@@ -11,8 +13,6 @@ from tricktable.runner.explore import reevaluate
 from tricktable.runner.training import job
 from tricktable.runner.training.run import evaluated_weights
 from tricktable.tricks.init.pretrained import pretrained
-
-from tests.conftest import TINY
 
 
 def pair(classes=10, **other):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.airbench import AirBench
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.init.whitening import whitening

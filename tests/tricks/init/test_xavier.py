@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import nn
+
 from tricktable.tricks.init.xavier import xavier
 
 LAYERS = {  # layer: fan_in + fan_out, counted by hand

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.models.mobilenet_v2 import MobileNetV2
 from tricktable.models.preact_resnet import PreActResNet
 from tricktable.models.pyramidnet import PyramidNet

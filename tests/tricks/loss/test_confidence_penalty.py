@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.tricks.loss.confidence_penalty import ConfidencePenalty
 
 

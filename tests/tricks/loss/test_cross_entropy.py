@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.tricks.loss.cross_entropy import cross_entropy
 
 

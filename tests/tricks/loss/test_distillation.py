@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.tricks.loss.distillation import Distillation
 
 

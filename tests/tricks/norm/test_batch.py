@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from tricktable.tricks.norm.batch import batch_norm
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.norm.batch_group import BatchGroupNorm
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.norm.instance import instance_norm
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from tricktable.tricks.norm.layer import layer_norm
 
 

@@ -1,4 +1,5 @@
 import torch
+
 from tricktable.tricks.norm.none import none
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from torch import nn
+
 from tricktable.runner.training.run import Run
 
 STEPS = 100

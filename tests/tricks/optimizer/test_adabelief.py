@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adabelief import AdaBelief
 
 from tests.tricks.optimizer.problem import check, lone
+from tricktable.tricks.optimizer.adabelief import AdaBelief
 
 
 @pytest.mark.parametrize("decoupled", [False, True])

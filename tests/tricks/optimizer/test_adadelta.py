@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adadelta import Adadelta
 
 from tests.tricks.optimizer.problem import check, lone
+from tricktable.tricks.optimizer.adadelta import Adadelta
 
 
 def rule(w, g, s, t, knobs):

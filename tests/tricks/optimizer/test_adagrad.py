@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adagrad import Adagrad
 
 from tests.tricks.optimizer.problem import check, lone
+from tricktable.tricks.optimizer.adagrad import Adagrad
 
 
 @pytest.mark.parametrize("eps_inside", [False, True])

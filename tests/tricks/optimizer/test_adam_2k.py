@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adam_2k import Adam2k
 
 from tests.tricks.optimizer.problem import START, check, equal, lone, solve, steady
+from tricktable.tricks.optimizer.adam_2k import Adam2k
 
 ARGUMENTS = {"lr": 0.03, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "weight_decay": 0.1}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adam_eps import AdamEps
 
 from tests.tricks.optimizer.problem import check, lone, steady
+from tricktable.tricks.optimizer.adam_eps import AdamEps
 
 
 def test_the_equations_over_a_run():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.adamw import AdamW
 
 from tests.tricks.optimizer.problem import check, equal, lone, steady
+from tricktable.tricks.optimizer.adamw import AdamW
 
 SIZES = {"batch_size": 128, "n": 50000, "total_epochs": 100.0}
 BETAS = {"lr": 0.03, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "normalized": False}

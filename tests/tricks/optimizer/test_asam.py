@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tricktable.tricks.optimizer.asam import asam
 
 from tests.tricks.optimizer.problem import check, lone
 from tests.tricks.optimizer.test_lookahead import momentum_rule
+from tricktable.tricks.optimizer.asam import asam
 
 
 def ascent(rho, eta):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tricktable.tricks.optimizer.lars import LARS
 
 from tests.tricks.optimizer.problem import check, lone, steady
+from tricktable.tricks.optimizer.lars import LARS
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])

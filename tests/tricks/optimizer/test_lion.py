@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.lion import Lion
 
 from tests.tricks.optimizer.problem import check, lone
+from tricktable.tricks.optimizer.lion import Lion
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+
+from tests.tricks.optimizer.problem import START, check, equal, lone, steady
 from tricktable.tricks.optimizer.adam_2k import Adam2k
 from tricktable.tricks.optimizer.lookahead import lookahead
 from tricktable.tricks.optimizer.rmsprop import RMSProp
-
-from tests.tricks.optimizer.problem import START, check, equal, lone, steady
 
 
 def looks_ahead(inner_rule, k, alpha):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tricktable.tricks.optimizer.muon import Muon
 
 from tests.tricks.optimizer.problem import START, check, lone
+from tricktable.tricks.optimizer.muon import Muon
 
 K = {"num_classes": 10}
 EVERY = {**K, "input_layer": True, "output_layer": True}

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tricktable.tricks.optimizer.nadam import NAdam
 
 from tests.tricks.optimizer.problem import check, lone, steady
+from tricktable.tricks.optimizer.nadam import NAdam
 
 
 def rule(w, g, s, t, knobs):

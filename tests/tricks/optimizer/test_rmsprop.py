@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.rmsprop import RMSProp
 
 from tests.tricks.optimizer.problem import check, equal, lone, steady
+from tricktable.tricks.optimizer.rmsprop import RMSProp
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tricktable.tricks.optimizer.asam import asam
-from tricktable.tricks.optimizer.lookahead import lookahead
-from tricktable.tricks.optimizer.sam import sam
 
 from tests.tricks.optimizer.problem import START, check, equal, lone
 from tests.tricks.optimizer.test_lookahead import adam_rule, looks_ahead, momentum_rule
+from tricktable.tricks.optimizer.asam import asam
+from tricktable.tricks.optimizer.lookahead import lookahead
+from tricktable.tricks.optimizer.sam import sam
 
 
 def ascent(rho):

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.schedule_free_adamw import ScheduleFreeAdamW
 
 from tests.tricks.optimizer.problem import check, check_evaluation_weights, lone
+from tricktable.tricks.optimizer.schedule_free_adamw import ScheduleFreeAdamW
 
 BASE = {"lr": 0.03, "momentum": 0.9, "weight_decay": 0.1}
 OWN = {"lr": 0.03, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "weight_decay": 0.1}

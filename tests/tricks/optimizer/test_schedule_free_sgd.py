@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tricktable.tricks.optimizer.lookahead import lookahead
-from tricktable.tricks.optimizer.schedule_free_sgd import ScheduleFreeSGD
 
 from tests.tricks.optimizer.problem import check, check_evaluation_weights, lone
+from tricktable.tricks.optimizer.lookahead import lookahead
+from tricktable.tricks.optimizer.schedule_free_sgd import ScheduleFreeSGD
 
 BASE = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tricktable.tricks.optimizer.sgd import SGD
 
 from tests.tricks.optimizer.problem import steady
+from tricktable.tricks.optimizer.sgd import SGD
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from tricktable.tricks.optimizer.sgd import SGD
-from tricktable.tricks.optimizer.sgd_corrected import SGDCorrected
 
 from tests.tricks.optimizer import problem
 from tests.tricks.optimizer.problem import check, equal, lone, solve, steady
+from tricktable.tricks.optimizer.sgd import SGD
+from tricktable.tricks.optimizer.sgd_corrected import SGDCorrected
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])

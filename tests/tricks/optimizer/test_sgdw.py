@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tricktable.tricks.optimizer.sgdw import SGDW
 
 from tests.tricks.optimizer.problem import check, lone, steady
+from tricktable.tricks.optimizer.sgdw import SGDW
 
 SIZES = {"batch_size": 128, "n": 50000, "total_epochs": 100.0}
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tricktable.runner.training.train import train
-from tricktable.tricks.optimizer.swats import SWATS
 
 from tests.tricks.optimizer.problem import START, STEPS, batch, factors, lone, scales, solve, steady
 from tests.tricks.test_every_trick import check
+from tricktable.runner.training.train import train
+from tricktable.tricks.optimizer.swats import SWATS
 
 LR, BETA1, BETA2, DECAY = 0.03, 0.8, 0.9, 0.1
 

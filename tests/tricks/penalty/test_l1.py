@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from torch import nn
+
 from tricktable.tricks.penalty.l1 import L1
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+
 from tricktable.tricks.groups.norm_decay import norm_decay
 from tricktable.tricks.penalty.l2 import L2
 

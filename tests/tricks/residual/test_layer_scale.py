@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.groups.no_decay import no_decay
 from tricktable.tricks.residual.layer_scale import LayerScale

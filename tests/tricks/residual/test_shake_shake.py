@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
+
 from tricktable.models.shake_resnet import ShakeResNet
 from tricktable.tricks.residual.shake_shake import ShakeShake
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 from torch.nn import functional as F
+
 from tricktable.models.pyramidnet import PyramidNet
 from tricktable.tricks.residual.shakedrop import ShakeDrop
 from tricktable.tricks.residual.sum import Sum

@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 from torch.nn import functional as F
+
 from tricktable.models.pyramidnet import PyramidNet
 from tricktable.tricks.residual.stochastic_depth import StochasticDepth
 from tricktable.tricks.residual.sum import Sum

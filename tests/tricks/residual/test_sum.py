@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tricktable.tricks.residual.sum import Sum
 
 

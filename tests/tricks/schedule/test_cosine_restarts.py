@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from tricktable.tricks.schedule.cosine_restarts import CosineRestarts
 
 

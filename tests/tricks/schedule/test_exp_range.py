@@ -1,6 +1,7 @@
 """Cycles between declining bounds, against the paper's values."""
 
 import pytest
+
 from tricktable.tricks.schedule.exp_range import ExpRange
 
 GAMMA = 0.99994**500  # of an epoch of 500 iterations

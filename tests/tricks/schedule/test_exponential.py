@@ -1,6 +1,7 @@
 """Equal ratios."""
 
 import pytest
+
 from tricktable.tricks.schedule.exponential import Exponential
 
 

@@ -1,6 +1,7 @@
 """A straight line over the run."""
 
 import pytest
+
 from tricktable.tricks.schedule.linear import Linear
 
 

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from tricktable.tricks.schedule.multistep import MultiStep
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tricktable.tricks.schedule.one_cycle import OneCycle
 
 

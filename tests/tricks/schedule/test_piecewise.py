@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tricktable.tricks.schedule.piecewise import Piecewise
 
 

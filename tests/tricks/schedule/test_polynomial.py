@@ -1,6 +1,7 @@
 """A power of the time that is left."""
 
 import pytest
+
 from tricktable.tricks.schedule.polynomial import Polynomial
 
 

@@ -1,6 +1,7 @@
 """Two schedules multiplied."""
 
 import pytest
+
 from tricktable.tricks.schedule.product import Product
 
 

@@ -1,6 +1,7 @@
 """Cycles of straight lines, against the papers' values."""
 
 import pytest
+
 from tricktable.tricks.schedule.triangular import Triangular
 
 

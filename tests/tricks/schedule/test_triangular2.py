@@ -1,6 +1,7 @@
 """Cycles of halving amplitude, against the paper's values."""
 
 import pytest
+
 from tricktable.tricks.schedule.triangular2 import Triangular2
 
 
