@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import math
 import multiprocessing
 import os
 import sys
@@ -27,6 +28,7 @@ from tricktable.runner.machine import cores
 
 BATCH = 512  # images that a process decodes at once
 BATCH_BYTES = 8 * 2**20  # and the encoded bytes after which a batch is closed earlier
+BATCH_DECODED = 64 * 2**20  # and the decoded ones: a few batches are there at once before the limit of all is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,8 @@ def decode(
     broken: list[str] = []
     total = 0
     make = functools.partial(worker.decode, size=size, channels=channels, resize=resize)
-    with contextlib.closing(_results(_grouped(items), make, where)) as results, _progress(where) as advance:
+    groups = _grouped(items, functools.partial(_number, size=size, channels=channels))
+    with contextlib.closing(_results(groups, make, where)) as results, _progress(where) as advance:
         for group, batch in results:
             if isinstance(batch, list):
                 broken += batch
@@ -116,17 +119,28 @@ def assemble(places: list[Member], batches: list[Batch], where: Path, share: Sha
     return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays))
 
 
-def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _grouped(items: Iterable[Item], number: Callable[[bytes], int]) -> Iterator[list[Item]]:
+    """Batches of images: as many as `number` has for the first image's bytes, for all are to be of its size."""
     group: list[Item] = []
-    size = 0
+    size, most = 0, None
     for item in items:
+        most = most or number(item.data)
         group.append(item)
         size += len(item.data)
-        if len(group) >= BATCH or size >= BATCH_BYTES:
+        if len(group) >= most or size >= BATCH_BYTES:
             yield group
             group, size = [], 0
     if group:
         yield group
+
+
+def _number(first: bytes, size: int | None, channels: int) -> int:
+    """How many images like the first are decoded at once."""
+    try:
+        pixels = size * size if size is not None else math.prod(worker.dimensions(first))
+    except ValueError:  # it is broken, and is named when its turn comes
+        pixels = 1
+    return min(max(BATCH_DECODED // (channels * pixels), 1), BATCH)
 
 
 def _results(

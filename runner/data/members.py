@@ -4,8 +4,6 @@ Archives are read once, front to back, and never extracted. What is hostile in o
 devices in the place of images, members that are too large) is refused by name.
 """
 
-import bz2
-import gzip
 import lzma
 import os
 import stat
@@ -15,8 +13,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tarfile import EOFHeaderError  # type: ignore[attr-defined]
-from typing import IO, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from tricktable.runner.data.unpack import MAX_GROWTH, TARS, Forward, allowed
 from tricktable.runner.data.worker import MAX_BYTES
 from tricktable.runner.errors import DataProblem
 
@@ -26,14 +25,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 UNSPLIT = "<class>/<image>"
 SHAPE = "train/<class>/<image> and test/<class>/<image> (or val, valid, validation)"
 
-_TARS: dict[str, Any] = {
-    ".tar": None,
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.xz": lzma.open,
-    ".txz": lzma.open,
-    ".tar.bz2": bz2.open,
-}
+EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _BROKEN = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, lzma.LZMAError, zlib.error)
 
 
@@ -61,7 +53,7 @@ class Item(NamedTuple):
 
 def is_archive(path: Path) -> bool:
     """Whether a name is that of an archive that can be read."""
-    return path.name.lower().endswith((*_TARS, ".zip"))
+    return path.name.lower().endswith((*TARS, ".zip"))
 
 
 def is_tree(path: Path) -> bool:
@@ -108,8 +100,11 @@ def tree(root: Path, unsplit: bool = False) -> dict[Member, os.stat_result]:
                 for label in labels:
                     for entry in os.scandir(folder / label):
                         at = place((above / split / label / entry.name).as_posix(), root, unsplit)
-                        if at is not None and entry.is_file():
-                            found[at] = entry.stat()
+                        if at is None or entry.is_dir():
+                            continue
+                        if not entry.is_file():
+                            raise _no_file(root, at.name, "a link to nothing, a pipe or a device; replace or remove it")
+                        found[at] = entry.stat()
     except OSError as error:
         raise DataProblem(f"{root}: expected a folder that can be read, found {error.strerror}") from None
     return found
@@ -152,42 +147,20 @@ class _Header(tarfile.TarInfo):
             raise
 
 
-class _Forward:
-    """A stream as tarfile is to read it: forwards only, and never more at once than an image may have.
-
-    Its own streams take a cut-off xz file for a whole one, and read an extended header of any size.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.at = file, 0
-
-    def tell(self) -> int:
-        return self.at
-
-    def seek(self, to: int) -> None:
-        if to < self.at:
-            raise ValueError("a header that leads backwards")
-        while self.at < to and (skipped := len(self.file.read(min(to - self.at, 2**20)))):
-            self.at += skipped
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= MAX_BYTES + tarfile.BLOCKSIZE:
-            raise ValueError(f"a header that asks for {size} bytes")
-        data = self.file.read(size)
-        self.at += len(data)
-        return data
-
-
 def _tar(path: Path, unsplit: bool) -> Iterator[Item]:
-    opener = next(opener for suffix, opener in _TARS.items() if path.name.lower().endswith(suffix))
     total = max(path.stat().st_size, 1)
 
     class Header(_Header):
         """Of this archive: `ended` is a class's."""
 
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            member = super().frombuf(buf, encoding, errors)
+            stream.extended = member.type in EXTENDED
+            return member
+
     with open(path, "rb") as raw:
-        plain: Any = opener(raw) if opener else raw
-        stream: Any = _Forward(plain)
+        stream: Any = Forward(path, raw)
         with tarfile.TarFile(fileobj=stream, tarinfo=Header) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep them all
@@ -202,13 +175,14 @@ def _tar(path: Path, unsplit: bool) -> Iterator[Item]:
                 yield Item(at, file.read(), raw.tell() / total)
         if not Header.ended:
             raise EOFError("a damaged header, or its end is missing")
-        while plain.read(2**20):  # to the end, where the compressed stream's checksum stands
-            pass
+        stream.drain()
 
 
 def _zip(path: Path, unsplit: bool) -> Iterator[Item]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        if sum(member.file_size for member in members) > allowed(path):
+            raise ValueError(f"more than {MAX_GROWTH} times its own size is packed into it")
         for i, member in enumerate(members):
             at = place(member.filename, path, unsplit)
             if at is None or member.is_dir():
@@ -224,8 +198,8 @@ def _zip(path: Path, unsplit: bool) -> Iterator[Item]:
             yield Item(at, data, (i + 1) / len(members))
 
 
-def _no_file(where: Path, name: str) -> DataProblem:
-    return DataProblem(f"{where}: expected {name} to be a file, found a link or device; make the archive without these")
+def _no_file(where: Path, name: str, found: str = "a link or device; make the archive without these") -> DataProblem:
+    return DataProblem(f"{where}: expected {name} to be a file, found {found}")
 
 
 def _too_large(where: Path, name: str) -> DataProblem:

@@ -162,6 +162,8 @@ DIGESTS = {32: ("md5", "MD5"), 64: ("sha256", "SHA-256")}  # by their hexadecima
 def _expect(path: Path, digest: str) -> None:
     """That a file has this MD5 or SHA-256."""
     algorithm, kind = DIGESTS[len(digest)]
+    if not path.is_file():
+        raise DataProblem(f"{path}: expected the official file, found a folder, a pipe or a device")
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -17,7 +17,7 @@ def resolve(path: str) -> Path:
         raise DataProblem(
             f"{where}: expected {members.SHAPE}, found nothing there; set data.path to a folder or archive"
         )
-    if not where.is_dir() and not members.is_archive(where):
+    if not where.is_dir() and not (where.is_file() and members.is_archive(where)):
         raise DataProblem(f"{where}: expected a folder or a .tar, .tar.gz, .tar.xz or .zip, found another file")
     return where
 

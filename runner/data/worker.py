@@ -15,6 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_BYTES = 64 * 2**20  # of one encoded image
 MAX_PIXELS = 64 * 2**20  # of one decoded image
+DENSE = 16 * 2**20  # pixels: a scanned page, which may be blank, has fewer
+MAX_DENSITY = 400  # pixels to an encoded byte of an image that has more than those; one flat colour in PNG has 344
 MAX_RATIO = 100  # of an image's sides: a sliver grows without bound when its short side is resized
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
@@ -52,14 +54,7 @@ def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
     255.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS or max(width, height) > MAX_RATIO * min(width, height):
-            raise ValueError(
-                f"expected at most {MAX_PIXELS} pixels and sides of at most {MAX_RATIO}:1, found {width}x{height}"
-            )
+        image = _opened(data)
         found, mode = str(image.format), image.mode
         if mode == "F":
             raise ValueError("expected 8 or 16 bits per channel, found mode F")
@@ -69,6 +64,29 @@ def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
     except Exception as error:  # PIL's readers raise whatever their formats' parsers do (SyntaxError, struct.error ...)
         reason = "no image of a known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"expected a whole image, found {reason}") from None
+
+
+def _opened(data: bytes) -> Image.Image:
+    """An image whose pixels are not decoded yet: its size is within the limits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_RATIO * min(width, height):
+        raise ValueError(
+            f"expected at most {MAX_PIXELS} pixels and sides of at most {MAX_RATIO}:1, found {width}x{height}"
+        )
+    if width * height > max(DENSE, MAX_DENSITY * len(data)):
+        raise ValueError(f"expected at most {MAX_DENSITY} pixels to a byte, found {width}x{height} in {len(data)}")
+    return image
+
+
+def dimensions(data: bytes) -> tuple[int, int]:
+    """(width, height) of an encoded image, from its header. ValueError where it has none that can be used."""
+    try:
+        return _opened(data).size
+    except Exception as error:
+        raise ValueError(str(error)) from None
 
 
 def _plain(image: Image.Image) -> Image.Image:

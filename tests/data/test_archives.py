@@ -1,6 +1,8 @@
 """Archives and images from anywhere: what is hostile, damaged or cut off is refused by name, before it is read."""
 
 import io
+import lzma
+import os
 import struct
 import tarfile
 import zipfile
@@ -8,10 +10,13 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data import sets
 from tests.data.sets import load, problem
-from tricktable.runner.data import members
+from tricktable.runner import data
+from tricktable.runner.data import decode, members, unpack, worker
+from tricktable.runner.errors import DataProblem
 
 
 def link(name, kind):
@@ -128,3 +133,107 @@ def test_a_huge_extended_header_is_not_read(tmp_path):
     path = sets.write_tar(tmp_path / "set.tar", sets.images())
     path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + path.read_bytes())
     assert "a header that asks for" in problem(path)
+
+
+def test_an_extended_header_of_digits_takes_no_time(tmp_path):
+    """CVE-2024-6232: tarfile of Python 3.11.9 takes minutes for what has no end of a number in 256 KB."""
+    member = tarfile.TarInfo("./PaxHeaders/0")
+    member.type, content = tarfile.XHDTYPE, b"1" * 2**18
+    member.size = len(content)
+    path = sets.write_tar(tmp_path / "set.tar", sets.images())
+    path.write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + content + path.read_bytes())
+    assert "a number of more than 64 digits" in problem(path)
+
+
+def test_pax_names_are_read(tmp_path, tree):
+    images = {name.replace("ant", "ant" * 60): content for name, content in sets.images().items()}
+    with tarfile.open(tmp_path / "set.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in images.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.pax_headers = len(content), {"comment": "1" * 64}
+            tar.addfile(member, io.BytesIO(content))
+    assert load(tmp_path / "set.tar").fingerprint == load(tree).fingerprint
+
+
+@pytest.mark.parametrize("form", ["set.tar.xz", "set.tar.gz", "set.zip"])
+def test_what_unpacks_without_end_is_refused(tmp_path, form, monkeypatch):
+    monkeypatch.setattr(unpack, "FREE", 2**20)
+    write = sets.write_zip if form.endswith("zip") else sets.write_tar
+    path = write(tmp_path / form, sets.images() | {"other/zeros": b"\0" * 2**24})
+    assert "more than 200 times its own size" in problem(path)
+
+
+def test_an_xz_file_may_not_choose_its_decoders_memory(tmp_path, tree):
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 2**16}]
+    plain = sets.write_tar(tmp_path / "set.tar", sets.images()).read_bytes()
+    whole = lzma.compress(plain, filters=filters)
+    path = tmp_path / "set.tar.xz"
+    path.write_bytes(whole)
+    assert load(path).fingerprint == load(tree).fingerprint
+    at = whole.index(
+        b"\x21\x01", 12
+    )  # LZMA2 and the length of its properties, then the dictionary's size: 40 is 4 GiB - 1
+    header = bytearray(whole[12 : 12 + 4 * (whole[12] + 1)])
+    header[at + 2 - 12] = 40
+    header[-4:] = struct.pack("<I", zlib.crc32(header[:-4]))
+    path.write_bytes(whole[:12] + header + whole[12 + len(header) :])
+    assert "Memory usage limit" in problem(path)
+
+
+def test_an_xz_file_of_several_padded_streams_is_whole(tmp_path, tree):
+    plain = sets.write_tar(tmp_path / "set.tar", sets.images()).read_bytes()
+    path = tmp_path / "set.tar.xz"
+    path.write_bytes(lzma.compress(plain[:700]) + b"\0" * 8 + lzma.compress(plain[700:]) + b"\0" * 4)
+    assert load(path).fingerprint == load(tree).fingerprint
+    path.write_bytes(lzma.compress(plain)[:-12])
+    assert "fetch it again" in problem(path)
+
+
+def sparse(side):
+    """A PNG of one bit a pixel, all of them black."""
+    file = io.BytesIO()
+    Image.new("1", (side, side)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_images_that_are_next_to_nothing_but_pixels_are_refused(tmp_path):
+    path = sets.write_zip(tmp_path / "set.zip", sets.images() | {"train/ant/00.png": sparse(8192)})
+    assert "pixels to a byte" in problem(path, size=8)
+
+
+def test_a_batch_is_closed_by_what_its_images_decode_to(tmp_path, monkeypatch):
+    """Many large images would be decoded at once before the limit on all of them is looked at."""
+    monkeypatch.setattr(decode, "BATCH_DECODED", 3 * 300 * 300 * 2)
+    images = [members.Item(members.Member("", "train", "ant", f"{i}.png"), sparse(300), 0.0) for i in range(5)]
+    numbers = []
+    monkeypatch.setattr(decode, "_pool", lambda: None)
+    make = worker.decode
+    monkeypatch.setattr(
+        worker, "decode", lambda names, *rest, **more: numbers.append(len(names)) or make(names, *rest, **more)
+    )
+    decode.decode(images, None, 3, tmp_path)
+    assert numbers == [2, 2, 1]
+    numbers.clear()
+    with pytest.raises(decode.TooLarge):
+        decode.decode(images, None, 3, tmp_path, limit=3 * 300 * 300)
+    assert numbers == [2]
+
+
+@pytest.mark.parametrize("name", ["set.tar", "set.zip", "set"])
+def test_a_pipe_is_no_set(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert "found another file" in problem(tmp_path / name)
+
+
+def test_an_official_file_that_is_a_pipe_is_refused(tmp_path):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    os.mkfifo(tmp_path / "cifar-10-batches-py" / "data_batch_1")
+    with pytest.raises(DataProblem, match="a pipe or a device"):
+        data.load(sets.config("cifar10", path=tmp_path, download=False))
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_does_not_shrink_a_folder(tree, kind):
+    odd = tree / "train" / "ant" / "99.png"
+    odd.symlink_to("nowhere") if kind == "link" else os.mkfifo(odd)
+    assert "train/ant/99.png" in problem(tree) and "a link to nothing" in problem(tree)
