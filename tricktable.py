@@ -17,7 +17,10 @@ _ERRORS = (
     "RunFailed", "RunInUse", "StorageProblem", "SweepFailed",
 )  # fmt: skip
 _HOMES = {
-    **{name: f"tricktable.runner.python.{name}" for name in ("evaluate", "load", "run", "runs", "table", "train")},
+    **{
+        name: f"tricktable.runner.python.{name}"
+        for name in ("evaluate", "figure", "load", "run", "runs", "table", "train")
+    },
     "study": "tricktable.runner.python.table",
     **dict.fromkeys(_ERRORS, "tricktable.runner.errors"),
 }

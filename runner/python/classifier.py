@@ -22,7 +22,7 @@ class Classifier:
 
     `model` maps images B C H W, normalised by `mean` and `std` (of raw pixels, a number per channel), to logits B K: a
     `variant` of the run's models by an `inference`. `shape` is (C, H, W), `classes` are in the order of the logits, and
-    `config` is the run's.
+    `config` is the run's; `built` and `form` are the run and the images as its evaluation has them.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Classifier:
     std: tuple[float, ...]
     config: Mapping[str, Any] = field(repr=False)
     model: nn.Module = field(repr=False)
-    run: Run = field(repr=False)
+    built: Run = field(repr=False)
     form: Form = field(repr=False)
 
     @property
@@ -74,11 +74,11 @@ class Classifier:
         names: list[str | int] = []
         found = []
         with apart():
-            compute.apply(self.run.compute)
+            compute.apply(self.built.compute)
             for some, pixels in batches(images, self.form):
                 names += some
-                split = Resident(pixels, torch.zeros(len(pixels), dtype=torch.int64)).to(self.run.compute.device)
-                found += [logits.cpu() for logits, _ in evaluate.outputs(self.run, self.model, split)]
+                split = Resident(pixels, torch.zeros(len(pixels), dtype=torch.int64)).to(self.built.compute.device)
+                found += [logits.cpu() for logits, _ in evaluate.outputs(self.built, self.model, split)]
         if not found:
             raise BadInput("images: expected one at least, got none")
         return names, torch.cat(found)

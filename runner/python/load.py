@@ -50,7 +50,7 @@ def load(
         std=tuple(made.splits.std.tolist()),
         config=stored.config,
         model=model.eval(),
-        run=made,
+        built=made,
         form=Form.of(stored.settings.data, shape),
     )
 

@@ -78,6 +78,9 @@ class Run:
 
         return load(self.path, **how)
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     def __repr__(self) -> str:
         stored = self.stored
         error = stored.summary.figure("test_error") if stored.state == "complete" else None
