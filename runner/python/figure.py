@@ -31,7 +31,9 @@ class Figure:
         shown = []
         for path in self.paths[:-1]:
             picture = base64.b64encode(path.read_bytes()).decode()
-            shown.append(f'<img src="data:image/png;base64,{picture}" alt="{text(path.stem)}" style="max-width: 60rem">')
+            shown.append(
+                f'<img src="data:image/png;base64,{picture}" alt="{text(path.stem)}" style="max-width: 60rem">'
+            )
         return "\n".join(shown)
 
 

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import torch
 
 import tricktable
 from tests.conftest import ROOT, TINY
-
-MORE = ("model.dropout=0.3",)
 
 
 def rows(folder):
@@ -56,7 +55,7 @@ def odd():
 def test_the_bits_are_the_commands_and_the_process_stays_the_callers(tricktable, tmp_path, odd):
     import tricktable as package
 
-    typed = [*TINY, "augment=[crop,mixup]", *MORE]
+    typed = [*TINY, "augment=[crop,mixup]", "residual=stochastic_depth"]
     done = tricktable("train", *typed)
     assert done.returncode == 0, done.stderr
     (command,) = (tmp_path / "outputs" / "default").iterdir()
@@ -119,13 +118,20 @@ def test_in_a_thread_signals_stay_what_they_are(tmp_path):
 
 
 def test_an_interrupt_saves_and_the_same_call_goes_on(tmp_path):
-    typed = [each for each in TINY if not each.startswith("epochs")] + ["epochs=2000", f"output.root={tmp_path}"]
-    stop = threading.Timer(4, signal.raise_signal, [signal.SIGINT])
-    stop.start()
+    typed = [each for each in TINY if not each.startswith("epochs")] + ["epochs=25", f"output.root={tmp_path}"]
+
+    def interrupt():
+        while not list(tmp_path.glob("*/*/metrics.csv")):
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(tricktable.Interrupted, match="run the same command again to go on"):
         tricktable.train(typed)
-    (run,) = (tricktable.run(path) for path in (tmp_path / "default").iterdir())
-    assert run.state == "interrupted" and len(list((run.path / "checkpoints").iterdir())) > 0
+    (path,) = (tmp_path / "default").iterdir()
+    assert tricktable.run(path).state == "interrupted" and list((path / "checkpoints").iterdir())
+    run = tricktable.train(typed)
+    assert run.path == path and run.state == "complete" and len(run.metrics) == 25
 
 
 def test_several_values_are_several_runs(tmp_path, capfd):
