@@ -1,5 +1,6 @@
 """`tricktable.table`, `study`: measured tables, which show themselves in a notebook."""
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -109,6 +110,8 @@ def table(
         raise BadInput("baseline: it is of a study's table, and this is a paper's")
     limits: dict[str, Any] = {"jobs": jobs, "gpus": gpus, "timeout": timeout}
     if minutes is not None:
+        if not 0 < minutes < math.inf:
+            raise BadInput(f"minutes: expected a number above 0, got {minutes:g}")
         limits["until"] = time.monotonic() + 60 * minutes
     silently = silent(quiet)
     with apart(), hushed(silently):
