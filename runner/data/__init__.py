@@ -65,6 +65,24 @@ def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[i
     return (data.subset * classes if data.subset else total - held_out), shape, classes
 
 
+def side(data: "DataConfig") -> "tuple[int, int] | None":
+    """Height and width of a source's images, where it says so without being read; else None."""
+    _function(data.name)
+    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
+    if "KNOWN" in said:
+        height, width = said["KNOWN"][1][1:]
+        return height, width
+    size = data.arguments.get("size")
+    return (size, size) if size else None
+
+
+def white(data: "DataConfig") -> int:
+    """The value of a source's pixels that is white: 255, unless it says another."""
+    _function(data.name)
+    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
+    return int(said.get("WHITE", 255))
+
+
 def _function(name: str) -> Any:
     """The public function of a source: an identifier that exists as a file in sources/, nothing else."""
     known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("[!_]*.py"))

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from tricktable.runner.errors import DataProblem
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -55,6 +57,35 @@ class Split(Protocol):
         as they are evaluated. Nothing waits for the device. A batch may be a view of the split: it is to be read, not
         written.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Absent:
+    """A split that is known by its number and shape alone, of a finished run whose images are not read."""
+
+    n: int
+    shape: tuple[int, int, int]
+    device: torch.device | str = "cpu"
+
+    @property
+    def labels(self) -> Tensor:
+        """Zeros."""
+        return torch.zeros(self.n, dtype=torch.int64, device=self.device)
+
+    @property
+    def streamed(self) -> bool:
+        """There is nothing to be decoded."""
+        return False
+
+    def to(self, device: torch.device | str) -> "Absent":
+        """The same on this device."""
+        return Absent(self.n, self.shape, device)
+
+    def draw(
+        self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """DataProblem: who wants images has to read them."""
+        raise DataProblem("the run's images are wanted, and they were not read")
 
 
 class Resident:

@@ -56,9 +56,7 @@ def open_image(data: bytes, channels: int) -> tuple[Image.Image, str, str]:
     try:
         image = _opened(data)
         found, mode = str(image.format), image.mode
-        if mode == "F":
-            raise ValueError("expected 8 or 16 bits per channel, found mode F")
-        return _plain(image).convert("RGB" if channels == 3 else "L"), found, mode
+        return converted(image, channels), found, mode
     except ValueError:
         raise
     except Exception as error:  # PIL's readers raise whatever their formats' parsers do (SyntaxError, struct.error ...)
@@ -87,6 +85,13 @@ def dimensions(data: bytes) -> tuple[int, int]:
         return _opened(data).size
     except Exception as error:
         raise ValueError(str(error)) from None
+
+
+def converted(image: Image.Image, channels: int) -> Image.Image:
+    """An opened image as `open_image` gives it. ValueError where its pixels are no whole numbers."""
+    if image.mode == "F":
+        raise ValueError("expected 8 or 16 bits per channel, found mode F")
+    return _plain(image).convert("RGB" if channels == 3 else "L")
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -201,10 +201,15 @@ def _folders(folder: Path) -> list[Path]:
 
 def one(text: str, root: Path) -> StoredRun:
     """The complete run that a folder or an id (looked for under root) stands for; BadInput where it is not one."""
+    return _complete(any_one(text, root))
+
+
+def any_one(text: str, root: Path) -> StoredRun:
+    """The run that a text stands for, as `one`, whatever its state."""
     found = _named(text, root)
     if len(found) != 1:
         raise BadInput(f"{text}: stands for {len(found)} runs, and one is wanted")
-    return _complete(found[0])
+    return found[0]
 
 
 def some(text: str, root: Path, diverged: bool = False) -> list[StoredRun]:

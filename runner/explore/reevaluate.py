@@ -3,6 +3,7 @@
 Rows are added to the run's evaluations.csv; what is there, and the run's own results, stay as they are.
 """
 
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,15 +16,15 @@ from tricktable.runner import data
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.overrides import Overrides
-from tricktable.runner.config.schema import Config, DataConfig
-from tricktable.runner.data.draw import Split
-from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.config.schema import Config, DataConfig, Option
+from tricktable.runner.data.draw import Absent, Split
+from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.split import Splits, only_test, split
 from tricktable.runner.disk import atomic, lock, record, runs
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.runs import Evaluation, StoredRun
 from tricktable.runner.disk.summary import Result
-from tricktable.runner.errors import BadInput
+from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.training import build, compute, evaluate, objects, rehearse
 from tricktable.runner.training.run import Run
 
@@ -88,7 +89,24 @@ def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] 
 
 def rebuilt(stored: StoredRun, request: Request) -> Run:
     """A finished run with its models and variants, as at its end, and the images that were typed; nothing trains it."""
-    run = _begun(stored, request)
+    return _ended(stored, _begun(stored, request))
+
+
+def restored(stored: StoredRun, request: Request) -> Run:
+    """A finished run as `rebuilt`, for other images than its own: these are not read, where that can be.
+
+    It can where the source says how large they are, and no hook computes anything of them any more.
+    """
+    size = data.side(stored.settings.data)
+    if size is not None:
+        try:
+            return _ended(stored, _begun(stored, request, size))
+        except DataProblem:
+            pass  # something asked for an image
+    return rebuilt(stored, request)
+
+
+def _ended(stored: StoredRun, run: Run) -> Run:
     saved = stored.checkpoint()
     run.load_models(saved.tensors, saved.state)
     run.finish()
@@ -108,15 +126,18 @@ def initial(stored: StoredRun, request: Request) -> Run:
     return _begun(stored, request)
 
 
-def _begun(stored: StoredRun, request: Request) -> Run:
+def _begun(stored: StoredRun, request: Request, size: tuple[int, int] | None = None) -> Run:
     try:
-        return _built(stored, request)
+        return _built(stored, request, size)
     except BadInput as error:
         raise BadInput(f"{stored.id}: {error}") from None
 
 
-def _built(stored: StoredRun, request: Request) -> Run:
-    """The run as it was, with what was typed; of the parts that train, the plainest."""
+def _built(stored: StoredRun, request: Request, size: tuple[int, int] | None) -> Run:
+    """The run as it was, with what was typed; of the parts that train, the plainest.
+
+    size: height and width of its images, where these are not to be read.
+    """
     config, typed = stored.settings, request.config
     plainest = compose([])
     config = replace(
@@ -134,9 +155,9 @@ def _built(stored: StoredRun, request: Request) -> Run:
     )
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
-    own = split(data.load(config.data), config.data, resolved.device)
-    if own.fingerprint != stored.summary.data.fingerprint:
-        raise BadInput(f"data: these are not the images that it trained on ({own.title}, {own.fingerprint[:19]})")
+    own = _own(stored, config.data, resolved.device) if size is None else _absent(stored, size, resolved.device)
+    if size is not None:
+        config = replace(config, init=tuple(each for each in config.init if not _takes_images(each)))
     run = build.build(config, own, resolved)
     _warn_of_changed_code(stored, config)
     if "data" in request.keys:
@@ -144,6 +165,36 @@ def _built(stored: StoredRun, request: Request) -> Run:
         run.splits = _other(own, source, only_test(source, typed.data, resolved.device))
         rehearse.cost(run.model, run.splits.test.shape)
     return run
+
+
+def _own(stored: StoredRun, config: DataConfig, device: torch.device) -> Splits:
+    """The images that it trained on."""
+    own = split(data.load(config), config, device)
+    if own.fingerprint != stored.summary.data.fingerprint:
+        raise BadInput(f"data: these are not the images that it trained on ({own.title}, {own.fingerprint[:19]})")
+    return own
+
+
+def _absent(stored: StoredRun, size: tuple[int, int], device: torch.device) -> Splits:
+    """What its summary says of them, without any image."""
+    told = stored.summary.data
+    shape = (len(told.mean), *size)
+    return Splits(
+        train=Absent(told.train, shape, device),
+        validation=Absent(told.validation, shape, device) if told.validation else None,
+        test=Absent(told.test, shape, device),
+        mean=torch.tensor(told.mean, device=device),
+        std=torch.tensor(told.std, device=device),
+        classes=tuple(told.class_names) or tuple(map(str, range(told.classes))),
+        title=told.title,
+        fingerprint=told.fingerprint,
+        origin=Origin(told.dataset, told.copy, told.complete, told.archive),
+    )
+
+
+def _takes_images(init: Option) -> bool:
+    """Whether an initialisation looks at training images; a saved state follows, and so it is not missed."""
+    return "images" in inspect.signature(objects.target("tricks/init", init.name)).parameters
 
 
 def _same_data(own: DataConfig, request: Request) -> DataConfig:

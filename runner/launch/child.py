@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -97,9 +98,12 @@ def cause(code: int, said: str) -> str:
 
 @contextlib.contextmanager
 def collected(caught: list[int]) -> Iterator[None]:
-    """Collect signals instead of acting on them; but a SIGHUP that is ignored (nohup) stays so."""
+    """Collect signals instead of acting on them; but a SIGHUP that is ignored (nohup) stays so.
+
+    Only the main thread may say what signals do; in another nothing is collected.
+    """
     before: dict[int, Any] = {}
-    for number in SIGNALS:
+    for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, lambda n, _: caught.append(n))
     try:

@@ -91,19 +91,20 @@ def launch(
     timeout: float | None = None,
     grace: float = 30.0,
     until: float = math.inf,
+    heard: bool = False,
     command: Sequence[str] | None = None,
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
     Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
     that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
-    monotonic clock, it is as if a signal came. `command` is what a job's overrides are appended to. BadInput for
-    numbers that make no sense; Interrupted after a signal, which is handed on and the runs waited for: the second one
-    asks for no patience, the third kills them.
+    monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
+    `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
+    handed on and the runs waited for: the second one asks for no patience, the third kills them.
     """
     parallel = max(1, len(gpus)) if parallel is None else parallel
     _check(parallel, gpus, timeout)
-    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until)
+    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
     command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
     outcomes = _Launch({job.key: job for job in jobs}, limits, command).go()
     return [outcomes[job.key] for job in jobs]
@@ -140,6 +141,7 @@ class _Limits:
     seconds: float
     grace: float
     until: float
+    heard: bool
 
 
 class _Launch:
@@ -234,13 +236,13 @@ class _Launch:
             return
         load = Counter(child.gpu for child in self.running.values())
         gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
-        alone = self.limits.parallel == 1
-        if alone:
+        if self.limits.parallel == 1:
             self.view.say(f"[{self.view.ended.total() + 1}/{self.view.total}] {job.title}")
         elif folder.note:
             self.view.say(folder.note)
         try:
-            self.running[job] = Child([*self.command, *job.overrides, f"--label={job.label}"], gpu, heard=not alone)
+            command = [*self.command, *job.overrides, f"--label={job.label}"]
+            self.running[job] = Child(command, gpu, self.limits.heard)
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 
@@ -285,9 +287,8 @@ class _Launch:
 def _training(job: Job, child: Child) -> Training:
     """How far a run is, by its run.json."""
     info = job.folder().read()
-    if info.pid != child.pid:
-        return Training(job.title, child.seconds)
-    return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
+    known = (info.epoch or 0, info.epochs or 0) if info.pid == child.pid else ()
+    return Training(job.title, child.seconds, *known)
 
 
 def _record(folder: rundir.RunDir, reason: str, said: str) -> None:

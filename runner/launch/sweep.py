@@ -27,16 +27,17 @@ Point = tuple[Overrides, Config]  # what was typed for one run, and the config t
 
 
 def sweep(
-    overrides: Sequence[str], *, jobs: int | None = None, gpus: Sequence[int] = (), timeout: float | None = None
-) -> list[pool.Outcome]:
+    overrides: Sequence[str], *, jobs: int | None = None, gpus: Sequence[int] = (), timeout: float | None = None,
+    heard: bool = False,
+) -> list[pool.Outcome]:  # fmt: skip
     """Run every point of a multirun that has not ended yet, `jobs` at once; what became of each.
 
-    `gpus` and `timeout` (minutes per run) as in `pool.launch`, which also says what is raised.
+    `gpus`, `timeout` (minutes per run) and `heard` as in `pool.launch`, which also says what is raised.
     """
     points = list(map(Overrides, expand(overrides)))
     named = varied(points)
     composed = [(point, _composed(point, named)) for point in points]
-    return pool.launch(plan(composed), parallel=jobs, gpus=gpus, timeout=timeout)
+    return pool.launch(plan(composed), parallel=jobs, gpus=gpus, timeout=timeout, heard=heard)
 
 
 def plan(points: Sequence[Point]) -> list[pool.Job]:

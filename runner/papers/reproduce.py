@@ -136,7 +136,7 @@ def _assumed_data(point: Point) -> str:
 
 def make(
     plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None,
-    until: float = math.inf,
+    until: float = math.inf, heard: bool = False,
 ) -> list[pool.Outcome]:  # fmt: skip
     """Run what is missing, after one line with the estimated time; what became of each. The rest as `pool.launch`.
 
@@ -155,7 +155,7 @@ def make(
     while todo := [point for point in ready(plan, runs) if point.key not in outcomes]:
         made = pool.launch(
             sweep.plan([(point.overrides, point.config) for point in todo]),
-            parallel=jobs, gpus=gpus, timeout=timeout, until=until,
+            parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard,
         )  # fmt: skip
         outcomes |= {point.key: outcome for point, outcome in zip(todo, made, strict=True)}
         runs = disk.under(runs.root)

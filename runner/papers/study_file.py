@@ -77,6 +77,7 @@ def make(
     jobs: int | None = None,
     gpus: Sequence[int] = (),
     timeout: float | None = None,
+    heard: bool = False,
 ) -> Made:
     """Make the runs that have not ended yet, as sweep.sweep does; BadInput where one cannot be, and nothing is made."""
     for override in Overrides(typed):
@@ -95,7 +96,7 @@ def make(
         replace(job, title=f"{label}, seed {config.seed}")
         for label, job, (_, config) in zip(labels, planned, points, strict=True)
     ]
-    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout)
+    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout, heard=heard)
     return list(zip(labels, outcomes, strict=True))
 
 

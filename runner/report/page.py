@@ -44,7 +44,7 @@ def page(tables: Sequence[MeasuredTable]) -> str:
             el("style", Html(style.sheet())),
         ]
     )
-    sections = [_section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
+    sections = [section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
     body = join([_header(tables, title), el("main", *sections), _footer()])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
@@ -99,7 +99,7 @@ def _badge(verdict: Verdict, said: str) -> Html:
     return el("span", el("span", sign, aria_hidden="true"), " ", said, class_=f"badge {tone}")
 
 
-def _section(table: MeasuredTable, name: str, several: bool) -> Html:
+def section(table: MeasuredTable, name: str, several: bool) -> Html:
     """A table whole; where it is one of `several`, with what the page's head says of a single one."""
     drawn = [_figure(plot, f"{name}f{i}", table.command) for i, plot in enumerate(plots.plots(table), 1)]
     return el(

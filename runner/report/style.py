@@ -140,10 +140,23 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
 """
 
 
+_ALONE = """
+color-scheme: light dark; background: var(--ground); color: var(--ink); line-height: 1.55; padding: 0.2rem 1.4rem;
+font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif;
+"""
+
+
 def sheet() -> str:
-    """The style sheet, whole."""
+    """The style sheet of a page, whole."""
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}"
+    return f":root {{ {_variables(LIGHT)} }}\n{dark}{_RULES}"
 
-    def variables(colours: dict[str, str]) -> str:
-        return ":root { " + " ".join(f"--{name}: {value};" for name, value in colours.items()) + " }"
 
-    return f"{variables(LIGHT)}\n@media (prefers-color-scheme: dark) {{ {variables(DARK)} }}{_RULES}"
+def within(name: str) -> str:
+    """The same for the elements in one of this class alone: the page that it stands in is somebody else's."""
+    dark = f"@media (prefers-color-scheme: dark) {{ .{name} {{ {_variables(DARK)} }} }}"
+    return f".{name} {{ {_variables(LIGHT)} {_ALONE} }}\n{dark}\n.{name} {{ {_RULES} }}"
+
+
+def _variables(colours: dict[str, str]) -> str:
+    return " ".join(f"--{name}: {value};" for name, value in colours.items())

@@ -27,22 +27,29 @@ class Shown:
 
 def table(name: str, budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:
     """One table, its missing runs made before it is shown where that is asked for; limits as `reproduce.make`."""
-    plan, runs = reproduce.requested(name, budget, overrides)
-    outcomes = reproduce.make(plan, runs, **limits) if made else []
-    if outcomes:
-        runs = under(runs.root)
-    if made and reproduce.evaluate(plan, runs):
-        runs = under(runs.root)
-    measured = tabulate.tabulate(plan, runs, plan.command)
+    measured, outcomes, folder = measure(name, budget, overrides, made, **limits)
     terminal.show(measured)
     if any(row.sources or row.exact is not None for row in measured.rows):
-        print(report.write(measured, reproduce.folder(plan, runs.root))[-1])
+        print(report.write(measured, folder)[-1])
     shown = Shown({name: measured}, outcomes)
     try:
         pool.raise_for(outcomes)
     except (SweepFailed, Interrupted) as error:
         shown.ending = error
     return shown
+
+
+def measure(
+    name: str, budget: str | None, overrides: Sequence[str], made: bool, **limits: Any
+) -> tuple[MeasuredTable, list[pool.Outcome], Path]:
+    """A paper's table as `table` has it, what became of the runs that were made for it, and its files' folder."""
+    plan, runs = reproduce.requested(name, budget, overrides)
+    outcomes = reproduce.make(plan, runs, **limits) if made else []
+    if outcomes:
+        runs = under(runs.root)
+    if made and reproduce.evaluate(plan, runs):
+        runs = under(runs.root)
+    return tabulate.tabulate(plan, runs, plan.command), outcomes, reproduce.folder(plan, runs.root)
 
 
 def tables(names: Sequence[str], budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:

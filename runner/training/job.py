@@ -3,12 +3,13 @@
 import contextlib
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tricktable.runner import data
 from tricktable.runner.config import schema
@@ -48,8 +49,11 @@ def config_hash(config: Config) -> str:
     return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
 
 
-def execute(config: Config) -> Summary:
-    """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise."""
+def execute(config: Config, progress: TextIO | None = None) -> Summary:
+    """Train, or continue, or report that it is done: returns the summary. Raises the way the run ended otherwise.
+
+    progress: where its epochs are shown; stderr unless told.
+    """
     run, identity = prepare(config, data.load(config.data))
     compute.warn_of_threads(run.compute)
     _warn_of_small_images(run)
@@ -60,7 +64,7 @@ def execute(config: Config) -> Summary:
         summary = _ended(folder)
         if summary is None:
             with folder.open():  # another process may have ended it in the meantime
-                summary = _ended(folder) or _Job(config, run, folder).go()
+                summary = _ended(folder) or _Job(config, run, folder, progress).go()
     except Diverged as error:
         error.folder = folder.path
         raise
@@ -93,14 +97,14 @@ def _warn_of_small_images(run: Run) -> None:
 class _Job:
     """A run in its folder. It decides when the run is saved, and says how it ended."""
 
-    def __init__(self, config: Config, run: Run, folder: rundir.RunDir) -> None:
+    def __init__(self, config: Config, run: Run, folder: rundir.RunDir, progress: TextIO | None) -> None:
         self.config, self.run, self.folder = config, run, folder
         self.choices_key = schema.choices_key(named.by_id(config))
         self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
         self.metrics = record.Metrics(folder.files.metrics)
         self.saved_at = (0, time.monotonic())  # updates, clock
         self.signal: int | None = None
-        self.reporter = Reporter(folder.files.log, folder.path.name)
+        self.reporter = Reporter(folder.files.log, folder.path.name, progress)
 
     def go(self) -> Summary:
         try:
@@ -205,7 +209,13 @@ class _Job:
 
 @contextlib.contextmanager
 def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us."""
+    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us.
+
+    Only the main thread may say what signals do; in another they are the caller's affair.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
     before: dict[int, Any] = {}
 

@@ -14,6 +14,7 @@ SHAPE = (1797, 65)  # 64 pixels and the label
 EVERY = 5
 
 KNOWN = (1_442, (1, 8, 8), 10)  # training images, their shape, classes
+WHITE = 16  # the largest value of a pixel, where it is not 255
 
 
 def digits() -> Arrays:
