@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tricktable.runner.sinks.sink import Begun, Row, numbers
+from tricktable.runner.sinks.sink import Begun, Row, flat, numbers
 
 NEEDS = ("tensorboard",)
 ENDING = ".tricktable"  # of the files' names
@@ -21,7 +21,7 @@ class TensorBoard:
 
         earlier = list(run.folder.glob(f"events.out.tfevents.*{ENDING}"))
         self.writer = SummaryWriter(str(run.folder), purge_step=0, filename_suffix=ENDING)
-        lines = [f"    {key}: {value}" for key, value in run.config.items()]  # Markdown: as they are
+        lines = [f"    {key}: {value}" for key, value in flat(run.config).items()]  # Markdown: as they are
         self.writer.add_text("config", "\n".join(lines), 0)
         for row in run.rows:
             self._add(row)
@@ -38,7 +38,7 @@ class TensorBoard:
         """Add the final figures, at the last epoch."""
         self.writer.add_text("state", state, self.epoch)
         for name, value in figures.items():
-            self.writer.add_scalar(f"final/{name}", value, self.epoch)
+            self.writer.add_scalar(name, value, self.epoch)
         self.writer.close()
 
     def _add(self, row: Row) -> None:
