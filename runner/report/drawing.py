@@ -150,8 +150,8 @@ def scale(panel: Any, values: Sequence[float]) -> None:
 
 
 def tell(panel: Any, x: float, y: float, said: str, marker: str = "o", **style: Any) -> None:
-    """A point of a drawing that says its values where a pointer rests on it, in SVG; unless styled it is not seen."""
-    panel.plot([x], [y], marker, gid=f"{TOLD}{terminal.clean(said)}", **(style or {"alpha": 0, "markersize": 8}))
+    """A point of a drawing, seen or not (alpha=0), that says its values where a pointer rests on it, in SVG."""
+    panel.plot([x], [y], marker, gid=f"{TOLD}{terminal.clean(said)}", **style)
 
 
 def dash(index: int) -> Any:

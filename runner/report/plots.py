@@ -57,7 +57,8 @@ def _curves(part: Sequence[tuple[str, Sequence[Series]]], of: str, x: str, numbe
             panel.plot(places, mean, color=colours.rows[i], linewidth=1.5, linestyle=dash(i))
             for label, k in _told(part, i, len(places)):
                 spread = f" ({_end(low[k], unit)} to {_end(high[k], unit)})" if low[k] < high[k] else ""
-                tell(panel, places[k], mean[k], f"{label}, {x} {places[k]:g}: {_end(mean[k], unit)}{spread}")
+                said = f"{label}, {x} {places[k]:g}: {_end(mean[k], unit)}{spread}"
+                tell(panel, places[k], mean[k], said, color=colours.rows[i], alpha=0, markersize=8)
         values = [value for _, courses in part for course in courses for _, value in course]
         scale(panel, values)
 

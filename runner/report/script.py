@@ -18,10 +18,10 @@ for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells], hidden = new Set();
   const rows = [...body.rows].map((line, place) => ({
     line, place, said: line.textContent.toLowerCase(), label: line.cells[0].textContent,
-    text: (i) => ([...line.cells].find((each) => i ? each.dataset.name === heads[i].textContent : true)?.textContent ?? "").trim(),
+    texts: heads.map((head, i) => [...line.cells].find((each) => !i || each.dataset.name === head.textContent)),
   }));
   if (rows.length < 2) continue;
-  const texts = new Map(rows.map((row) => [row, heads.map((_, i) => row.text(i))]));
+  for (const row of rows) row.texts = row.texts.map((cell) => cell?.textContent.trim() ?? "");
   const box = make("input", {type: "search", placeholder: "filter rows"}), said = make("span", {role: "status"});
   const back = make("button", {hidden: true});
   const show = () => {
@@ -45,7 +45,8 @@ for (const table of document.querySelectorAll("table")) {
     row.line.cells[0].append(hide);
   }
   heads.forEach((head, i) => {
-    const of = (row) => texts.get(row)[i], button = make("button", {className: "sort", textContent: head.textContent});
+    const of = (row) => row.texts[i];
+    const button = make("button", {className: "sort", textContent: head.textContent, title: "sort"});
     const counted = rows.every((row) => /^[–-]?$/.test(of(row)) || !Number.isNaN(number(of(row))));
     const compare = (a, b) => counted ? number(of(a)) - number(of(b)) : of(a).localeCompare(of(b));
     head.replaceChildren(button);

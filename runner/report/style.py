@@ -129,7 +129,8 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
 [aria-sort] .sort { color: var(--ink); }
 [aria-sort="ascending"] .sort::after { content: " ▴"; }
 [aria-sort="descending"] .sort::after { content: " ▾"; }
-.hide { color: var(--muted); opacity: 0; margin-left: 0.3rem; padding: 0 0.4rem; font-weight: 400; }
+tbody th { position: relative; }
+.hide { position: absolute; left: 0; width: 1rem; color: var(--muted); opacity: 0; font-weight: 400; }
 tr:hover .hide, .hide:focus-visible { opacity: 1; }
 @media (hover: none) { .hide { opacity: 1; } }
 
@@ -152,13 +153,15 @@ tr:hover .hide, .hide:focus-visible { opacity: 1; }
   td.verdicts { flex-wrap: wrap; gap: 0.25rem 1rem; }
   td .badges { justify-content: flex-end; margin-left: auto; }
   th:first-child { max-width: none; padding-left: 0; }
-  .live thead { position: static; width: auto; height: auto; clip-path: none; margin: 0 0 0.9rem; }
+  .live thead { display: block; position: static; width: auto; height: auto; clip-path: none; margin: 0 0 0.9rem; }
   .live thead tr { display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; }
   .live thead th { padding: 0.2rem 0; border: 0; min-width: 0; }
-  .hide { opacity: 1; float: right; }
+  tbody th { padding-right: 2rem; }
+  .hide { opacity: 1; left: auto; right: 0; top: 0; width: 2rem; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
-@media print { .tools, .hide { display: none; } body { background: none; } .card, figure, tr { break-inside: avoid; } details > pre { display: block; } }
+@media print { .tools, .hide { display: none; } }
+@media print { body { background: none; } .card, figure, tr { break-inside: avoid; } details > pre { display: block; } }
 """
 
 

