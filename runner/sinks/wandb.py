@@ -27,6 +27,7 @@ class WeightsAndBiases:
             name=run.folder.name,
             id=hashlib.sha256(run.name.encode()).hexdigest()[:16],
             resume="allow",
+            reinit="create_new",  # never a run that this process has open
             config=dict(run.config),
             dir=str(run.root),
             mode=os.environ.get("WANDB_MODE", "offline"),
