@@ -112,8 +112,8 @@ def _module(name: str) -> Any:
 
 
 def _sink(name: str) -> Sink:
-    """The one class that its file defines."""
+    """One of the only class that its file defines."""
     module = _module(name)
-    (found,) = [each for _, each in inspect.getmembers(module, inspect.isclass) if each.__module__ == module.__name__]
-    sink: Sink = found()
-    return sink
+    found: list[Any] = [each for each in vars(module).values() if inspect.isclass(each)]
+    (own,) = [each for each in found if each.__module__ == module.__name__]
+    return own()

@@ -111,9 +111,13 @@ def records(data):
 
 def of_wandb(folder):
     """Of the newest file, which has every row: it is what `wandb sync` sends last."""
+    import wandb
     from wandb.proto import wandb_internal_pb2
 
-    files = sorted((folder.parent.parent / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime)
+    wandb.teardown()  # its process has written everything then
+    files = sorted(
+        (folder.parent.parent / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime
+    )
     assert len({path.name for path in files}) == 1, "the same run"
     found = []
     for data in records(files[-1].read_bytes()):
@@ -160,6 +164,8 @@ def test_rows_behind_the_checkpoint_of_a_killed_run_are_not_there_twice(sink, tm
     gone = killed(monkeypatch, at=2)
     with pytest.raises(gone):  # saved behind update 3, in the first epoch
         job.execute(config(tmp_path, f"log={sink}", "checkpoint.every=3"))
+    if sink == "wandb":
+        importlib.import_module("wandb").teardown()  # dies with the killed process
     job.execute(config(tmp_path, f"log={sink}"))
     check_same(sink, tmp_path)
 
