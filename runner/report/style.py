@@ -130,7 +130,7 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
 [aria-sort="ascending"] .sort::after { content: " ▴"; }
 [aria-sort="descending"] .sort::after { content: " ▾"; }
 tbody th { position: relative; }
-.hide { position: absolute; left: 0; width: 1rem; color: var(--muted); opacity: 0; font-weight: 400; }
+.hide { position: absolute; left: 0; top: 0.65rem; width: 1rem; color: var(--muted); opacity: 0; font-weight: 400; }
 tr:hover .hide, .hide:focus-visible { opacity: 1; }
 @media (hover: none) { .hide { opacity: 1; } }
 
