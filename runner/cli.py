@@ -43,6 +43,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     _to_train(commands)
     _to_reproduce(commands)
     _to_look(commands)
+    for name in ("table", "report", "figure"):
+        about = "its figures in this format too, beside the PNGs; may be given again"
+        forms = ("svg", "pdf", "png")
+        commands.choices[name].add_argument("--figures", choices=forms, action="append", default=[], help=about)
     return parser, dict(commands.choices)
 
 

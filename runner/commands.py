@@ -117,7 +117,7 @@ def table(arguments: argparse.Namespace) -> int:
         reproduce.dry_run(*reproduce.requested(names[0], arguments.budget, arguments.overrides))
         return 0
     limits = {**_pool(arguments), "until": _until(arguments.minutes)}
-    typed = arguments.budget, arguments.overrides, arguments.make
+    typed = arguments.budget, arguments.overrides, arguments.make, arguments.figures
     with terminal.set_aside(arguments.json):
         shown = tables.tables(names, *typed, **limits) if names[1:] else tables.table(names[0], *typed, **limits)
     if arguments.junit:
@@ -144,7 +144,7 @@ def report(arguments: argparse.Namespace) -> int:
     name, overrides = arguments.name, arguments.overrides
     if name is not None and "=" in name:  # every run, and the first key was taken for the name
         name, overrides = None, [name, *overrides]
-    for path in command.produce(name, arguments.budget, overrides, arguments.baseline):
+    for path in command.produce(name, arguments.budget, overrides, arguments.baseline, arguments.figures):
         print(path)
     return 0
 
@@ -216,7 +216,8 @@ def figure(arguments: argparse.Namespace) -> int:
 
     typed = [*arguments.runs, *arguments.overrides]
     overrides = [text for text in typed if re.match(r"[\w.@]+=", text)]
-    for path in figures.make(arguments.name, [text for text in typed if text not in overrides], overrides):
+    runs = [text for text in typed if text not in overrides]
+    for path in figures.make(arguments.name, runs, overrides, arguments.figures):
         print(path)
     return 0
 

@@ -10,6 +10,7 @@ import yaml
 
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.compose import GROUPS
+from tricktable.runner.config.options import LISTS
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.training.objects import shared
 
@@ -240,7 +241,7 @@ def configs() -> list[Path]:
 def test_configs_say_what_they_are(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     group, name = path.parent.name, path.stem
-    if group in PLACES and PLACES[group].many:
+    if group in LISTS:
         assert lines[0] == f"# @package {group}.{name}"
         lines = lines[1:]
     elif group == "noise":  # whole schedules: they set keys of several places

@@ -21,7 +21,7 @@ from tricktable.runner.config import CONFIGS, choices, grammar, schema
 from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key
 from tricktable.runner.config.label import label
-from tricktable.runner.config.options import GROUPS, default, options
+from tricktable.runner.config.options import GROUPS, LISTS, default, options
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.config.suggestions import Composed
 from tricktable.runner.errors import BadInput
@@ -64,9 +64,9 @@ def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], DictConfig]:
     OmegaConf.set_readonly(tree, False)
     OmegaConf.set_struct(tree, False)
     del tree["hydra"]
-    for name, place in PLACES.items():
+    for name in (*PLACES, *LISTS):
         if name not in tree:
-            tree[name] = {} if place.many else None
+            tree[name] = {} if name in LISTS else None
     return chosen, tree
 
 
@@ -87,9 +87,8 @@ def _apply(tree: DictConfig, typed: Typed, chosen: dict[str, Any]) -> None:
     mount, _, last = typed.key.rpartition(".")
     if last == "name":
         place = mount.split(".")[0]
-        several = place in PLACES and PLACES[place].many
         raise BadInput(
-            f"{typed.key}: an option is chosen as a whole: {f'{place}=[...]' if several else f'{mount}=...'}"
+            f"{typed.key}: an option is chosen as a whole: {f'{place}=[...]' if place in LISTS else f'{mount}=...'}"
         )
     if isinstance(node, DictConfig) and not isinstance(typed.value, dict):
         raise BadInput(f"{typed.key}: has keys of its own: {', '.join(f'{typed.key}.{k}' for k in node)}")

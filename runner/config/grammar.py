@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Glob, QuotedString
 from hydra.core.override_parser.types import Override as Parsed
 from hydra.errors import HydraException
 
-from tricktable.runner.config.options import options
+from tricktable.runner.config.options import BESIDE, options
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.errors import BadInput
 
@@ -41,7 +41,7 @@ def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Parsed]:
     parsed: dict[str, Parsed] = {}
     for text in Overrides(overrides):
         try:
-            override = parser.parse_override(_with_home(text))
+            override = parser.parse_override(_as_list(_with_home(text)))
         except HydraException as error:
             raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
         _check(override, text, sweep)
@@ -56,6 +56,12 @@ def _with_home(text: Override) -> str:
     """`data.path=~/x` in quotes: a shell leaves `~` behind a key as it is, and Hydra's grammar has none."""
     quoted = text.value.replace("'", "\\'")
     return f"{text.key}='{quoted}'" if HOME.fullmatch(text.value) else text
+
+
+def _as_list(text: str) -> str:
+    """`log=tensorboard,jsonl` in brackets."""
+    key, _, value = text.partition("=")
+    return f"{key}=[{value}]" if key in BESIDE and re.fullmatch(r"\w+(\s*,\s*\w+)+", value) else text
 
 
 def _check(override: Parsed, text: str, sweep: bool) -> None:

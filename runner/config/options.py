@@ -10,7 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.places import PLACES
 
-GROUPS = ("data", "model", "compute", "noise", *PLACES)
+GROUPS = ("data", "model", "compute", "noise", "log", *PLACES)
+BESIDE = ("log",)  # groups of what looks on: no choice there makes another run, so a comma lists and never sweeps
+LISTS = (
+    *BESIDE,
+    *(name for name, place in PLACES.items() if place.many),
+)  # groups whose choice is an ordered list
 
 
 @cache

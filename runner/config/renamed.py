@@ -11,7 +11,7 @@ from typing import Any
 
 FORMER = {"noise_scale": "noise"}  # knobs
 ARGUMENTS = {"nonlinearity": "activation"}  # of networks; the earlier name is a place now
-LATER = ("activation",)  # places; null there is what was before
+LATER = ("activation", "log")  # groups; null there is what was before
 BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their later arguments
     "he": {"linear": True},
     "weight_standardization": {"unbiased": False},

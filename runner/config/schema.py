@@ -128,6 +128,7 @@ class Config:
     schedule: Mapping[str, Option]
     hook: tuple[Option, ...]
     inference: tuple[Option, ...]
+    log: tuple[Option, ...] = key(cosmetic=True)
     checkpoint: CheckpointConfig
     output: OutputConfig
 
@@ -283,3 +284,8 @@ def cosmetic() -> frozenset[str]:
                 yield from walk(hints[each.name], f"{prefix}{each.name}.")
 
     return frozenset(walk(Config, ""))
+
+
+def is_cosmetic(key: str) -> bool:
+    """Whether a key, in dots, is one of them or stands within one."""
+    return key in cosmetic() or key.partition(".")[0] in cosmetic()

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tricktable.runner.config import synonyms
 from tricktable.runner.config.grammar import Typed
-from tricktable.runner.config.options import GROUPS, arguments, composite, defaults, keys, mount, options, within
-from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.config.options import GROUPS, LISTS, arguments, composite, defaults, keys, mount, options, within
+from tricktable.runner.config.places import SCHEDULED
 from tricktable.runner.config.spelling import closest, same
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_-.,=:/@%+[]")  # what bash leaves as it is
@@ -29,7 +29,7 @@ class Composed:
     def of(cls, choices: Mapping[str, Any], tree: DictConfig) -> "Composed":
         """From train.yaml's choices, or from Hydra's, in which the lists are missing: those are the tree's."""
         chosen = {key.rpartition("@")[2]: [str(item) for item in listed(names)] for key, names in choices.items()}
-        chosen |= {name: list(tree[name]) for name, place in PLACES.items() if place.many and name in tree}
+        chosen |= {name: list(tree[name]) for name in LISTS if name in tree}
         return cls(chosen, tree)
 
     @cached_property
@@ -54,7 +54,7 @@ def listed(value: Any) -> list[Any]:
 
 def takes_several(group: str) -> bool:
     """Whether a group's choice is a list."""
-    return group in PLACES and PLACES[group].many
+    return group in LISTS
 
 
 def group_at(key: str) -> str | None:

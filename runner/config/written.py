@@ -6,7 +6,7 @@ from typing import Any
 
 from tricktable.runner.config import options, renamed
 from tricktable.runner.config.overrides import Override, Overrides
-from tricktable.runner.config.places import PLACES, SCHEDULED
+from tricktable.runner.config.places import SCHEDULED
 from tricktable.runner.errors import BadInput
 
 LABEL = "label"  # made of the others
@@ -38,7 +38,7 @@ def overrides(values: Mapping[str, Any]) -> Overrides:
                 for knob in (*SCHEDULED, *(set(value) - {*SCHEDULED}))
                 for each in _one(key, f"{key}.{knob}", value.get(knob))
             ]
-        elif key in PLACES and PLACES[key].many and isinstance(value, Mapping):
+        elif key in options.LISTS and isinstance(value, Mapping):
             found += _several(key, value)
         elif key in options.GROUPS:
             found += _one(key, key, value)
@@ -132,7 +132,7 @@ def _replaced(each: Override, by: Override, file: Overrides) -> bool:
     if not each.within(by.key):
         return False
     name = each.key.removeprefix(f"{by.key}.").partition(".")[0]
-    if by.key in PLACES and PLACES[by.key].many:
+    if by.key in options.LISTS:
         several = "],[" in by.value.replace(" ", "")
         return several or name not in re.findall(r"\w+", by.value)
     if by.value == file.get(by.key):

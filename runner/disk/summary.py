@@ -34,6 +34,11 @@ class Result:
         """Without what there is nothing of."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
+    def figures(self) -> dict[str, float]:
+        """Its numbers, each by variant, inference and name: `ema/flip/test_error`."""
+        values = {name: value for name, value in self.plain().items() if name not in ("variant", "inference")}
+        return {f"{self.variant}/{self.inference}/{name}": value for name, value in values.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSummary:

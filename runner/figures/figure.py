@@ -4,7 +4,7 @@ import ast
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,12 @@ def listing() -> list[tuple[str, str]]:
     return found
 
 
-def make(name: str, texts: Sequence[str], overrides: Sequence[str]) -> list[Path]:
+def make(name: str, texts: Sequence[str], overrides: Sequence[str], forms: Sequence[str] = ()) -> list[Path]:
     """Draw a figure of the runs that texts stand for, and write it; its files, the table last.
 
     Each text is a run's folder or id, a study's folder or a glob. Overrides are `evaluate`'s and, without a dot, the
     figure's own arguments. One run's figure lies in its folder, that of several in their study's or under the root.
+    forms: the formats that it is written in besides PNG.
     """
     known = [each for each, _ in listing()]
     if name not in known:
@@ -59,7 +60,8 @@ def make(name: str, texts: Sequence[str], overrides: Sequence[str]) -> list[Path
     root = Path(request.config.output.root)
     wanted = next(iter(typing.get_type_hints(function).values()))
     found = {run.folder: run for text in texts for run in runs.some(text, root, diverged=wanted is Ended)}
-    return _write(function(Ended(found.values()), request, **arguments), name, _folder(list(found), root))
+    figure = function(Ended(found.values()), request, **arguments)
+    return _write(figure, name, _folder(list(found), root), dict.fromkeys(("png", *forms)))
 
 
 def _arguments(function: Callable[..., Figure], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -83,7 +85,7 @@ def _folder(folders: Sequence[Path], root: Path) -> Path:
     return (studies.pop() if len(studies) == 1 else root) / "figures"
 
 
-def _write(figure: Figure, name: str, folder: Path) -> list[Path]:
+def _write(figure: Figure, name: str, folder: Path, forms: Iterable[str]) -> list[Path]:
     """Each file whole or not at all."""
     with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,8 @@ def _write(figure: Figure, name: str, folder: Path) -> list[Path]:
         raise StorageProblem(f"{folder}: a link; figures are written to real folders")
     files: dict[str, bytes] = {}
     for number, plot in enumerate(figure.plots, 1):
-        files[f"{name}{f'-{number}' if len(figure.plots) > 1 else ''}.png"] = plot.png()
+        stem = f"{name}{f'-{number}' if len(figure.plots) > 1 else ''}"
+        files |= {f"{stem}.{form}": plot.picture(form) for form in forms}
     files[f"{name}.csv"] = records.as_csv([dict(record) for record in figure.records]).encode("utf-8")
     for file, data in files.items():
         atomic.replace(folder / file, data)

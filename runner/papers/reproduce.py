@@ -19,11 +19,12 @@ from tricktable.runner.papers.plan import Point, TablePlan, distinct
 from tricktable.runner.papers.recipe import BUDGETS
 from tricktable.runner.papers.tabulate import updates
 
-# What may be typed with a table: where images and runs lie, on what it runs, and how many images it takes at once.
+# What may be typed with a table: where images and runs lie, where rows go besides, on what it runs, and how many
+# images it takes at once.
 # Everything else is the recipe's.
 EXTRA = (
     "micro_batch", "data.path", "data.download", "data.workers", "data.stream",
-    "checkpoint.every", "checkpoint.keep", "output.root",
+    "checkpoint.every", "checkpoint.keep", "output.root", "log",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tricktable.runner.config import renamed, schema
-from tricktable.runner.config.places import PLACES
+from tricktable.runner.config.options import LISTS
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.runs import Runs, StoredRun
 from tricktable.runner.errors import BadInput
@@ -146,15 +146,15 @@ def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config's keys, flat: as people type them. Of a list place also the list, for the order counts."""
     flat: dict[str, Any] = {}
     for key, value in renamed.current(config).items():
-        if key in PLACES and PLACES[key].many:
-            flat[key] = list(value)
+        if key in LISTS:
+            flat[key] = list(value or ())
         flat |= dict(_flatten(key, value))
     return flat
 
 
 def shared_choices(run: StoredRun) -> dict[str, Any]:
     """The numeric ones but the seed: what a row's runs share."""
-    return {k: v for k, v in choices(run.config).items() if k != "seed" and k not in schema.cosmetic()}
+    return {k: v for k, v in choices(run.config).items() if k != "seed" and not schema.is_cosmetic(k)}
 
 
 def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:

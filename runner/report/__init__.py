@@ -20,9 +20,9 @@ __all__ = ["collect", "write", "write_collected", "write_page", "write_short", "
 Tables = MeasuredTable | Sequence[MeasuredTable]
 
 
-def write(tables: Tables, folder: Path) -> list[Path]:
+def write(tables: Tables, folder: Path, figures: Sequence[str] = ()) -> list[Path]:
     """Write every file of a report; returns their paths, the page last. StorageProblem where it cannot be written."""
-    return [*write_tables(tables, folder), *write_page(tables, folder)]
+    return [*write_tables(tables, folder), *write_page(tables, folder, figures)]
 
 
 def write_short(table: MeasuredTable, folder: Path) -> Path:
@@ -56,16 +56,17 @@ def write_tables(tables: Tables, folder: Path) -> list[Path]:
     )
 
 
-def write_page(tables: Tables, folder: Path) -> list[Path]:
-    """Write report.html, whole in one file, and its curves and seeds as pictures for elsewhere."""
+def write_page(tables: Tables, folder: Path, figures: Sequence[str] = ()) -> list[Path]:
+    """Write report.html, whole in one file, and its figures for elsewhere: as PNG, and in these formats (svg, pdf)."""
     from tricktable.runner.report.page import page
-    from tricktable.runner.report.plots import pictures as drawn
+    from tricktable.runner.report.plots import named
 
     several = _several(tables)
     pictures: dict[str, str | bytes] = {}
     for number, each in enumerate(several, 1):
         ending = f"-{number}" if len(several) > 1 else ""
-        pictures |= {f"{kind}{ending}.png": data for kind, data in drawn(each).items()}
+        for kind, plot in named(each).items():
+            pictures |= {f"{kind}{ending}.{form}": plot.picture(form) for form in dict.fromkeys(("png", *figures))}
     return _put(folder, {**pictures, "report.html": page(several)})
 
 

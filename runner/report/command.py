@@ -12,14 +12,22 @@ from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.report import terminal
 
 
-def produce(name: str | None, budget: str | None, overrides: Sequence[str], baseline: str | None = None) -> list[Path]:
+def produce(
+    name: str | None,
+    budget: str | None,
+    overrides: Sequence[str],
+    baseline: str | None = None,
+    figures: Sequence[str] = (),
+) -> list[Path]:
     """Write a report; its files, the page last. Without a name: runs.csv of every run. `baseline`: of a study."""
+    if figures and name is None:
+        raise BadInput("--figures: they are of a table or a study, so name one")
     if baseline is not None and (name is None or name in recipe.names()):
         raise BadInput("--baseline: it is of a study's table, so name a study")
     if name in recipe.names():
         plan, runs = reproduce.requested(name, budget, overrides)
         typed = f"tricktable table {name} --run --budget {plan.budget}"
-        return report.write(tabulate.tabulate(plan, runs, typed), reproduce.folder(plan, runs.root))
+        return report.write(tabulate.tabulate(plan, runs, typed), reproduce.folder(plan, runs.root), figures)
     root = Path(compose(overrides).output.root)
     if name is None:
         return report.write_collected(under(root), root)
@@ -28,7 +36,7 @@ def produce(name: str | None, budget: str | None, overrides: Sequence[str], base
     table = studies.tabulate(name, under(root, name), baseline)
     if table is None:
         raise BadInput(f"{root / name}: no run has finished")
-    return report.write(table, root / name / "report")
+    return report.write(table, root / name / "report", figures)
 
 
 def show_study(folder: Path, baseline: str | None = None) -> None:

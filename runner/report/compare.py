@@ -61,7 +61,7 @@ def _values(runs: Sequence[StoredRun]) -> dict[str, list[Any]]:
     told: dict[str, list[Any]] = {}
     for each in flat:
         for key, value in each.items():
-            if key != "seed" and key not in schema.cosmetic() and value not in told.setdefault(key, []):
+            if key != "seed" and not schema.is_cosmetic(key) and value not in told.setdefault(key, []):
                 told[key].append(value)
     return told
 

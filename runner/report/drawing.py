@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tricktable.runner import terminal
+
 DASHES = ("", "6 2", "2 2", "8 2 2 2", "4 1 1 1 1 1", "10 3")  # lines differ by more than their colour
 PER_FIGURE = len(DASHES)
 LOGARITHMIC = "log scale"  # beside an axis's name
+# The formats of pictures, each with what its files do not say of their making.
+UNSAID = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer")}
+TOLD = "told: "  # begins the name of what says its values where a pointer rests on it
 LONGEST = 46  # characters of a label within a drawing
 T = TypeVar("T")
 
@@ -65,15 +70,18 @@ class Plot:
             self._figure(PAGE).savefig(data, format="svg", transparent=True, metadata={"Date": None})
         return _for_page(data.getvalue(), name)
 
-    def png(self) -> bytes:
-        """As a picture on white, with its title and legend in it."""
+    def picture(self, form: str = "png") -> bytes:
+        """As a picture on white, with its title and legend in it: PNG, SVG or PDF. The same plot has the same bytes.
+
+        Text is text, in a PDF of fonts that are in it whole (TrueType, as journals ask); nothing says when or by whom.
+        """
         import matplotlib as mpl
 
         data = io.BytesIO()
-        with mpl.rc_context({"font.size": 9}):
+        with mpl.rc_context({"font.size": 9, "pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": self.title}):
             figure = self._figure(PRINT, legend=True)
-            figure.savefig(data, format="png", dpi=200, metadata={"Software": None})
-        return data.getvalue()
+            figure.savefig(data, format=form, dpi=200, metadata=dict.fromkeys(UNSAID[form]))
+        return _told(data.getvalue().decode()).encode() if form == "svg" else data.getvalue()
 
     def _figure(self, colours: Colours, legend: bool = False) -> Any:
         from matplotlib.figure import Figure
@@ -141,6 +149,11 @@ def scale(panel: Any, values: Sequence[float]) -> None:
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1e3 else f"{value:g}"))
 
 
+def tell(panel: Any, x: float, y: float, said: str, marker: str = "o", **style: Any) -> None:
+    """A point of a drawing, seen or not (alpha=0), that says its values where a pointer rests on it, in SVG."""
+    panel.plot([x], [y], marker, gid=f"{TOLD}{terminal.clean(said)}", **style)
+
+
 def dash(index: int) -> Any:
     """A row's line style, of which there are PER_FIGURE."""
     return (0, tuple(float(n) / 1.5 for n in DASHES[index].split())) if DASHES[index] else "-"
@@ -167,4 +180,9 @@ def _for_page(svg: str, name: str) -> str:
     svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', lambda match: f"{match[1]}{name}-", svg)
     variables = {getattr(PAGE, name): name for name in ("ink", "muted", "grid", "theirs")}
     variables |= {colour: f"row-{i}" for i, colour in enumerate(PAGE.rows)}
-    return re.sub("#fe0[ab]0.", lambda match: f"var(--{variables[match[0]]})", svg)
+    return _told(re.sub("#fe0[ab]0.", lambda match: f"var(--{variables[match[0]]})", svg))
+
+
+def _told(svg: str) -> str:
+    """The drawing, in which what has values to say says them: browsers show a title where a pointer rests."""
+    return re.sub(rf'<g id="[^">]*?{TOLD}([^"]*)">', r"<g><title>\1</title>", svg)

@@ -1,4 +1,4 @@
-"""The report as one HTML page that is whole in its file: no script, nothing is fetched, and a policy in it says so.
+"""The report as one HTML page that is whole in its file: nothing is fetched, no script but its own, as a policy says.
 
 Every text goes through `elements.el`, which escapes what is not already HTML.
 """
@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from tricktable.runner.papers.facts import About
 from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
-from tricktable.runner.report import cells, drawing, foot, headline, plots, style
+from tricktable.runner.report import cells, drawing, foot, headline, plots, script, style
 from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
 from tricktable.runner.report.elements import Html, el, join, text
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = (
+    f"default-src 'none'; script-src {script.source()}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.
 TONES: dict[Verdict, tuple[str, str]] = {
     "reproduced": ("good", "✓"),
@@ -45,7 +47,7 @@ def page(tables: Sequence[MeasuredTable]) -> str:
         ]
     )
     sections = [section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
-    body = join([_header(tables, title), el("main", *sections), _footer()])
+    body = join([_header(tables, title), el("main", *sections), _footer(), el("script", Html(script.SCRIPT))])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 

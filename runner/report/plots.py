@@ -9,9 +9,10 @@ from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import StorageProblem
 from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable
 from tricktable.runner.report import cells, grids
-from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short
+from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short, tell
 
 KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
+TOLD = 40  # points of a line that say their values
 Series = list[tuple[float, float]]
 
 
@@ -20,10 +21,10 @@ def plots(table: MeasuredTable) -> list[Plot]:
     return [plot for drawn in _by_kind(table).values() for plot in drawn]
 
 
-def pictures(table: MeasuredTable) -> dict[str, bytes]:
-    """The plots as PNG, by kind and number."""
+def named(table: MeasuredTable) -> dict[str, Plot]:
+    """The plots by kind and number."""
     return {
-        f"{kind}{f'-{i}' if i > 1 else ''}": plot.png()
+        f"{kind}{f'-{i}' if i > 1 else ''}": plot
         for kind, drawn in _by_kind(table).items()
         for i, plot in enumerate(drawn, 1)
     }
@@ -54,6 +55,10 @@ def _curves(part: Sequence[tuple[str, Sequence[Series]]], of: str, x: str, numbe
             places, mean, low, high = band(courses)
             panel.fill_between(places, low, high, color=colours.rows[i], alpha=0.12, linewidth=0)
             panel.plot(places, mean, color=colours.rows[i], linewidth=1.5, linestyle=dash(i))
+            for label, k in _told(part, i, len(places)):
+                spread = f" ({_end(low[k], unit)} to {_end(high[k], unit)})" if low[k] < high[k] else ""
+                said = f"{label}, {x} {places[k]:g}: {_end(mean[k], unit)}{spread}"
+                tell(panel, places[k], mean[k], said, color=colours.rows[i], alpha=0, markersize=8)
         values = [value for _, courses in part for course in courses for _, value in course]
         scale(panel, values)
 
@@ -63,6 +68,11 @@ def _curves(part: Sequence[tuple[str, Sequence[Series]]], of: str, x: str, numbe
     labels = tuple(label for label, _ in part)
     title = f"{name[0].upper()}{name[1:]} by {x}{number}"
     return Plot(title, f"Mean and range over seeds. {ends}.", labels, draw, 2.9)
+
+
+def _told(part: Sequence[tuple[str, Any]], i: int, count: int) -> list[tuple[str, int]]:
+    """The points of a line that say their values, the last among them; and whose line it is."""
+    return [(part[i][0], k) for k in range(count - 1, -1, -max(1, math.ceil(count / TOLD)))]
 
 
 def _end(value: float, unit: str) -> str:
@@ -124,10 +134,15 @@ def _seeds(table: MeasuredTable, rows: Sequence[MeasuredRow], number: str) -> Pl
             if row.mean is not None:
                 half = row.half if row.half is not None and math.isfinite(row.half) else 0.0
                 panel.plot([row.mean - half, row.mean + half], [y, y], color=colours.rows[0], linewidth=2.4, alpha=0.55)
-                panel.plot([row.mean], [y], "|", color=colours.rows[0], markersize=13, markeredgewidth=2)
-            panel.plot(row.figures, [y] * len(row.figures), "o", color=colours.rows[0], markersize=4, alpha=0.65)
+                said = f"{row.label}: {cells.interval(row.mean, row.half, unit)}"
+                tell(panel, row.mean, y, said, "|", color=colours.rows[0], markersize=13, markeredgewidth=2)
+            for run in row.runs:
+                if run.figure is not None:
+                    said = f"{row.label}, seed {run.seed}: {cells.figure(run.figure, unit)}"
+                    tell(panel, run.figure, y, said, color=colours.rows[0], markersize=4, alpha=0.65)
             if (theirs := _theirs(table, row)) is not None:
-                panel.plot([theirs], [y], "D", color=colours.theirs, markersize=5.5, markerfacecolor="none")
+                said = f"{row.label}, the paper: {cells.figure(theirs, unit)}"
+                tell(panel, theirs, y, said, "D", color=colours.theirs, markersize=5.5, markerfacecolor="none")
             across = panel.get_yaxis_transform()
             panel.text(
                 0,

@@ -115,6 +115,25 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono"
 footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
+.tools { display: flex; flex-wrap: wrap; gap: 0.4rem 0.8rem; align-items: center; margin: 1rem 0 0; max-width: none; }
+.tools + .wide { margin-top: 0.5rem; }
+.tools input, .tools button, .hide, .sort { font: inherit; color: inherit; background: none; border: 0; padding: 0; }
+.tools input, .tools button {
+  background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: 0.3rem 0.7rem;
+}
+.tools input { width: 16rem; max-width: 100%; color: var(--ink); }
+.tools button, .hide, .sort { cursor: pointer; }
+.tools [hidden], tr[hidden] { display: none !important; }
+.sort { text-align: inherit; }
+.sort:hover { color: var(--ink); }
+[aria-sort] .sort { color: var(--ink); }
+[aria-sort="ascending"] .sort::after { content: " ▴"; }
+[aria-sort="descending"] .sort::after { content: " ▾"; }
+tbody th { position: relative; }
+.hide { position: absolute; left: 0; top: 0.65rem; width: 1rem; color: var(--muted); opacity: 0; font-weight: 400; }
+tr:hover .hide, .hide:focus-visible { opacity: 1; }
+@media (hover: none) { .hide { opacity: 1; } }
+
 @media (max-width: 56rem) {
   .wide { overflow: visible; background: none; border: 0; }
   table, tbody, tr, th, td { display: block; }
@@ -134,8 +153,14 @@ footer { padding-block: 1.5rem 3rem; border-top: 1px solid var(--line); }
   td.verdicts { flex-wrap: wrap; gap: 0.25rem 1rem; }
   td .badges { justify-content: flex-end; margin-left: auto; }
   th:first-child { max-width: none; padding-left: 0; }
+  .live thead { display: block; position: static; width: auto; height: auto; clip-path: none; margin: 0 0 0.9rem; }
+  .live thead tr { display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; }
+  .live thead th { padding: 0.2rem 0; border: 0; min-width: 0; }
+  tbody th { padding-right: 2rem; }
+  .hide { opacity: 1; left: auto; right: 0; top: 0; width: 2rem; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
+@media print { .tools, .hide { display: none; } }
 @media print { body { background: none; } .card, figure, tr { break-inside: avoid; } details > pre { display: block; } }
 """
 

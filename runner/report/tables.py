@@ -25,12 +25,19 @@ class Shown:
     ending: SweepFailed | Interrupted | None = None
 
 
-def table(name: str, budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:
-    """One table, its missing runs made before it is shown where that is asked for; limits as `reproduce.make`."""
+def table(
+    name: str, budget: str | None, overrides: Sequence[str], made: bool, figures: Sequence[str] = (), **limits: Any
+) -> Shown:
+    """One table, its missing runs made before it is shown where that is asked for; limits as `reproduce.make`.
+
+    figures: the formats that its figures are written in besides PNG.
+    """
     measured, outcomes, folder = measure(name, budget, overrides, made, **limits)
     terminal.show(measured)
     if any(row.sources or row.exact is not None for row in measured.rows):
-        print(report.write(measured, folder)[-1])
+        *files, page = report.write(measured, folder, figures)
+        for path in [*(each for each in files if each.suffix.lstrip(".") in figures), page]:
+            print(path)
     shown = Shown({name: measured}, outcomes)
     try:
         pool.raise_for(outcomes)
@@ -52,13 +59,22 @@ def measure(
     return tabulate.tabulate(plan, runs, plan.command), outcomes, reproduce.folder(plan, runs.root)
 
 
-def tables(names: Sequence[str], budget: str | None, overrides: Sequence[str], made: bool, **limits: Any) -> Shown:
-    """Several tables, each made and written; then what failed."""
+def tables(
+    names: Sequence[str],
+    budget: str | None,
+    overrides: Sequence[str],
+    made: bool,
+    figures: Sequence[str] = (),
+    **limits: Any,
+) -> Shown:
+    """Several tables, each made and written, its page too where figures are asked for; then what failed."""
     shown = Shown()
 
     def write(measured: MeasuredTable, folder: Path) -> None:
         shown.tables[measured.name] = measured
         terminal.progress(measured, report.write_tables(measured, folder)[-1].parent)
+        for path in report.write_page(measured, folder, figures) if figures else ():
+            print(path)
 
     if not made or budget is None:
         raise BadInput(f"{len(names)} tables have such a name; several are made: add --run and --budget")

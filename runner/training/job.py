@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from tricktable.runner import data
+from tricktable.runner import data, sinks
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
@@ -35,6 +35,7 @@ from tricktable.runner.training.train import train
 
 def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
     """Build the run; everything that can be wrong with the input shows here, and nothing is written."""
+    sinks.check([each.name for each in config.log])
     resolved = compute.resolve(config.compute)
     compute.apply(resolved)
     splits = split(source, config.data, resolved.device)
@@ -105,32 +106,39 @@ class _Job:
         self.saved_at = (0, time.monotonic())  # updates, clock
         self.signal: int | None = None
         self.reporter = Reporter(folder.files.log, folder.path.name, progress)
+        self.sinks = sinks.Sinks([each.name for each in config.log])
 
     def go(self) -> Summary:
         try:
             with _signals(self._flag), self.reporter:
                 self._resume()
                 self.folder.set_state("running", **self._progress())
+                rows = record.read(self.metrics.path)
+                self.sinks.start(sinks.Begun(self.folder.path, schema.plain(self.config), rows))
                 self._train()
                 summary = self._summarise()
-            self.folder.set_state("complete", **self._progress())
+            self._end("complete", results=summary.results)
             return summary
         except Interrupted as error:
-            self.folder.set_state("interrupted", reason=str(error), **self._progress())
+            self._end("interrupted", str(error))
             raise
         except Diverged as error:
             self._summary("diverged", [], None).write(self.folder.files.summary)
-            self.folder.set_state("diverged", reason=str(error), **self._progress())
+            self._end("diverged", str(error))
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
-                self.folder.set_state("failed", reason=reason, **self._progress())
+                self._end("failed", reason)
                 with open(self.folder.files.log, "a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
             if isinstance(error, TricktableError):
                 raise
             raise RunFailed(f"{reason} (its traceback is in {self.folder.files.log})") from error
+
+    def _end(self, state: State, reason: str | None = None, results: Sequence[Result] = ()) -> None:
+        self.folder.set_state(state, reason=reason, **self._progress())
+        self.sinks.finish(state, {name: value for each in results for name, value in each.figures().items()})
 
     def _progress(self) -> dict[str, Any]:
         clock, key = self.run.clock, self.choices_key
@@ -155,6 +163,7 @@ class _Job:
         for row in train(self.run, self._edge):
             self.metrics.append(row.plain())
             self.reporter.row(row.plain())
+            self.sinks.row(row.plain())
             self.folder.set_state("running", **self._progress())
             self._stop_at(self.run.divergence)
         self._stop_at(divergence_of(self.run, weights=True))

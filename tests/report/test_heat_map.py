@@ -64,7 +64,7 @@ def test_on_the_page_only_the_cells_have_colours_of_their_own():
 
 @pytest.mark.parametrize("cells", [{(1, 1): "div"}, {(1, 1): 0.0}, {(1, 1): 2.0, (2, 1): 2.0}])
 def test_few_cells_are_drawn_too(cells):
-    assert heat_map("t", "w", "x", "y", cells).png().startswith(b"\x89PNG")
+    assert heat_map("t", "w", "x", "y", cells).picture().startswith(b"\x89PNG")
 
 
 def test_contours_are_log_spaced_and_cover_all_values():

@@ -1,12 +1,16 @@
 """The page: whole in one file, inert, equal to the CSV, and no wider than a phone."""
 
+import base64
 import csv
 import dataclasses
+import hashlib
+import html
 import html.parser
 import os
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree
 
 import pytest
 
@@ -68,8 +72,9 @@ def parsed(written):
 
 
 def test_no_label_becomes_an_element(parsed):
-    tags = {tag for tag, _ in parsed.elements}
-    assert not tags & {"script", "img", "b", "i", "iframe", "link", "object"}
+    tags = [tag for tag, _ in parsed.elements]
+    assert tags.count("script") == 1, "the page's own, which the policy knows by its digest"
+    assert not set(tags) & {"img", "b", "i", "iframe", "link", "object"}
     assert not [name for _, given in parsed.elements for name in given if name.startswith("on")]
     assert HOSTILE[0] in "".join(parsed.text), "it is shown as it is"
     assert "\u202e" not in "".join(parsed.text)
@@ -86,7 +91,9 @@ def test_nothing_is_loaded_from_anywhere(written, parsed):
     text = (written[0] / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"url\(\s*['\"]?(?!#)", text) and "@import" not in text
     policy = next(given["content"] for tag, given in parsed.elements if given.get("http-equiv"))
-    assert policy.startswith("default-src 'none'")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    (own,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert base64.b64encode(hashlib.sha256(own.encode()).digest()).decode() in policy
 
 
 def test_ids_are_there_once_and_what_refers_finds_its_own(parsed):
@@ -237,6 +244,56 @@ def test_a_browser_has_nothing_to_complain_of_and_runs_nothing(written, scheme):
     shown, said = browse(written[0] / "report.html", f"--blink-settings=preferredColorScheme={scheme}")
     assert "CONSOLE" not in said, said
     assert "<title>ran</title>" not in shown and "· tricktable</title>" in shown
+
+
+CLICKS = """<!doctype html><title>-</title><iframe src="report.html" style="border:0;width:WIDTHpx;height:4000px"></iframe>
+<script>onload = () => {
+  const page = document.querySelector("iframe").contentDocument, found = [], table = page.querySelector("table");
+  const seen = () => [...table.tBodies[0].rows].filter(row => row.getBoundingClientRect().height).map(row => row.dataset.at).join("");
+  [...table.tBodies[0].rows].forEach((row, i) => { row.dataset.at = i; });
+  const heading = name => [...table.querySelectorAll("thead button")].find(each => each.textContent == name);
+  const filter = words => { const box = page.querySelector("input"); box.value = words; box.dispatchEvent(new Event("input")); };
+  const note = () => found.push(seen() + (page.querySelector("[aria-sort]")?.ariaSort?.[0] ?? ""));
+  note();
+  for (const name of ["ours ± 95%", "ours ± 95%", "row", "theirs", "theirs"]) { heading(name).click(); note(); }
+  filter("PLAIN"); note(); filter("img"); note(); filter("no such"); note(); filter(""); note();
+  table.querySelector("[data-at='1'] .hide").click(); note();
+  page.querySelector(".tools button").click(); note();
+  document.title = found.join(" ");
+}</script>"""
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_rows_are_sorted_filtered_and_hidden(written, tmp_path, width):
+    """Rows 0 to 3 have ours 5.54, 7.00, none, none; theirs 5.25, 6.00, 7.00, none."""
+    shutil.copy(written[0] / "report.html", tmp_path / "report.html")
+    (tmp_path / "clicks.html").write_text(CLICKS.replace("WIDTH", str(width)), encoding="utf-8")
+    shown, said = browse(tmp_path / "clicks.html", "--allow-file-access-from-files", "--window-size=1300,1000")
+    assert "CONSOLE" not in said, said
+    found = re.search(r"<title>(.*?)</title>", shown, re.DOTALL)[1].split()
+    assert found[0] == "0123" and found[1:3] == ["0123a", "1023d"], "what has no figure is last both ways"
+    assert sorted(found[3]) == sorted("0123a") and found[4:6] == ["0123a", "2103d"]
+    assert found[6:10] == ["3d", "2d", "d", "2103d"], "the filter knows no case"
+    assert found[10:] == ["203d", "2103d"], "a row is hidden, and comes back"
+
+
+def test_points_say_their_values_where_a_pointer_rests(written):
+    text = (written[0] / "report.html").read_text(encoding="utf-8")
+    said = [html.unescape(each) for each in re.findall(r"<g><title>(.*?)</title>", text)]
+    assert f"{HOSTILE[0]}: 5.54 ± 1.40" in said and f"{HOSTILE[0]}, seed 1: 5.50" in said
+    assert f"{HOSTILE[0]}, the paper: 5.25" in said and f"{HOSTILE[0]}, epoch 3: 8.88% (8.33% to 9.46%)" in said
+
+
+def test_figures_are_written_in_other_formats_with_the_same_bytes_each_time(written, tmp_path):
+    files = report.write_page(written[1], tmp_path / "a", ["svg", "pdf"])
+    again = report.write_page(written[1], tmp_path / "b", ["svg", "pdf"])
+    assert [path.name for path in files[:3]] == ["seeds.png", "seeds.svg", "seeds.pdf"] and len(files) == 10
+    assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
+    pdf, svg = files[2].read_bytes(), files[1].read_text(encoding="utf-8")
+    assert b"/FontFile2" in pdf and b"/CIDFontType2" in pdf and b"/Type3" not in pdf, "fonts are in it, as TrueType"
+    assert b"CreationDate" not in pdf and "<dc:date>" not in svg
+    xml.etree.ElementTree.fromstring(svg)
 
 
 PROBE = """<!doctype html><title>-</title>
