@@ -72,6 +72,7 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
         "input": list(shape),
         "classes": classes,
         "params": counted.params,
+        "trained": counted.trained,
         "madds": counted.madds,
         "flops": counted.flops,
         "paper_params": paper.get("params"),
@@ -79,9 +80,14 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def members() -> list[str]:
+    """The networks of configs/model/ by name, without the libraries of others: those have no paper's figures."""
+    return [name for name in options("model") if "params" in (compose([f"model={name}"]).model.paper or {})]
+
+
 def all_networks(overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every network of configs/model/, with the same overrides."""
-    return [network([f"model={name}", *overrides]) for name in options("model")]
+    return [network([f"model={name}", *overrides]) for name in members()]
 
 
 HEADER = ("model", "input", "params", "MAdds", "FLOPs", "paper's params", "differs by", "paper's MAdds", "differs by")
@@ -107,7 +113,9 @@ def text(rows: list[dict[str, Any]]) -> str:
     shown = [
         [c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))] for line in lines
     ]
-    return "\n".join([*("  ".join(line) for line in shown), UNITS])
+    frozen = [row for row in rows if row["trained"] < row["params"]]
+    said = [f"Of {row['model']}'s {row['params']:,} parameters {row['trained']:,} train." for row in frozen]
+    return "\n".join([*("  ".join(line) for line in shown), UNITS, *said])
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
