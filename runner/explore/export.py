@@ -36,7 +36,7 @@ def command(arguments: argparse.Namespace) -> Path:
 
 
 def export(text: str, to: str, variant: str, output: Path | None, force: bool, root: Path) -> Path:
-    """Write a finished run's network to a file, and return where. BadInput where that cannot be, and nothing is written.
+    """Write a finished run's network to a file, and return where. BadInput where that cannot be; nothing is written.
 
     text: the run's folder or id, looked for under `root`.
     """

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +88,7 @@ def _plain(trained: Trained) -> None:
     """Give weights that `groups` reparametrised (gamma = 1 + delta) back their names and values, in place."""
     run, model = trained.run, trained.model
     for module in list(model.modules()):
-        for name in list(module.parametrizations) if parametrize.is_parametrized(module) else ():
+        for name in list(cast(nn.ModuleDict, module.parametrizations)) if parametrize.is_parametrized(module) else ():
             parametrize.remove_parametrizations(module, name)
     data = run.summary.data
     with torch.device("meta"):
@@ -112,7 +113,9 @@ def _try(to: str, program: Callable[[Tensor], Tensor], whole: nn.Module, images:
     """Refuse a program that holds for the images that it was made with alone."""
     for some in (images[:1], torch.cat([images, images.flip(-1)])):
         expected, logits = whole(some), program(some)
-        if logits.shape != expected.shape or (logits - expected).abs().max() > ALIKE * expected.abs().max().clamp(min=1):
+        if logits.shape != expected.shape or (logits - expected).abs().max() > ALIKE * expected.abs().max().clamp(
+            min=1
+        ):
             raise BadInput(f"--to {to}: the network does other things for other numbers of images, which a trace lacks")
 
 

@@ -30,7 +30,7 @@ def sources(config: Config) -> dict[str, str]:
 
     BadInput where one is not there, or not complete.
     """
-    found = {}
+    found: dict[str, str] = {}
     for where, value in _arguments(config):
         run = _source(config, where, value)
         found |= {run: run.removeprefix(FILE)} if isinstance(run, str) else {run.id: run.summary.weights_sha256}
@@ -38,7 +38,7 @@ def sources(config: Config) -> dict[str, str]:
 
 
 def by_id(config: Config) -> Config:
-    """Return the config with each such argument as the run's id, or the file's: wherever it lies, it is the same one."""
+    """Return the config with each such argument as the run's id, or the file's: it is the same one wherever it lies."""
 
     def name(where: str, value: str) -> str:
         run = _source(config, where, value)
@@ -91,7 +91,7 @@ def _with(config: Config, change: Callable[[str, str], Any]) -> Config:
 
 
 def _source(config: Config, where: str, name: str) -> StoredRun | str:
-    """The run of this name; of a file of weights `sha256:` and its digest. BadInput where a loss is to learn of a file."""
+    """The run of this name; of a file of weights `sha256:` and its digest, and BadInput where a loss has one."""
     try:
         if not weights.is_file(name):
             return runs.one(name, Path(config.output.root))

@@ -2,7 +2,7 @@
 
     theta_l = theta_l(0)  for l < until,    theta_l trained  from there on
 
-The paper's «transferred layers that are frozen». What is frozen has no gradient, no optimizer state and no weight decay.
+The paper's «transferred layers that are frozen». They have no gradient, no optimizer state and no weight decay.
 
 Differs from the paper, whose network has no batch normalisation: that of frozen layers normalises by the running
 averages that it came with, as in evaluation (`norm: frozen`), or goes on to normalise by each batch and to average.
@@ -18,7 +18,7 @@ class _Frozen:
     """A normalisation that stays in evaluation, whatever mode the network is put into."""
 
     def train(self, mode: bool = True) -> Any:
-        return nn.Module.train(self, False)  # type: ignore[arg-type]  # it is mixed into a Module
+        return nn.Module.train(self, False)  # type: ignore[type-var]  # it is mixed into a Module
 
 
 def freeze(model: nn.Module, until: str | None = None, norm: Literal["frozen", "train"] = "frozen") -> None:
