@@ -21,7 +21,7 @@ from tricktable.runner.training import build, job
 def trained(tmp_path_factory):
     """A finished run of every kind of variant, whose groups reparametrise its network."""
     root = tmp_path_factory.mktemp("export")
-    keys = ["epochs=2", "model.width=4", "hook=[ema,snapshots]", "hook.snapshots.cycles=2", "groups=norm_decay"]
+    keys = ["model.width=4", "hook=[ema,snapshots]", "hook.snapshots.cycles=2", "groups=norm_decay"]
     job.execute(compose([*TINY, f"output.root={root}", *keys, "inference=[plain,ensemble]"]))
     (folder,) = (root / "default").iterdir()
     return runs.at(folder)

@@ -119,7 +119,7 @@ def test_a_file_is_the_same_wherever_it_lies_and_another_run_where_it_changed(tm
     first, second, root = tmp_path / "a.pth", tmp_path / "b.pth", f"output.root={tmp_path}"
     torch.save(ResNet(5, 1, depth=8).state_dict(), first)
     second.write_bytes(first.read_bytes())
-    typed = [*TINY, root, "epochs=1", "study=own", "init=[pretrained]"]
+    typed = [*TINY, root, "study=own", "init=[pretrained]"]
     for file in (first, second):
         job.execute(compose([*typed, f"init.pretrained.source={file}"]))
     (run,) = (tmp_path / "own").glob("resnet8-*")
