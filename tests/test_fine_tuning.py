@@ -45,7 +45,7 @@ def test_the_page(folder):
     assert "init.pretrained: 120 of 122 tensors are the source's; as drawn: fc.weight, fc.bias" in said
     assert "of torchvision_resnet18's 11,689,512 parameters 8,906,728 train." in said.lower()
     pets = sorted(path.name.rpartition("-")[0] for path in (folder / "outputs" / "pets").glob("*-s0-*"))
-    assert pets == [f"torchvision_resnet18-image_folder-pretrained{each}-s0" for each in ("", "-freeze")]
+    assert pets == [f"torchvision_resnet18-image_folder-pretrained{each}-s0" for each in ("-freeze", "")]
     (again,) = (folder / "outputs" / "again").glob("*-s1-*")
     (digits,) = (folder / "outputs" / "digits").glob("*-s0-*")
     assert list(json.loads((again / "run.json").read_text())["teachers"]) == [digits.name]
