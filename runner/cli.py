@@ -12,6 +12,7 @@ from typing import NoReturn
 from tricktable.runner import commands as run
 from tricktable.runner import terminal
 from tricktable.runner.errors import BadInput, TricktableError
+from tricktable.runner.explore import export
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
@@ -132,6 +133,10 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     _completed(one, "runs")
     evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
     _take_overrides(evaluate)
+
+    exported = _command(commands, "export", run.export, "a finished run's network as a file for other programs", False)
+    _completed(export.arguments(exported), "runs")
+    _take_overrides(exported)
 
     figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)
     _completed(figure.add_argument("name", help="which figure, as `tricktable list figures` has them"), "figures")

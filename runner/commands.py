@@ -209,6 +209,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """A finished run's network as a file."""
+    _before_torch()
+    from tricktable.runner.explore import export as exporting
+
+    print(exporting.command(arguments))
+    return 0
+
+
 def figure(arguments: argparse.Namespace) -> int:
     """A figure of finished runs."""
     _before_torch()

@@ -15,7 +15,7 @@ def label(choices: Mapping[str, Any], plain: Mapping[str, Any], varied: Collecti
     varied: keys of choices that other runs of the study have otherwise; what is chosen there is named, usual or not.
     """
     usual = defaults()
-    words = [choices["model"], choices["data"]]
+    words = [_network(choices["model"], plain["model"]), choices["data"]]
     for name, place in PLACES.items():
         if place.many:
             words += [option for option in plain[name] if option not in usual[name] or name in varied]
@@ -30,6 +30,12 @@ def label(choices: Mapping[str, Any], plain: Mapping[str, Any], varied: Collecti
         if choices.get(mount) != usual[mount] or f"schedule.{knob}" in varied:
             words.append(f"{former(knob)}-{choices.get(mount) or 'null'}")
     return "-".join([*words, f"s{plain['seed']}"])
+
+
+def _network(choice: str, arguments: Mapping[str, Any]) -> str:
+    """The network; of a library of others, with its name there."""
+    arch = arguments.get("arch")
+    return f"{choice}_{arch}" if isinstance(arch, str) and arch.isidentifier() else choice
 
 
 def varied(points: Sequence[Overrides]) -> frozenset[str]:

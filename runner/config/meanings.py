@@ -94,6 +94,8 @@ def _another_word(typed: Typed, composed: Composed) -> Hint | None:
     target = ".".join([synonym.typed or "", *rest])
     if target in composed.known and not fits(typed, target, composed):
         return None
+    if _without_its_place(typed, composed):  # a word of another tool, and of what is chosen here (arch)
+        return None
     return _translated(typed, synonym, rest, composed)
 
 

@@ -112,7 +112,8 @@ class Init(Protocol):
     float32 n C H W on the CPU, normalised. Or None where values do not matter: a saved state follows, or only a count.
     """
 
-    def __call__(self, model: "nn.Module") -> None: ...
+    def __call__(self, model: "nn.Module") -> str | None:
+        """May return a line that says what it did, where that cannot be read from the config."""
 
 
 class Augment(Protocol):

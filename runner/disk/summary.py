@@ -48,7 +48,7 @@ class DataSummary:
     says which copy where the pixels are not the original's (`JPEG copy`), `complete` whether no image is missing, and
     `archive` the files that they come from, with checksums: name, no folder.
     `mean` and `std` are of the raw training pixels, one number per channel. `class_names` are in the order of the
-    labels; none in a summary that was written before they were kept.
+    labels, and `shape` is C H W of an image; both are empty in a summary that was written before they were kept.
     """
 
     title: str = ""
@@ -61,6 +61,7 @@ class DataSummary:
     validation: int = 0
     test: int = 0
     classes: int = 0
+    shape: list[int] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     mean: list[float] = field(default_factory=list)
     std: list[float] = field(default_factory=list)

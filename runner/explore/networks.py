@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from tricktable.runner import data
-from tricktable.runner.config import schema
+from tricktable.runner.config import CONFIGS, loading, schema
 from tricktable.runner.config.compose import compose, options
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.config.schema import Config
@@ -72,6 +72,7 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
         "input": list(shape),
         "classes": classes,
         "params": counted.params,
+        "trained": counted.trained,
         "madds": counted.madds,
         "flops": counted.flops,
         "paper_params": paper.get("params"),
@@ -79,9 +80,15 @@ def network(overrides: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def members() -> list[str]:
+    """The networks of configs/model/ by name, without other libraries', for all of which no paper has figures."""
+    facts = {name: loading.load(CONFIGS / "model" / f"{name}.yaml").get("paper") for name in options("model")}
+    return [name for name, paper in facts.items() if paper is None or "params" in paper]
+
+
 def all_networks(overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every network of configs/model/, with the same overrides."""
-    return [network([f"model={name}", *overrides]) for name in options("model")]
+    return [network([f"model={name}", *overrides]) for name in members()]
 
 
 HEADER = ("model", "input", "params", "MAdds", "FLOPs", "paper's params", "differs by", "paper's MAdds", "differs by")
@@ -107,7 +114,9 @@ def text(rows: list[dict[str, Any]]) -> str:
     shown = [
         [c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))] for line in lines
     ]
-    return "\n".join([*("  ".join(line) for line in shown), UNITS])
+    frozen = [row for row in rows if row["trained"] < row["params"]]
+    said = [f"Of {row['model']}'s {row['params']:,} parameters {row['trained']:,} train." for row in frozen]
+    return "\n".join([*("  ".join(line) for line in shown), UNITS, *said])
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

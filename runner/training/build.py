@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +88,9 @@ def build_model(
     inits = [each for each in config.init if images is not None or not objects.run_arguments("init", each)]
     for name, init in objects.several("init", inits, images=images).items():
         randomness.rekey(torch.device("cpu"), config.seed, "init", name)
-        rehearse.called(f"init.{name}", init, model)
+        said = rehearse.called(f"init.{name}", init, model)
+        if said:
+            print(f"init.{name}: {said}", file=sys.stderr)
         for module in model.modules():
             if isinstance(module, AfterInit):
                 rehearse.called(f"init.{name}", module.after_init)

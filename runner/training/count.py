@@ -12,10 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 class Count:
     """Parameters are counted trainable or not, MAdds of convolutions and matrix products, forward, for one image.
 
-    A MAdd is two FLOPs.
+    `trained` are the parameters that are trainable. A MAdd is two FLOPs.
     """
 
     params: int
+    trained: int
     madds: int
     flops: int
 
@@ -26,7 +27,9 @@ def count(model: nn.Module, shape: tuple[int, int, int]) -> Count:
     with counter:
         dry_pass(model, (1, *shape), training=False)
     flops = counter.get_total_flops()
-    return Count(sum(p.numel() for p in model.parameters()), flops // 2, flops)
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    trained = sum(size for size, trains in sizes if trains)
+    return Count(sum(size for size, _ in sizes), trained, flops // 2, flops)
 
 
 @torch.no_grad()

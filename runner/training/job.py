@@ -40,8 +40,7 @@ def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
     compute.apply(resolved)
     splits = split(source, config.data, resolved.device)
     run = build(named.given(config, splits, resolved), splits, resolved)
-    teachers = {each.id: each.summary.weights_sha256 for each in named.named(config)}
-    return run, Identity(config_hash(config), splits.fingerprint, files(config), teachers)
+    return run, Identity(config_hash(config), splits.fingerprint, files(config), named.sources(config))
 
 
 def config_hash(config: Config) -> str:

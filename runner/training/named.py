@@ -1,9 +1,10 @@
 """Finished runs that a config names: the teacher of a loss, the network that an initialisation starts from.
 
-An argument of these places whose type is a network takes a run, by its folder or its id.
+An argument of these places whose type is a network takes a run, by its folder or its id. An initialisation may also
+start from a file of weights, which stands for itself by its digest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,34 +15,49 @@ from torch import Tensor, nn
 
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.data.split import Splits
-from tricktable.runner.disk import runs
+from tricktable.runner.disk import runs, weights
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, objects
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.run import evaluated_weights
 
+FILE = "sha256:"  # before the digest that a file of weights goes by
 
-def named(config: Config) -> Iterator[StoredRun]:
-    """Yield the runs that a config names, the teacher first. BadInput where one is not there, or not complete."""
+
+def sources(config: Config) -> dict[str, str]:
+    """The SHA-256 of the weights that a config names: of runs by their ids, of files by themselves.
+
+    BadInput where one is not there, or not complete.
+    """
+    found: dict[str, str] = {}
     for where, value in _arguments(config):
-        yield _run(config, where, value)
+        run = _source(config, where, value)
+        found |= {run: run.removeprefix(FILE)} if isinstance(run, str) else {run.id: run.summary.weights_sha256}
+    return found
 
 
 def by_id(config: Config) -> Config:
-    """Return the config with each such argument as the run's id: wherever the run lies, it is the same one."""
-    return _with(config, lambda where, value: _run(config, where, value).id)
+    """Return the config with each such argument as the run's id, or the file's: it is the same one wherever it lies."""
+
+    def name(where: str, value: str) -> str:
+        run = _source(config, where, value)
+        return run if isinstance(run, str) else run.id
+
+    return _with(config, name)
 
 
 def given(config: Config, splits: Splits, compute: Compute) -> Config:
     """Return the config with each such argument as a network: a teacher's frozen, and for these images' normalisation.
 
-    BadInput where a teacher's images were others.
+    A file is given as its tensors by name. BadInput where a teacher's images were others.
     """
 
-    def network(where: str, value: str) -> nn.Module:
-        run = _run(config, where, value)
-        model = _network(run)
+    def given_as(where: str, value: str) -> nn.Module | Mapping[str, Tensor]:
+        run = _source(config, where, value)
+        if isinstance(run, str):
+            return weights.read(value)
+        model = network(run)
         if not where.startswith("loss."):
             return model
         data, classes, channels = run.summary.data, len(splits.classes), splits.train.shape[0]
@@ -52,7 +68,7 @@ def given(config: Config, splits: Splits, compute: Compute) -> Config:
             )
         return Frozen(model, compute, splits, torch.tensor(data.mean), torch.tensor(data.std))
 
-    return _with(config, network)
+    return _with(config, given_as)
 
 
 def _arguments(config: Config) -> list[tuple[str, str]]:
@@ -74,15 +90,20 @@ def _with(config: Config, change: Callable[[str, str], Any]) -> Config:
     return replace(config, loss=loss, init=tuple(changed("init", each, f"init.{each.name}") for each in config.init))
 
 
-def _run(config: Config, where: str, name: str) -> StoredRun:
+def _source(config: Config, where: str, name: str) -> StoredRun | str:
+    """The run of this name; of a file of weights `sha256:` and its digest, and BadInput where a loss has one."""
     try:
-        return runs.one(name, Path(config.output.root))
+        if not weights.is_file(name):
+            return runs.one(name, Path(config.output.root))
+        if where.startswith("loss."):
+            raise BadInput(f"{name}: a file of weights does not say its network; name a finished run")
+        return FILE + weights.digest(name)
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
 
 
-def _network(run: StoredRun) -> nn.Module:
-    """A finished run's network, with the weights that its figures are of."""
+def network(run: StoredRun) -> nn.Module:
+    """A finished run's network, on the CPU, with the weights that its figures are of."""
     data = run.summary.data
     model = build.build_model(run.settings, len(data.mean), data.classes)
     objects.make("groups", run.settings.groups)(model)  # may have reparametrised it

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tricktable.runner.config.places import PLACES, Place
 from tricktable.runner.config.schema import Config, Option
@@ -56,7 +56,7 @@ def hints(definition: Any) -> dict[str, Any]:
 
 
 def run_arguments(place: str, option: Option) -> list[str]:
-    """Return which arguments of a trick name a finished run: those that are a network, and were typed as text."""
+    """Return which arguments of a trick name a run or weights: those that can be a network, and were typed as text."""
     types = hints(target(f"tricks/{place}", option.name))
     return [
         key
@@ -117,7 +117,7 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
         if key not in parameters or key in given:
             known = [p for p in parameters if p not in given]
             raise BadInput(f"unknown key {where}.{key}{suggest(key, known)}")
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.Module) or _is_weights(value):
             arguments[key] = value
         elif isinstance(value, Option):
             arguments[key] = make(place, value, f"{where}.{key}", **given)
@@ -126,6 +126,11 @@ def make(place: str, option: Option, within: str | None = None, **given: Any) ->
     if _is_the_object(definition, PLACES.get(place)):
         return functools.partial(definition, **arguments)
     return called(where, definition, **arguments)
+
+
+def _is_weights(value: Any) -> bool:
+    """Whether a value is what a file of weights is given as."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(each, Tensor) for each in value.values())
 
 
 def _is_the_object(definition: Any, place: Place | None) -> bool:

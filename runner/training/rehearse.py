@@ -32,7 +32,7 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
     """Count what the network costs on images C H W; BadInput where it cannot take them at all."""
     try:
         return count(model, shape)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:  # torchvision's and timm's networks assert
         size = "x".join(map(str, shape))
         raise BadInput(f"model: the network cannot take {size} images ({error})") from None
 
@@ -83,7 +83,9 @@ def micro_batches(run: Run) -> None:
     size = run.micro_batch
     if size is None:
         return
-    for module in run.model.modules():
+    for module in run.model.train().modules():
+        if not module.training:  # frozen: it normalises by its running averages
+            continue
         together = _images_together(module)
         if together is None or size % together:
             what = "the whole batch" if together is None else f"{together} images"

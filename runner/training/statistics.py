@@ -27,18 +27,18 @@ def recompute(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
     The batches have the last epoch's sizes and the run's augmentations; they are taken in micro-batches where the run
     has them, and the model is in training mode (dropout too). The draws are keyed by the number of updates, so that a
     pass at the same update is the same pass. `edge` is called after each batch. A model without running averages is
-    left as it is.
+    left as it is, and so are those of a normalisation that stays in evaluation (init freeze).
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    if not norms:
-        return
     modes = [(module, module.training) for module in model.modules()]
+    model.train()
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m.training]
     momenta = [norm.momentum for norm in norms]
     try:
+        if not norms:
+            return
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # torch's word for the plain mean
-        model.train()
         _pass(run, model, edge)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -47,6 +47,7 @@ def _data(run: Run) -> DataSummary:
         validation=splits.validation.n if splits.validation else 0,
         test=splits.test.n,
         classes=len(splits.classes),
+        shape=list(splits.train.shape),
         class_names=list(splits.classes),
         mean=splits.mean.tolist(),
         std=splits.std.tolist(),

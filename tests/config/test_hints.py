@@ -96,6 +96,11 @@ def suggested(*typed):
         ("bs=64", ["batch_size=64"]),
         ("tta=true", ["inference=[plain,flip]"]),
         ("use_gc=true", ["gradient=[centralize]"]),
+        ("model.weights=r.pth", ["init=[he,pretrained] init.pretrained.source=r.pth"]),
+        ("model.init_from=outputs/a/b", ["init=[he,pretrained] init.pretrained.source=outputs/a/b"]),
+        ("model.pretrained=true", ["init=[he,pretrained]"]),
+        ("freeze_backbone=true", ["init=[he,freeze]"]),
+        ("freeze_until=layer4", ["init=[he,freeze] init.freeze.until=layer4"]),
         ("sharpness_aware_minimization=true", ["optimizer=[sam,sgd]"]),
         ("augmentation=[crop,RandomHorizontalFlip]", ["augment=[crop,flip]"]),
         ("transforms.crop.pad=2", ["augment=[crop] augment.crop.pad=2"]),
@@ -190,6 +195,7 @@ def test_every_argument_of_every_option_can_be_typed_with_its_option_alone(place
 
 
 SENSIBLE = {
+    "model": "resnet8",
     "data.path": "x",
     "data.workers": "3",
     "schedule.lr.at": "[1,2]",

@@ -1,6 +1,7 @@
 """Which parameter is in which group, for every family and every trick of `groups`: a new one is covered by existing."""
 
 import copy
+import importlib.util
 import inspect
 from functools import cache
 
@@ -15,7 +16,8 @@ from tricktable.runner.config.compose import compose, options
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, objects
 
-FAMILIES = sorted(p.stem for p in (ROOT / "models").glob("[!_]*.py"))
+LIBRARIES = {name: "model.arch=resnet18" for name in ("torchvision", "timm") if importlib.util.find_spec(name)}
+FAMILIES = sorted({p.stem for p in (ROOT / "models").glob("[!_]*.py")} - ({"timm"} - set(LIBRARIES)))
 FIXUP = ("norm=none", "init=[fixup]")
 NORM = nn.modules.batchnorm._BatchNorm | nn.LayerNorm
 
@@ -34,7 +36,8 @@ def members(name):
 @cache
 def original(name, *overrides):
     with torch.device("meta"):
-        return build.build_model(compose([f"model={members(name)[0]}", *overrides]), 3, 10)
+        typed = [f"model={members(name)[0]}", *([LIBRARIES[name]] if name in LIBRARIES else []), *overrides]
+        return build.build_model(compose(typed), 3, 10)
 
 
 def network(name, *overrides):

@@ -9,6 +9,7 @@ from tricktable.models.resnet import ResNet
 from tricktable.models.squeezenet import SqueezeNet
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import runs
+from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.training import job
 from tricktable.runner.training.run import evaluated_weights
@@ -91,3 +92,49 @@ def test_by_folder_or_by_id_it_is_the_same_run(tmp_path):
         job.execute(compose([*TINY, root, "study=second", "init=[pretrained]", f"init.pretrained.source={name}"]))
     (second,) = (tmp_path / "second").glob("resnet8-*")
     assert runs.at(second).info.attempt == 1 and runs.at(second).info.choices_key is not None
+
+
+def test_a_file_may_have_more_and_may_lack_counts_of_batches():
+    model, source = pair(3)
+    tensors = {name: each for name, each in source.state_dict().items() if "num_batches" not in name}
+    said = pretrained(model, {**tensors, "aux.weight": torch.zeros(2)})
+    own = model.state_dict()
+    assert all(torch.equal(own[name], each) for name, each in tensors.items() if not name.startswith("head."))
+    came = [name for name in tensors if not name.startswith("head.")]
+    assert said.startswith(f"{len(came)} of {len(own)} tensors are the source's; as drawn: ")
+    assert said.endswith("; in the file and not in the network: aux.weight")
+    with pytest.raises(ValueError, match=r"^source must be a network like this one: its stem.0.weight is not there"):
+        pretrained(model, {name: each for name, each in tensors.items() if name != "stem.0.weight"})
+
+
+def test_of_several_layers_behind_one_name_the_last_is_the_classifier():
+    model, source = (nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))) for _ in range(2))
+    last = model[1][1].weight.clone()
+    pretrained(model, source)
+    assert torch.equal(model[1][0].weight, source[1][0].weight) and torch.equal(model[1][1].weight, last)
+
+
+def test_a_file_is_the_same_wherever_it_lies_and_another_run_where_it_changed(tmp_path, capsys):
+    torch.manual_seed(0)
+    first, second, root = tmp_path / "a.pth", tmp_path / "b.pth", f"output.root={tmp_path}"
+    torch.save(ResNet(5, 1, depth=8).state_dict(), first)
+    second.write_bytes(first.read_bytes())
+    typed = [*TINY, root, "study=own", "init=[pretrained]"]
+    for file in (first, second):
+        job.execute(compose([*typed, f"init.pretrained.source={file}"]))
+    (run,) = (tmp_path / "own").glob("resnet8-*")
+    assert "; as drawn: head.weight, head.bias" in capsys.readouterr().err
+    ((name, sha),) = runs.at(run).info.identity.teachers.items()
+    assert name == f"sha256:{sha}"
+    torch.save(ResNet(5, 1, depth=8).state_dict(), first)
+    job.execute(compose([*typed, f"init.pretrained.source={first}"]))
+    assert len(list((tmp_path / "own").glob("resnet8-*"))) == 2
+    for file in (first, second):  # what is finished stands by itself
+        file.unlink()
+    reevaluate.evaluations(str(run), [root])
+
+
+def test_a_teacher_is_no_file(tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.pth")
+    with pytest.raises(BadInput, match=r"^loss.teacher: .*a.pth: a file of weights does not say its network"):
+        job.execute(compose([*TINY, "loss=distillation", f"loss.teacher={tmp_path / 'a.pth'}"]))
