@@ -21,7 +21,8 @@ from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.data.split import Splits, only_test, split
 from tricktable.runner.disk import atomic, lock, record, runs
 from tricktable.runner.disk.code import changed
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, compute, evaluate, objects, rehearse

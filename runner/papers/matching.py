@@ -12,7 +12,8 @@ from dataclasses import replace
 from tricktable.runner.config import schema
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk.code import changed
-from tricktable.runner.disk.runs import Evaluation, Runs, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import Runs, StoredRun
 from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Metric, PaperRow
 from tricktable.runner.papers.measured import MeasuredRow, Measurement, Setting
 from tricktable.runner.papers.metrics import ERRORS, GAIN, GAP, TIME, less, time

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.info import State
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.papers.facts import Claim, Metric, Paper, PaperRow
 from tricktable.runner.papers.intervals import half_width

@@ -1,0 +1,114 @@
+"""The seal of a run that has ended: SHA-256 of the files that tables read, in run.json, which has one of itself.
+
+It is written with the state that ends the run, in one replacement of run.json. A copy of a folder is as good as the
+folder: neither times nor paths are part of it, and lines may end as a version control system ends them.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tricktable.runner import terminal
+from tricktable.runner.disk import atomic
+from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.disk.info import RunInfo
+from tricktable.runner.disk.summary import Summary
+from tricktable.runner.errors import StorageProblem
+
+LIMIT = 64 << 20  # bytes of a file that is sealed
+CHANGED, GONE, NEW = "it was changed since the run ended (SHA-256)", "it is not there", "it was not there at the end"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A run's folder that is there and cannot be used, and why, in words."""
+
+    folder: Path
+    what: str
+
+    def __str__(self) -> str:
+        return terminal.clean(f"{self.folder.parent.name}/{self.folder.name}: {self.what}")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of a text file, hexadecimal."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def of(files: RunFiles) -> dict[str, str]:
+    """The digests of the files as they are, by name; they are on the medium when this returns."""
+    found = {}
+    for path in files.sealed:
+        if os.path.lexists(path):
+            found[path.name] = digest(_read(path))
+            with atomic.storage(path), atomic.opened(path, os.O_RDONLY) as handle:
+                os.fsync(handle)
+    return found
+
+
+def broken(info: RunInfo, name: str, data: bytes | None) -> str:
+    """What is wrong with a file of these bytes (None: it is not there) by a run's seal; nothing where it has none."""
+    if not info.seal:
+        return ""
+    known = {sealed[name] for sealed in (info.seal, info.pending) if name in sealed}
+    if data is None:
+        return GONE if name in info.seal else ""
+    return "" if digest(data) in known else CHANGED if known else NEW
+
+
+def damaged(files: RunFiles, info: RunInfo) -> dict[str, str]:
+    """What is wrong with the files of a run that has ended, by name. Of one without a seal the summary is looked at."""
+    found: dict[str, str] = {}
+    if not info.seal:
+        try:
+            Summary.read(files.summary)
+        except StorageProblem as error:
+            found[files.summary.name] = str(error).removeprefix(f"{files.summary}: ")
+        return found
+    for path in files.sealed:
+        try:
+            words = broken(info, path.name, _read(path) if os.path.lexists(path) else None)
+        except StorageProblem as error:
+            words = str(error).removeprefix(f"{path}: ")
+        if words:
+            found[path.name] = words
+    return found
+
+
+def renew(folder: Path, name: str, data: bytes) -> None:
+    """Replace a sealed file of a run whose lock is held.
+
+    run.json first lists both digests, so that of a kill between the writes nothing is lost, and nothing seems damaged.
+    """
+    info = RunInfo.read(folder)
+    if info is None or not info.seal:
+        atomic.replace(folder / name, data)
+        return
+    sealed: Mapping[str, str] = {name: digest(data)}
+    replace(info, pending=sealed).write(folder)
+    atomic.crash("seal-pending")
+    atomic.replace(folder / name, data)
+    atomic.crash("seal-replaced")
+    replace(info, seal={**info.seal, **sealed}, pending={}).write(folder)
+
+
+def set_aside(path: Path) -> str:
+    """Keep a damaged file as the first free `*.damaged`, whose name is returned."""
+    target, number = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{number}")
+    with atomic.storage(path):
+        os.rename(path, target)
+    return target.name
+
+
+def _read(path: Path) -> bytes:
+    """Its bytes; StorageProblem where it is no plain file, or cannot be read."""
+    with atomic.storage(path):
+        try:
+            return atomic.read(path, LIMIT)
+        except ValueError as error:
+            raise StorageProblem(terminal.clean(f"{path}: damaged ({error})")) from error
