@@ -97,11 +97,12 @@ class RunInfo:
         identity = _identity(values)
         if identity is None:
             raise ValueError("it does not say which run this is")
-        seals = {name: _texts(values.pop(name, None)) or {} for name in ("seal", "pending")}
+        seal, pending = (_texts(values.pop(name, None)) or {} for name in ("seal", "pending"))
         return RunInfo(
             identity=identity,
             **{name: values[name] for name, hint in _hints().items() if name in values and _fits(hint, values[name])},
-            **seals,
+            seal=seal,
+            pending=pending,
         )
 
     def write(self, folder: Path) -> None:

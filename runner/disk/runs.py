@@ -19,12 +19,11 @@ from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.files import RunFiles
 from tricktable.runner.disk.info import RunInfo, State
 from tricktable.runner.disk.rundir import NAME, study_folder
-from tricktable.runner.disk.seal import Damage
+from tricktable.runner.disk.seal import MEND, Damage
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import BadInput, CheckpointProblem, StorageProblem
 
 HASH = re.compile(r"[0-9a-f]{8}(-[0-9]{1,9})?")  # how a run's id ends
-MEND = "training it again keeps what is damaged beside it, and makes it anew"
 _ID = re.compile(rf".+-{HASH.pattern}")
 
 
@@ -61,7 +60,7 @@ class StoredRun:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """config.yaml, as plain data."""
-        return record.config_of(self.files.config, self._data(self.files.config))
+        return record.config_of(self.files.config, seal.needed(self.files.config, self.info))
 
     @cached_property
     def settings(self) -> schema.Config:
@@ -72,9 +71,9 @@ class StoredRun:
     def summary(self) -> Summary:
         """summary.json."""
         try:
-            return Summary.parse(self._data(self.files.summary))
+            return Summary.parse(seal.needed(self.files.summary, self.info))
         except ValueError as error:
-            raise _broken(self.files.summary, error) from error
+            raise seal.broken(self.files.summary, error) from error
 
     @cached_property
     def epochs(self) -> tuple[EpochRow, ...]:
@@ -82,7 +81,7 @@ class StoredRun:
         try:
             return tuple(map(EpochRow.of, self._rows(self.files.metrics)))
         except ValueError as error:
-            raise _broken(self.files.metrics, error) from error
+            raise seal.broken(self.files.metrics, error) from error
 
     @cached_property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -93,7 +92,7 @@ class StoredRun:
         try:
             return (*own, *map(Evaluation.of, self._rows(self.files.evaluations)))
         except (TypeError, ValueError) as error:  # a column is missing, or a word stands for a number
-            raise _broken(self.files.evaluations, error) from error
+            raise seal.broken(self.files.evaluations, error) from error
 
     @cached_property
     def damage(self) -> str:
@@ -107,28 +106,15 @@ class StoredRun:
     def _look(self) -> None:
         if self.info.seal:
             for path in self.files.sealed:
-                self._found(path)
+                seal.found(path, self.info)
             return
         config, summary = self.config, self.summary
         if not isinstance(config.get("label"), str) or config.get("seed") != summary.seed:
-            raise _broken(self.files.config, "its label or its seed is not the run's")
+            raise seal.broken(self.files.config, "its label or its seed is not the run's")
         _ = self.epochs, self.evaluations
 
-    def _found(self, path: Path) -> bytes | None:
-        """The bytes of one of its files, as they were sealed; None where it is not there, and need not be."""
-        data = record.plain_file(path, seal.LIMIT) if os.path.lexists(path) else None
-        if words := seal.broken(self.info, path.name, data):
-            raise StorageProblem(terminal.clean(f"{path}: {words}"))
-        return data
-
-    def _data(self, path: Path) -> bytes:
-        data = self._found(path)
-        if data is None:
-            raise StorageProblem(terminal.clean(f"{path}: {seal.GONE}"))
-        return data
-
     def _rows(self, path: Path) -> list[dict[str, record.Value]]:
-        data = self._found(path)
+        data = seal.found(path, self.info)
         return [] if data is None else record.rows_of(path, data)
 
     def told(self, evaluation: Evaluation) -> str:
@@ -147,11 +133,6 @@ class StoredRun:
 
     def _of_another(self, found: Checkpoint) -> str:
         return code.of_another(found.state, self.info.identity)
-
-
-def _broken(path: Path, error: Exception | str) -> StorageProblem:
-    words = error if isinstance(error, str) else " ".join(str(error).split())
-    return StorageProblem(terminal.clean(f"{path}: damaged ({words})"))
 
 
 @dataclass(frozen=True)
@@ -262,9 +243,7 @@ def one(text: str, root: Path) -> StoredRun:
     return _complete(found[0])
 
 
-def some(
-    text: str, root: Path, diverged: bool = False, damaged: dict[Path, Damage] | None = None
-) -> list[StoredRun]:
+def some(text: str, root: Path, diverged: bool = False, damaged: dict[Path, Damage] | None = None) -> list[StoredRun]:
     """The complete runs that a folder, an id, a study's folder or a glob stands for; it is said which are left out.
 
     diverged: with those that diverged, which is a result too. Where one is damaged StorageProblem; with `damaged` it

@@ -18,6 +18,7 @@ from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import StorageProblem
 
 LIMIT = 64 << 20  # bytes of a file that is sealed
+MEND = "training it again keeps what is damaged beside it, and makes it anew"
 CHANGED, GONE, NEW = "it was changed since the run ended (SHA-256)", "it is not there", "it was not there at the end"
 
 
@@ -39,42 +40,54 @@ def digest(data: bytes) -> str:
 
 def of(files: RunFiles) -> dict[str, str]:
     """The digests of the files as they are, by name; they are on the medium when this returns."""
-    found = {}
+    sealed = {}
     for path in files.sealed:
         if os.path.lexists(path):
-            found[path.name] = digest(_read(path))
+            sealed[path.name] = digest(_read(path))
             with atomic.storage(path), atomic.opened(path, os.O_RDONLY) as handle:
                 os.fsync(handle)
-    return found
+    return sealed
 
 
-def broken(info: RunInfo, name: str, data: bytes | None) -> str:
-    """What is wrong with a file of these bytes (None: it is not there) by a run's seal; nothing where it has none."""
-    if not info.seal:
-        return ""
-    known = {sealed[name] for sealed in (info.seal, info.pending) if name in sealed}
+def found(path: Path, info: RunInfo) -> bytes | None:
+    """A file's bytes as they were sealed, where the run has a seal; None where it is not there, and need not be.
+
+    StorageProblem where they are others, or it is no plain file.
+    """
+    data = _read(path) if os.path.lexists(path) else None
+    known = {sealed[path.name] for sealed in (info.seal, info.pending) if path.name in sealed}
+    words = ""
     if data is None:
-        return GONE if name in info.seal else ""
-    return "" if digest(data) in known else CHANGED if known else NEW
+        words = GONE if path.name in info.seal else ""
+    elif info.seal and digest(data) not in known:
+        words = CHANGED if known else NEW
+    if words:
+        raise StorageProblem(terminal.clean(f"{path}: {words}"))
+    return data
+
+
+def needed(path: Path, info: RunInfo) -> bytes:
+    """As `found`, of a file that every run has."""
+    data = found(path, info)
+    if data is None:
+        raise StorageProblem(terminal.clean(f"{path}: {GONE}"))
+    return data
+
+
+def broken(path: Path, error: Exception | str) -> StorageProblem:
+    """What is said of a file whose content is none."""
+    return StorageProblem(terminal.clean(f"{path}: damaged ({' '.join(str(error).split())})"))
 
 
 def damaged(files: RunFiles, info: RunInfo) -> dict[str, str]:
     """What is wrong with the files of a run that has ended, by name. Of one without a seal the summary is looked at."""
-    found: dict[str, str] = {}
-    if not info.seal:
+    wrong = {}
+    for path in files.sealed if info.seal else (files.summary,):
         try:
-            Summary.read(files.summary)
+            found(path, info) if info.seal else Summary.read(path)
         except StorageProblem as error:
-            found[files.summary.name] = str(error).removeprefix(f"{files.summary}: ")
-        return found
-    for path in files.sealed:
-        try:
-            words = broken(info, path.name, _read(path) if os.path.lexists(path) else None)
-        except StorageProblem as error:
-            words = str(error).removeprefix(f"{path}: ")
-        if words:
-            found[path.name] = words
-    return found
+            wrong[path.name] = str(error).removeprefix(f"{path}: ")
+    return wrong
 
 
 def renew(folder: Path, name: str, data: bytes) -> None:

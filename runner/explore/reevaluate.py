@@ -19,7 +19,7 @@ from tricktable.runner.config.schema import Config, DataConfig
 from tricktable.runner.data.draw import Split
 from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.data.split import Splits, only_test, split
-from tricktable.runner.disk import atomic, lock, record, runs
+from tricktable.runner.disk import atomic, lock, record, runs, seal
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.runs import StoredRun
@@ -215,12 +215,11 @@ def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
     with atomic.storage(path):
         handle = lock.take(stored.folder)
     try:
-        record.widen(path, list(Evaluation.__dataclass_fields__))
-        table = record.Metrics(path)
-        known = [_key(each) for each in stored.evaluations]
-        for each in made:
-            if _key(each) not in known:
-                table.append(asdict(each))
+        now = runs.at(stored.folder) or stored  # another process may have added some in the meantime
+        known = [_key(each) for each in now.evaluations]
+        new = [asdict(each) for each in made if _key(each) not in known]
+        if new:
+            seal.renew(stored.folder, path.name, record.extended(path, new))
     finally:
         lock.release(handle)
 

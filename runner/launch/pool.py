@@ -75,10 +75,7 @@ class Outcome:
 
 
 def ended(job: Job) -> Outcome | None:
-    """The outcome of a job that needs no training any more, because it is complete or diverged; else None.
-
-    None too where its files are damaged: its process makes them again.
-    """
+    """The outcome of a job that is complete or diverged; else None, and where its files must be made again."""
     folder = job.folder()
     info = folder.read()
     if not info.ended or seal.damaged(folder.files, info):

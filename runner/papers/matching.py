@@ -32,7 +32,7 @@ def _newest(point: Point, runs: Runs) -> StoredRun | None:
     from tricktable.runner.training.objects import files
 
     settled = settle(point, runs)
-    found = runs.by_choices.get(settled.choices, ()) if settled else ()
+    found = [run for run in runs.by_choices.get(settled.choices, ()) if runs.whole(run)] if settled else []
     if point.precision:
         found = [run for run in found if run.summary.compute.precision == point.precision]
     now = files(settled.config) if settled and found else {}

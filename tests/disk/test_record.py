@@ -39,14 +39,11 @@ def test_a_word_is_not_read_as_a_number_nor_breaks_a_line(tmp_path):
 
 def test_a_table_of_an_earlier_version_is_given_the_columns_that_it_lacks(tmp_path):
     path = tmp_path / "m.csv"
-    record.widen(path, ["a", "b"])
-    assert not path.exists()
+    assert record.extended(path, [{"a": 0.1}]) == b"a\n0.1\n" and not path.exists()
     record.Metrics(path).append({"a": 0.1, "word": "x"})
     before = path.read_bytes()
-    record.widen(path, ["a"])
-    assert path.read_bytes() == before
-    record.widen(path, ["a", "b"])
-    record.Metrics(path).append({"a": 0.2, "b": 2})
+    assert record.extended(path, []) == before
+    path.write_bytes(record.extended(path, [{"a": 0.2, "b": 2}]))
     assert record.read(path) == [{"a": 0.1, "word": "x", "b": None}, {"a": 0.2, "word": None, "b": 2}]
 
 
