@@ -32,9 +32,7 @@ def of_another(state: Mapping[str, Any], identity: "Identity") -> str:
         return "it does not say of which run it is"
     if made.get("config_hash") != identity.config_hash:
         its = str(made.get("config_hash"))[:8]
-        return (
-            f"it is another run's: its config or seed is of ...-{its}, and not of ...-{identity.config_hash[:8]}"
-        )
+        return f"it is another run's: its config or seed is of ...-{its}, and not of ...-{identity.config_hash[:8]}"
     if made.get("fingerprint") != identity.fingerprint:
         return "it is another run's: that trained on other images"
     files = [*changed(made["code"], identity.code), *changed(made["teachers"], identity.teachers)]

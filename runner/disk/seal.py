@@ -18,7 +18,10 @@ from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import StorageProblem
 
 LIMIT = 64 << 20  # bytes of a file that is sealed
-MEND = "training it again keeps what is damaged beside it, and makes it anew"
+MEND = (
+    "training such a run again keeps its damaged files as *.damaged and makes them anew; a folder whose run.json is "
+    "damaged is first to be moved away, or restored from a backup"
+)
 CHANGED, GONE, NEW = "it was changed since the run ended (SHA-256)", "it is not there", "it was not there at the end"
 
 
