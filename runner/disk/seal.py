@@ -93,6 +93,11 @@ def damaged(files: RunFiles, info: RunInfo) -> dict[str, str]:
     return wrong
 
 
+def told(files: RunFiles, info: RunInfo) -> str:
+    """The same in one line; nothing where the run has not ended, or its files are whole."""
+    return "; ".join(f"{name}: {words}" for name, words in damaged(files, info).items()) if info.ended else ""
+
+
 def renew(folder: Path, name: str, data: bytes) -> None:
     """Replace a sealed file of a run whose lock is held.
 

@@ -273,7 +273,7 @@ class _Launch:
         elif state == "failed":
             return Outcome(job, "failed", info.reason)
         else:
-            reason = cause(child.code or 0, said)
+            reason = seal.told(folder.files, info) or cause(child.code or 0, said)
         _record(folder, reason, said)
         return Outcome(job, "failed", reason)
 
