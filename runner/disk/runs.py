@@ -218,8 +218,9 @@ def look(folder: Path) -> StoredRun | Damage | None:
         return StoredRun(folder, RunInfo.load(folder))
     except (OSError, ValueError) as error:
         files = RunFiles(folder)
-        told = (files.info, *files.sealed, files.checkpoints)
-        if not any(map(os.path.lexists, told)) and not (folder.is_dir() and _ID.fullmatch(folder.name)):
+        if not any(map(os.path.lexists, (files.info, *files.sealed, files.checkpoints))) and not (
+            folder.is_dir() and _ID.fullmatch(folder.name)
+        ):
             return None
         words = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
         gone = isinstance(error, FileNotFoundError)
