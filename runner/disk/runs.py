@@ -218,13 +218,11 @@ def look(folder: Path) -> StoredRun | Damage | None:
         return StoredRun(folder, RunInfo.load(folder))
     except (OSError, ValueError) as error:
         files = RunFiles(folder)
-        if not any(map(os.path.lexists, (files.info, *files.sealed, files.checkpoints))) and not (
-            folder.is_dir() and _ID.fullmatch(folder.name)
-        ):
+        there = any(map(os.path.lexists, (files.info, *files.sealed, files.checkpoints)))
+        if not there and not (folder.is_dir() and _ID.fullmatch(folder.name)):
             return None
-        words = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
-        gone = isinstance(error, FileNotFoundError)
-        return Damage(folder, f"run.json: {seal.GONE if gone else f'damaged ({words})'}")
+        words = f"damaged ({atomic.reason(error).removeprefix('ValueError: ')})"
+        return Damage(folder, f"run.json: {seal.GONE if isinstance(error, FileNotFoundError) else words}")
 
 
 def _folders(folder: Path) -> list[Path]:
