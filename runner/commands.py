@@ -13,6 +13,7 @@ from tricktable.runner import terminal
 from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
+    from tricktable.runner.disk.seal import Damage
     from tricktable.runner.launch.expect import Expectation
 
 
@@ -61,14 +62,15 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
 
     with terminal.set_aside(arguments.json):
         outcomes = sweep.sweep(arguments.overrides, **_pool(arguments))
-        for study in dict.fromkeys(each.job.root / each.job.study for each in outcomes):
-            command.show_study(study, arguments.baseline)
+        studies = dict.fromkeys(each.job.root / each.job.study for each in outcomes)
+        damaged = [each for study in studies for each in command.show_study(study, arguments.baseline)]
     if arguments.junit:
         junit.write(Path(arguments.junit), sweep.cases(outcomes, expectations))
     if arguments.json:
         _print_json([sweep.plain(each, expectations) for each in outcomes])
     sweep.check(expectations, outcomes)
     pool.raise_for(outcomes)
+    command.raise_for(damaged)
     return 0
 
 
@@ -89,8 +91,9 @@ def study(arguments: argparse.Namespace) -> int:
     found = study_file.read(arguments.file)
     made = study_file.make(found, arguments.overrides, **_pool(arguments))
     outcomes = [outcome for _, outcome in made]
-    command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
+    damaged = command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
     pool.raise_for(outcomes)
+    command.raise_for(damaged)
     return 0
 
 
@@ -144,8 +147,10 @@ def report(arguments: argparse.Namespace) -> int:
     name, overrides = arguments.name, arguments.overrides
     if name is not None and "=" in name:  # every run, and the first key was taken for the name
         name, overrides = None, [name, *overrides]
-    for path in command.produce(name, arguments.budget, overrides, arguments.baseline, arguments.figures):
+    damaged: list[Damage] = []
+    for path in command.produce(name, arguments.budget, overrides, arguments.baseline, arguments.figures, damaged):
         print(path)
+    command.raise_for(damaged)
     return 0
 
 
@@ -154,10 +159,12 @@ def compare(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from tricktable.runner.config import compose
-    from tricktable.runner.report import compare
+    from tricktable.runner.report import command, compare
 
     root = Path(compose.compose(arguments.overrides).output.root)
-    print(compare.compare(arguments.a, arguments.b, root), end="")
+    damaged: dict[Path, Damage] = {}
+    print(compare.compare(arguments.a, arguments.b, root, damaged), end="")
+    command.raise_for(damaged.values())
     return 0
 
 
@@ -205,7 +212,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:
-            command.show_study(study)
+            command.raise_for(command.show_study(study))
     return 0
 
 

@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ LIMITS = {TENSORS: 8 << 30, STATE: 16 << 20, MANIFEST: 64 << 10}  # bytes; what 
 HEADER_LIMIT = 16 << 20  # bytes of safetensors' table of names, about 100,000 tensors
 # Between the two renames that replace a checkpoint of the same step, the older is `step_*.old-*`: it counts.
 _STEP = re.compile(r"step_([0-9]{8,18})(\.old-[0-9a-f-]+)?")
-_BROKEN = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.EMLINK)
+_BROKEN = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EMLINK)
+CORRUPT, FOREIGN = "corrupt", "foreign"  # how the name of what is set aside ends: damaged, or another run's
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class Checkpoint:
 
 
 class _BadError(Exception):
-    """Why a checkpoint cannot be used."""
+    """Why a checkpoint cannot be used; `ending` of the name that it is given, nothing where it stays as it is."""
+
+    def __init__(self, words: str, ending: str = CORRUPT) -> None:
+        super().__init__(words)
+        self.ending = ending
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, "Tensor"], state: Mapping[str, Any], keep: int) -> Path:
@@ -87,33 +92,49 @@ def save(folder: Path, step: int, tensors: Mapping[str, "Tensor"], state: Mappin
     return final
 
 
-def newest(folder: Path, *, limit: int = LIMITS[TENSORS], set_aside: bool = True) -> Checkpoint | None:
+def newest(
+    folder: Path,
+    *,
+    limit: int = LIMITS[TENSORS],
+    set_aside: bool = True,
+    refuse: Callable[[Checkpoint], str] = lambda found: "",
+) -> Checkpoint | None:
     """The newest checkpoint whose every byte is as it was written; None where none was ever made.
 
     A damaged one is one line on stderr, and renamed `*.corrupt` unless `set_aside` is false (for a reader of
-    another run's checkpoints, who holds no lock). `limit`: the most bytes of tensors that are read.
+    another run's checkpoints, who holds no lock). `limit`: the most bytes of tensors that are read. `refuse` says why a
+    whole one is not the run's, nothing where it is: another's is passed over likewise, as `*.foreign`.
     CheckpointProblem where there are some and none is good: nothing is deleted, and the next call says the same.
-    StorageProblem where the machine cannot read now (no permission, no memory); nothing is renamed for that.
+    StorageProblem where the machine cannot read now (no permission, no memory, its device failed for all that are
+    left); nothing is renamed for that.
     """
     if not os.path.lexists(folder):
         return None
     _refuse_link(folder)
     with atomic.storage(folder):
         names = os.listdir(folder)
-    damaged, last = [name for name in names if name.startswith("step_") and ".corrupt" in name], ""
+    damaged = [n for n in names if n.startswith("step_") and (f".{CORRUPT}" in n or f".{FOREIGN}" in n)]
+    last, unread = "", None
     for step, name in _newest_first(names):
         path = folder / name
         try:
-            return _load(path, step, limit)
+            found = _load(path, step, limit)
+            if words := refuse(found):
+                raise _BadError(words, FOREIGN)
+            return found
         except _BadError as bad:
             if not os.path.lexists(path):  # pruned by its writer while we read
                 continue
             last = last or f"{name}: {bad}"
             damaged.append(name)
-            terminal.say(f"warning: checkpoint {path} cannot be used: {bad}{_set_aside(path) if set_aside else ''}")
+            unread = unread or (None if bad.ending else f"{path}: {bad}")
+            kept = _set_aside(path, bad.ending) if set_aside and bad.ending else ""
+            terminal.say(f"warning: checkpoint {path} cannot be used: {bad}{kept}")
+    if unread:
+        raise StorageProblem(terminal.clean(f"{unread}; nothing was changed: run the same command again"))
     if damaged:
-        what = f"none of its {len(damaged)} checkpoints can be used"
-        raise CheckpointProblem(terminal.clean(f"{folder}: {what} ({last or 'all are set aside as damaged'})"))
+        what = f"none of its {len(damaged)} checkpoints can be used ({last or 'all are set aside'})"
+        raise CheckpointProblem(terminal.clean(f"{folder}: {what}; to train from the start: mv {folder} {folder}.old"))
     return None
 
 
@@ -215,6 +236,8 @@ def _load(path: Path, step: int, limit: int) -> Checkpoint:
         return Checkpoint(step, _unpack(files[TENSORS]), state, path)
     except OSError as error:
         if error.errno not in _BROKEN:  # no permission, too many open files: nothing is wrong with the checkpoint
+            if error.errno == errno.EIO:  # it may pass, and another may be readable
+                raise _BadError(f"{current}: {atomic.reason(error)}", ending="") from error
             raise StorageProblem(terminal.clean(f"{path}: {atomic.reason(error)}")) from error
         raise _BadError(f"{current}: {atomic.reason(error)}") from error
     except _BadError as bad:
@@ -261,12 +284,12 @@ def _unpack(data: bytes) -> dict[str, "Tensor"]:
     return dict(safetensors.torch.load(data))
 
 
-def _set_aside(path: Path) -> str:
-    """Rename a damaged checkpoint to the first free `*.corrupt`; what became of it, to be added to a line."""
-    target, number = Path(f"{path}.corrupt"), 1
+def _set_aside(path: Path, ending: str) -> str:
+    """Rename a checkpoint to the first free name with this ending; what became of it, to be added to a line."""
+    target, number = Path(f"{path}.{ending}"), 1
     while os.path.lexists(target):
         number += 1
-        target = Path(f"{path}.corrupt-{number}")
+        target = Path(f"{path}.{ending}-{number}")
     try:
         os.rename(path, target)
     except OSError as error:

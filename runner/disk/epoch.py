@@ -49,6 +49,9 @@ class EpochRow:
     def of(row: Mapping[str, Any]) -> "EpochRow":
         """A row that was read. ValueError where it has no epoch, or words for a number."""
         own = {name: value for name, value in row.items() if name in EpochRow.__dataclass_fields__}
-        if own.get("epoch") is None or any(isinstance(value, str) for value in own.values()):
+        if type(own.get("epoch")) is not int or any(isinstance(value, str) for value in own.values()):
             raise ValueError("a row has no epoch, or a word in place of a number")
+        for name in ("samples", "updates"):
+            if type(own.get(name)) not in (int, type(None)):
+                raise ValueError(f"{name} is {own[name]!r}, no whole number")
         return EpochRow(**own, figures={name: value for name, value in row.items() if name not in own})

@@ -41,6 +41,11 @@ class RunFiles:
         return self.folder / "checkpoints"
 
     @property
+    def sealed(self) -> tuple[Path, ...]:
+        """What tables read: the files whose digests run.json has once the run has ended."""
+        return self.config, self.metrics, self.summary, self.evaluations
+
+    @property
     def log(self) -> Path:
         """log.txt: what a person saw."""
         return self.folder / "log.txt"

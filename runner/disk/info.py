@@ -1,6 +1,8 @@
 """run.json: which run a folder holds, its state, and how far it is."""
 
 import dataclasses
+import hashlib
+import json
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,7 +42,9 @@ class RunInfo:
     """What a run's folder says of the run; the progress is None before it has begun.
 
     `attempt` counts the processes that worked in the folder, the last of which had the number `pid` on `host`. Times
-    are ISO 8601, in UTC. `choices_key` is schema.choices_key of its config.
+    are ISO 8601, in UTC. `choices_key` is schema.choices_key of its config. `seal` has the SHA-256 of each file that
+    tables read, by name, of a run that has ended; none where an earlier version made it. `pending` is what the seal of
+    a file becomes that is being replaced (seal.py).
     """
 
     identity: Identity
@@ -56,6 +60,8 @@ class RunInfo:
     epochs: float | None = None
     updates: int | None = None
     choices_key: str | None = None
+    seal: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -69,26 +75,46 @@ class RunInfo:
 
     @staticmethod
     def read(folder: Path) -> "RunInfo | None":
-        """A folder's run.json; None where there is none, or it does not say which run this is.
+        """A folder's run.json; None where there is none, it is damaged, or it does not say which run this is."""
+        try:
+            return RunInfo.load(folder)
+        except (OSError, ValueError):
+            return None
 
-        Of the rest, what has another type than it should is taken as not there.
+    @staticmethod
+    def load(folder: Path) -> "RunInfo":
+        """A folder's run.json; OSError, or ValueError that says why, where `read` has None.
+
+        It has a digest of itself, but for one of an earlier version: of that, what has another type than it should is
+        taken as not there.
         """
         try:
             values = atomic.parse(atomic.read(RunFiles(folder).info, LIMIT))
-        except (OSError, ValueError, RecursionError):
-            return None
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if ("digest" in values or "seal" in values) and values.pop("digest", None) != _digest(values):
+            raise ValueError("it is not as it was written (SHA-256)")
         identity = _identity(values)
         if identity is None:
-            return None
+            raise ValueError("it does not say which run this is")
+        seal, pending = (_texts(values.pop(name, None)) or {} for name in ("seal", "pending"))
         return RunInfo(
             identity=identity,
             **{name: values[name] for name, hint in _hints().items() if name in values and _fits(hint, values[name])},
+            seal=seal,
+            pending=pending,
         )
 
     def write(self, folder: Path) -> None:
         """Put run.json in place, whole or not at all; StorageProblem where that fails."""
         values = dataclasses.asdict(self)
-        atomic.replace(RunFiles(folder).info, atomic.dump({**values.pop("identity"), **values}))
+        values = atomic.parse(atomic.dump({**values.pop("identity"), **values}))  # as they will be read
+        atomic.replace(RunFiles(folder).info, atomic.dump({**values, "digest": _digest(values)}))
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of the content, whatever lies between the words."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _identity(values: Mapping[str, Any]) -> Identity | None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tricktable.runner import terminal
-from tricktable.runner.disk import atomic
+from tricktable.runner.disk import atomic, seal
 from tricktable.runner.errors import StorageProblem
 
-CONFIG_LIMIT = 1 << 20  # bytes
+CONFIG_LIMIT, TABLE_LIMIT = 1 << 20, 64 << 20  # bytes
 _MAY_REFER = re.compile(rb"(?:^|[\s\[{,:-])[&*][^\s]", re.MULTILINE)  # a YAML anchor or alias, or text like one
 
 Value = int | float | str | None
@@ -36,7 +36,12 @@ def write_config(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What `write_config` wrote; StorageProblem where it is missing or damaged.
+    """What `write_config` wrote; StorageProblem where it is missing or damaged."""
+    return config_of(path, plain_file(path, CONFIG_LIMIT))
+
+
+def config_of(path: Path, data: bytes) -> dict[str, Any]:
+    """The config of a file's bytes; StorageProblem, with the path, where they are damaged.
 
     Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none.
     """
@@ -44,19 +49,26 @@ def read_config(path: Path) -> dict[str, Any]:
 
     from tricktable.runner.config.loading import SafeLoader
 
+    try:
+        # Looking at every event takes as long as reading: only where a byte of the file can begin an alias.
+        if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, SafeLoader)):
+            raise ValueError("it has an alias")
+        config = SafeLoader(data).get_single_data()
+        if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+            raise ValueError("it holds no mapping of names")
+        return config
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        words = " ".join(atomic.reason(error).split())
+        raise StorageProblem(terminal.clean(f"{path}: damaged ({words})")) from error
+
+
+def plain_file(path: Path, limit: int) -> bytes:
+    """A file's bytes; StorageProblem where it is missing, too large, or no plain file."""
     with atomic.storage(path):
         try:
-            data = atomic.read(path, CONFIG_LIMIT)
-            # Looking at every event takes as long as reading: only where a byte of the file can begin an alias.
-            if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, SafeLoader)):
-                raise ValueError("it has an alias")
-            config = SafeLoader(data).get_single_data()
-            if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-                raise ValueError("it holds no mapping of names")
-            return config
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
-            words = " ".join(atomic.reason(error).split())
-            raise StorageProblem(terminal.clean(f"{path}: damaged ({words})")) from error
+            return atomic.read(path, limit)
+        except ValueError as error:
+            raise StorageProblem(terminal.clean(f"{path}: damaged ({error})")) from error
 
 
 class Metrics:
@@ -68,6 +80,33 @@ class Metrics:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._columns: list[str] | None = None
+        self._rows = b""
+
+    @property
+    def rows(self) -> bytes:
+        """The table as this process knows it to be, whatever has become of the file: for a checkpoint."""
+        return self._rows
+
+    def restore(self, rows: bytes) -> str:
+        """Make the table exactly these bytes; what was found in its place, in words.
+
+        A table that begins with them is cut behind them, and nothing is said. Another is kept beside as `*.damaged`.
+        """
+        try:
+            there = self.path.name not in os.listdir(self.path.parent) or plain_file(self.path, TABLE_LIMIT)
+        except StorageProblem:  # it is no plain file
+            there = b""
+        if there is True and not rows:
+            said = ""
+        elif there is not True and there[: len(rows)] == rows:
+            self.truncate(len(rows))
+            said = ""
+        else:
+            kept = "it was not there" if there is True else f"it had other rows (kept as {seal.set_aside(self.path)})"
+            atomic.replace(self.path, rows)
+            said = f"{kept}; those of the checkpoint are in place again"
+        self._columns, self._rows = None, rows
+        return said
 
     @property
     def size(self) -> int:
@@ -95,6 +134,7 @@ class Metrics:
             with atomic.opened(self.path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if new else 0)) as handle:
                 _write_whole(handle, lines)
             self._columns = columns
+            self._rows += lines
 
     def truncate(self, size: int) -> None:
         """Drop the rows after a checkpoint that was made when the table had `size` bytes.
@@ -111,6 +151,7 @@ class Metrics:
                 raise StorageProblem(f"{self.path}: no row ends at byte {size}, where one did at its checkpoint")
             os.ftruncate(handle, size)
             os.fsync(handle)
+            self._rows = os.pread(handle, size, 0)
         self._columns = None
 
     def _known_columns(self) -> list[str] | None:
@@ -130,11 +171,11 @@ def read(path: Path) -> list[dict[str, Value]]:
 
     Empty is None, numbers are int or float, anything else text. StorageProblem for a damaged table.
     """
-    with atomic.storage(path):
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return []
+    return rows_of(path, plain_file(path, TABLE_LIMIT)) if os.path.lexists(path) else []
+
+
+def rows_of(path: Path, data: bytes) -> list[dict[str, Value]]:
+    """The rows of a file's bytes, as `read`."""
     try:
         text = data[: data.rfind(b"\n") + 1].decode("utf-8")
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -148,15 +189,11 @@ def read(path: Path) -> list[dict[str, Value]]:
     return [dict(zip(rows[0], map(_value, row), strict=True)) for row in rows[1:]]
 
 
-def widen(path: Path, columns: Sequence[str]) -> None:
-    """Give an earlier version's table the columns that it lacks, empty, behind its own; the file is replaced whole."""
-    rows = read(path)
-    names = list(rows[0]) if rows else []
-    more = [name for name in columns if name not in names]
-    if rows and more:
-        lines = [_line([*names, *more])]
-        lines += [_line([_text(value) for value in row.values()] + [""] * len(more)) for row in rows]
-        atomic.replace(path, b"".join(lines))
+def extended(path: Path, more: Sequence[Mapping[str, Any]]) -> bytes:
+    """A table with more rows behind its own, as bytes; what columns an earlier version's lacks come behind its own."""
+    rows = [*read(path), *more]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return b"".join([_line(names), *(_line([_text(row.get(name)) for name in names]) for row in rows)])
 
 
 def _write_whole(handle: int, data: bytes) -> None:

@@ -21,12 +21,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tricktable.runner import terminal
-from tricktable.runner.disk import atomic, lock
+from tricktable.runner.disk import atomic, lock, seal
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.files import RunFiles
-from tricktable.runner.disk.info import PROGRESS, STATES, Identity, RunInfo, State
+from tricktable.runner.disk.info import ENDED, PROGRESS, STATES, Identity, RunInfo, State
 from tricktable.runner.errors import BadInput, StorageProblem
 
+UNREADABLE = "has no readable run.json, so of which run it is cannot be told"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -78,10 +79,12 @@ class RunDir:
     def set_state(self, state: State, reason: str | None = None, **progress: Any) -> None:
         """Replace run.json: the state, why (for failed, diverged, interrupted), and how far the run is (PROGRESS).
 
-        Progress stays until it is given again. StorageProblem where it cannot be written.
+        Progress stays until it is given again. A state that ends the run seals its files. StorageProblem where it
+        cannot be written.
         """
         assert self._lock is not None and state in STATES and set(progress) <= set(PROGRESS), (state, progress)
-        self._info = replace(self._info, state=state, reason=reason, **progress)
+        sealed = seal.of(self.files) if state in ENDED else {}
+        self._info = replace(self._info, state=state, reason=reason, seal=sealed, pending={}, **progress)
         self._write(self.path)
 
     def close(self) -> None:
@@ -166,7 +169,7 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDi
             info = RunInfo.read(path)
             if info is not None and info.identity.config_hash != identity.config_hash:
                 continue  # the first 8 of 64 digits are alike by chance
-            change = _change(info, identity)
+            change = difference(info.identity, identity) if info is not None else UNREADABLE
             if not change:
                 return RunDir(path, identity, slug, exists=True)
             note = f"{path.name} {change}; a new run is made beside it"
@@ -185,11 +188,8 @@ def _alike(folder: Path, hex8: str) -> Iterator[Path]:
         yield from (path for _, path in sorted(matches, key=lambda found: (int(found[0][1] or 1), found[1].name)))
 
 
-def _change(info: RunInfo | None, identity: Identity) -> str:
-    """Why a folder's run is not the one asked for, in words; empty where it is."""
-    if info is None:
-        return "has no readable run.json: it crashed early, and of which run it is cannot be told"
-    old = info.identity
+def difference(old: Identity, identity: Identity) -> str:
+    """Why a run, or a checkpoint, of the same keys is not the one asked for, in words; empty where it is."""
     causes = []
     if files := changed(old.code, identity.code) + changed(old.teachers, identity.teachers):
         more = f" and {len(files) - 5} more" if len(files) > 5 else ""

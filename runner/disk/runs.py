@@ -12,45 +12,26 @@ from typing import Any
 
 from tricktable.runner import terminal
 from tricktable.runner.config import schema
-from tricktable.runner.disk import atomic, checkpoint, record
+from tricktable.runner.disk import atomic, checkpoint, code, record, seal
 from tricktable.runner.disk.checkpoint import Checkpoint
 from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.files import RunFiles
 from tricktable.runner.disk.info import RunInfo, State
 from tricktable.runner.disk.rundir import NAME, study_folder
-from tricktable.runner.disk.summary import Result, Summary
+from tricktable.runner.disk.seal import MEND, Damage
+from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import BadInput, CheckpointProblem, StorageProblem
 
 HASH = re.compile(r"[0-9a-f]{8}(-[0-9]{1,9})?")  # how a run's id ends
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation(Result):
-    """A result with the images that it is on, and where it was computed (None: as its run was).
-
-    dataset, copy, complete, archive: as the data source vouches for; of older evaluations nothing is known.
-    images_key: schema.images_key of what was typed for them; None where they are the run's own. members: the ids of the
-    runs whose models join its own in an ensemble, with spaces between; None where there are none.
-    """
-
-    data: str
-    fingerprint: str
-    dataset: str | None = None
-    copy: str | None = None
-    complete: bool = False
-    archive: str | None = None
-    images_key: str | None = None
-    members: str | None = None
-    device: str | None = None
-    precision: str | None = None
-    evaluated: str | None = None
+_ID = re.compile(rf".+-{HASH.pattern}")
 
 
 @dataclass(frozen=True)
 class StoredRun:
     """A run's folder with its run.json as it was read; everything else is read when it is asked for, once.
 
-    StorageProblem where a file is missing or damaged.
+    StorageProblem where a file is missing or damaged, or is not as it was when the run ended.
     """
 
     folder: Path
@@ -79,7 +60,7 @@ class StoredRun:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """config.yaml, as plain data."""
-        return record.read_config(self.files.config)
+        return record.config_of(self.files.config, seal.needed(self.files.config, self.info))
 
     @cached_property
     def settings(self) -> schema.Config:
@@ -89,15 +70,18 @@ class StoredRun:
     @cached_property
     def summary(self) -> Summary:
         """summary.json."""
-        return Summary.read(self.files.summary)
+        try:
+            return Summary.parse(seal.needed(self.files.summary, self.info))
+        except ValueError as error:
+            raise seal.broken(self.files.summary, error) from error
 
     @cached_property
     def epochs(self) -> tuple[EpochRow, ...]:
         """The rows of metrics.csv, one per epoch; none where there is no such file."""
         try:
-            return tuple(map(EpochRow.of, record.read(self.files.metrics)))
+            return tuple(map(EpochRow.of, self._rows(self.files.metrics)))
         except ValueError as error:
-            raise StorageProblem(terminal.clean(f"{self.files.metrics}: damaged ({error})")) from error
+            raise seal.broken(self.files.metrics, error) from error
 
     @cached_property
     def evaluations(self) -> tuple[Evaluation, ...]:
@@ -106,9 +90,32 @@ class StoredRun:
         images = {name: getattr(data, name) for name in ("fingerprint", "dataset", "copy", "complete")}
         own = (Evaluation(**each.plain(), data=data.title, **images) for each in self.summary.results)
         try:
-            return (*own, *map(_evaluation, record.read(self.files.evaluations)))
-        except TypeError as error:  # a column is missing
-            raise StorageProblem(terminal.clean(f"{self.files.evaluations}: damaged ({error})")) from error
+            return (*own, *map(Evaluation.of, self._rows(self.files.evaluations)))
+        except (TypeError, ValueError) as error:  # a column is missing, or a word stands for a number
+            raise seal.broken(self.files.evaluations, error) from error
+
+    @cached_property
+    def damage(self) -> str:
+        """What is wrong with the files that tables read, in words, the first of it; nothing where they are whole."""
+        try:
+            self._look()
+        except StorageProblem as error:
+            return str(error).removeprefix(f"{self.folder}/")
+        return ""
+
+    def _look(self) -> None:
+        if self.info.seal:
+            for path in self.files.sealed:
+                seal.found(path, self.info)
+            return
+        config, summary = self.config, self.summary
+        if not isinstance(config.get("label"), str) or config.get("seed") != summary.seed:
+            raise seal.broken(self.files.config, "its label or its seed is not the run's")
+        _ = self.epochs, self.evaluations
+
+    def _rows(self, path: Path) -> list[dict[str, record.Value]]:
+        data = seal.found(path, self.info)
+        return [] if data is None else record.rows_of(path, data)
 
     def told(self, evaluation: Evaluation) -> str:
         """What an evaluation of it is of: a variant by an inference, on which other images, of how many runs."""
@@ -119,27 +126,25 @@ class StoredRun:
 
     def checkpoint(self) -> Checkpoint:
         """Its last checkpoint. CheckpointProblem where there is none, or it is not the end of the run."""
-        found = checkpoint.newest(self.files.checkpoints, set_aside=False)
+        found = checkpoint.newest(self.files.checkpoints, set_aside=False, refuse=self._of_another)
         if found is None or found.step != self.summary.updates:
             raise CheckpointProblem(terminal.clean(f"{self.folder}: the checkpoint of its last update is not there"))
         return found
 
-
-def _evaluation(row: Mapping[str, Any]) -> Evaluation:
-    known = {name: row[name] for name in Evaluation.__dataclass_fields__ if row.get(name) is not None}
-    return Evaluation(**{**known, "complete": bool(known.get("complete"))})
+    def _of_another(self, found: Checkpoint) -> str:
+        return code.of_another(found.state, self.info.identity)
 
 
 @dataclass(frozen=True)
 class Runs:
     """Every run under an output root as it stood when it was read, by study and name.
 
-    `damaged` are folders that have a run.json which does not say which run they hold.
+    `damaged` are folders that have a run.json which does not say which run they hold, or lack one.
     """
 
     root: Path
     runs: tuple[StoredRun, ...]
-    damaged: tuple[Path, ...] = ()
+    damaged: tuple[Damage, ...] = ()
 
     def __iter__(self) -> Iterator[StoredRun]:
         return iter(self.runs)
@@ -149,13 +154,30 @@ class Runs:
 
     def of_study(self, study: str) -> "Runs":
         """Those of one study."""
-        damaged = tuple(folder for folder in self.damaged if folder.parent.name == study)
+        damaged = tuple(each for each in self.damaged if each.folder.parent.name == study)
         return Runs(self.root, tuple(run for run in self.runs if run.study == study), damaged)
 
     @cached_property
     def looked_up(self) -> dict[str, StoredRun | None]:
         """What was found in them, by what it was asked for with: a table asks for the same run many times."""
         return {}
+
+    @cached_property
+    def met(self) -> dict[Path, Damage]:
+        """The damaged ones that `whole` met, by folder."""
+        return {}
+
+    def whole(self, run: StoredRun) -> bool:
+        """Whether an ended run's files are as they were when it ended; what is not is remembered."""
+        if run.damage:
+            self.met[run.folder] = Damage(run.folder, run.damage)
+        return not run.damage
+
+    @property
+    def unusable(self) -> tuple[Damage, ...]:
+        """Every damaged folder that is known of so far, by study and name."""
+        found = {each.folder: each for each in self.damaged} | self.met
+        return tuple(found[folder] for folder in sorted(found))
 
     @cached_property
     def by_choices(self) -> Mapping[str, list[StoredRun]]:
@@ -182,12 +204,25 @@ def under(root: Path, study: str | None = None) -> Runs:
     runs: list[StoredRun] = []
     damaged = []
     for folder in (run for each in studies for run in _folders(each)):
-        run = at(folder)
-        if run is not None:
-            runs.append(run)
-        elif os.path.lexists(RunFiles(folder).info):
-            damaged.append(folder)
+        found = look(folder)
+        if isinstance(found, StoredRun):
+            runs.append(found)
+        elif found is not None:
+            damaged.append(found)
     return Runs(root, tuple(runs), tuple(damaged))
+
+
+def look(folder: Path) -> StoredRun | Damage | None:
+    """A folder's run, or what keeps it from being one; None where no run ever was in it, or it has gone."""
+    try:
+        return StoredRun(folder, RunInfo.load(folder))
+    except (OSError, ValueError) as error:
+        files = RunFiles(folder)
+        there = any(map(os.path.lexists, (files.info, *files.sealed, files.checkpoints)))
+        if not there and not (folder.is_dir() and _ID.fullmatch(folder.name)):
+            return None
+        words = f"damaged ({atomic.reason(error).removeprefix('ValueError: ')})"
+        return Damage(folder, f"run.json: {seal.GONE if isinstance(error, FileNotFoundError) else words}")
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -212,12 +247,13 @@ def any_one(text: str, root: Path) -> StoredRun:
     return found[0]
 
 
-def some(text: str, root: Path, diverged: bool = False) -> list[StoredRun]:
+def some(text: str, root: Path, diverged: bool = False, damaged: dict[Path, Damage] | None = None) -> list[StoredRun]:
     """The complete runs that a folder, an id, a study's folder or a glob stands for; it is said which are left out.
 
-    diverged: with those that diverged, which is a result too.
+    diverged: with those that diverged, which is a result too. Where one is damaged StorageProblem; with `damaged` it
+    is left out too, and put there.
     """
-    found = _named(text, root)
+    found = _named(text, root, damaged)
     complete = []
     for run in found:
         try:
@@ -226,12 +262,16 @@ def some(text: str, root: Path, diverged: bool = False) -> list[StoredRun]:
             if len(found) == 1:
                 raise
             print(f"left out: {error}", file=sys.stderr)
-    if not complete:
+        except StorageProblem:
+            if damaged is None:
+                raise
+            damaged[run.folder] = Damage(run.folder, run.damage)
+    if not complete and not damaged:
         raise BadInput(f"{text}: none of the {len(found)} runs is complete")
     return complete
 
 
-def _named(text: str, root: Path) -> list[StoredRun]:
+def _named(text: str, root: Path, damaged: dict[Path, Damage] | None = None) -> list[StoredRun]:
     """The given folder's run, those of the folders in it, or those of that id or of its last digits, by name."""
     text = os.path.expanduser(text)
     if (run := at(Path(text))) is not None:
@@ -240,8 +280,14 @@ def _named(text: str, root: Path) -> list[StoredRun]:
     if not paths and HASH.fullmatch(text):
         paths = sorted(root.glob(f"*/*-{text}"))
     folders = dict.fromkeys(p for path in paths for p in (path, *sorted(path.glob("*/"))))
-    found = [run for folder in folders if (run := at(folder)) is not None]
-    if not found:
+    seen = [look(folder) for folder in folders]
+    found = [each for each in seen if isinstance(each, StoredRun)]
+    broken = {each.folder: each for each in seen if isinstance(each, Damage)}
+    if broken and damaged is None:
+        raise StorageProblem(f"{root}: {'; '.join(map(str, broken.values()))}")
+    if damaged is not None:
+        damaged |= broken
+    if not found and not broken:
         raise BadInput(
             f"{text}: no run; a run is its folder ({root}/<study>/<run>), its id or the 8 digits at the id's end, or a "
             "glob of folders"
@@ -252,6 +298,8 @@ def _named(text: str, root: Path) -> list[StoredRun]:
 def _complete(run: StoredRun, diverged: bool = False) -> StoredRun:
     if run.state != "complete" and not (diverged and run.info.ended):
         raise BadInput(f"{run.folder} is {run.state}, not complete")
-    for part in ("settings", "summary"):  # what is damaged shows here, and not in the middle of something
+    if run.damage:  # it shows here, and not in the middle of something
+        raise StorageProblem(terminal.clean(f"{run.folder}/{run.damage}; {MEND}"))
+    for part in ("settings", "summary"):
         getattr(run, part)
     return run

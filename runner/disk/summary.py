@@ -150,9 +150,17 @@ class Summary:
         """A summary.json, of this version or an earlier one; StorageProblem where it is missing or damaged."""
         with atomic.storage(path):
             try:
-                return _of(cls, atomic.parse(atomic.read(path, LIMIT)))
-            except (ValueError, TypeError, RecursionError) as error:
+                return cls.parse(atomic.read(path, LIMIT))
+            except ValueError as error:
                 raise StorageProblem(terminal.clean(f"{path}: damaged ({atomic.reason(error)})")) from error
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """A summary.json's bytes; ValueError where they are damaged."""
+        try:
+            return _of(cls, atomic.parse(data))
+        except (TypeError, RecursionError, OverflowError) as error:
+            raise ValueError(atomic.reason(error)) from error
 
 
 def _of(cls: Callable[..., T], values: Mapping[str, Any]) -> T:

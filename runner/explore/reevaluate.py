@@ -20,9 +20,10 @@ from tricktable.runner.config.schema import Config, DataConfig, Option
 from tricktable.runner.data.draw import Absent, Split
 from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.split import Splits, only_test, split
-from tricktable.runner.disk import atomic, lock, record, runs
+from tricktable.runner.disk import atomic, lock, record, runs, seal
 from tricktable.runner.disk.code import changed
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.training import build, compute, evaluate, objects, rehearse
@@ -265,12 +266,11 @@ def _add(stored: StoredRun, made: Sequence[Evaluation]) -> None:
     with atomic.storage(path):
         handle = lock.take(stored.folder)
     try:
-        record.widen(path, list(Evaluation.__dataclass_fields__))
-        table = record.Metrics(path)
-        known = [_key(each) for each in stored.evaluations]
-        for each in made:
-            if _key(each) not in known:
-                table.append(asdict(each))
+        now = runs.at(stored.folder) or stored  # another process may have added some in the meantime
+        known = [_key(each) for each in now.evaluations]
+        new = [asdict(each) for each in made if _key(each) not in known]
+        if new:
+            seal.renew(stored.folder, path.name, record.extended(path, new))
     finally:
         lock.release(handle)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tricktable.runner import machine
-from tricktable.runner.disk import atomic, lock, rundir
+from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
@@ -75,10 +75,10 @@ class Outcome:
 
 
 def ended(job: Job) -> Outcome | None:
-    """The outcome of a job that needs no training any more, because it is complete or diverged; else None."""
+    """The outcome of a job that is complete or diverged; else None, and where its files must be made again."""
     folder = job.folder()
     info = folder.read()
-    if not info.ended:
+    if not info.ended or seal.damaged(folder.files, info):
         return None
     return Outcome(job, info.state, info.reason, Summary.read(folder.files.summary))
 
@@ -275,7 +275,7 @@ class _Launch:
         elif state == "failed":
             return Outcome(job, "failed", info.reason)
         else:
-            reason = cause(child.code or 0, said)
+            reason = seal.told(folder.files, info) or cause(child.code or 0, said)
         _record(folder, reason, said)
         return Outcome(job, "failed", reason)
 

@@ -61,7 +61,7 @@ def rate(runs: Runs, asked: ComputeConfig) -> float | None:
 
 
 def _achieved(run: StoredRun, device: str) -> float | None:
-    if run.summary.compute.device != device:
+    if run.damage or run.summary.compute.device != device:
         return None
     known = [epoch.images_per_second for epoch in run.epochs if epoch.images_per_second]
     return statistics.median(known) * run.summary.madds * BACKWARD if known else None

@@ -12,7 +12,8 @@ from dataclasses import replace
 from tricktable.runner.config import schema
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk.code import changed
-from tricktable.runner.disk.runs import Evaluation, Runs, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import Runs, StoredRun
 from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Metric, PaperRow
 from tricktable.runner.papers.measured import MeasuredRow, Measurement, Setting
 from tricktable.runner.papers.metrics import ERRORS, GAIN, GAP, TIME, less, time
@@ -31,7 +32,7 @@ def _newest(point: Point, runs: Runs) -> StoredRun | None:
     from tricktable.runner.training.objects import files
 
     settled = settle(point, runs)
-    found = runs.by_choices.get(settled.choices, ()) if settled else ()
+    found = [run for run in runs.by_choices.get(settled.choices, ()) if runs.whole(run)] if settled else []
     if point.precision:
         found = [run for run in found if run.summary.compute.precision == point.precision]
     now = files(settled.config) if settled and found else {}

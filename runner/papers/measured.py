@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.info import State
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.runs import StoredRun
+from tricktable.runner.disk.seal import Damage
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.papers.facts import Claim, Metric, Paper, PaperRow
 from tricktable.runner.papers.intervals import half_width
@@ -182,6 +184,7 @@ class MeasuredTable:
     `provenance` says data with fingerprint, budget, seeds and device: without them a figure says nothing. `command`
     makes the table again. A study has no paper, no recipe and no claims, but a `baseline`: the label of the row that
     the others are compared with, the first where it is None. evaluated: what its runs came to after their training.
+    damaged: runs that are there and cannot be used; the warnings name them.
     """
 
     name: str
@@ -198,6 +201,7 @@ class MeasuredTable:
     recipe: Recipe | None = None
     baseline: str | None = None
     evaluated: tuple[Evaluated, ...] = ()
+    damaged: tuple[Damage, ...] = ()
 
     @property
     def base(self) -> MeasuredRow:

@@ -1,6 +1,7 @@
 """What the metrics of papers' tables are of a run: its errors, what they differ by, its time; or what is counted."""
 
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.papers.recipe import Recipe
 
 ERRORS = {  # a table's metric from an error in percent

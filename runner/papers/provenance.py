@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tricktable.runner.disk.seal import MEND, Damage
 from tricktable.runner.disk.summary import DataSummary
 from tricktable.runner.papers.facts import Table
 from tricktable.runner.papers.measured import MeasuredRow, each_once
@@ -58,4 +59,15 @@ def warnings(rows: Sequence[MeasuredRow]) -> tuple[str, ...]:
             f"{which} made with uncommitted changes ({EDITED} behind the commit): the commit alone may not make "
             "them again."
         )
+    sources = {run.run.folder: run.run for row in rows for run in row.sources}
+    if unsealed := sum(not run.info.seal for run in sources.values()):
+        several = "runs of an earlier version carry" if unsealed > 1 else "run of an earlier version carries"
+        found.append(f"{unsealed} {several} no seal: whether files were changed since cannot be told.")
     return tuple(found)
+
+
+def left_out(damaged: Sequence[Damage]) -> tuple[str, ...]:
+    """A sentence for each run that is there and cannot be used, and what to do."""
+    if not damaged:
+        return ()
+    return (*(f"Damaged, and in no row: {each}." for each in damaged), f"{MEND[0].upper()}{MEND[1:]}.")

@@ -2,8 +2,9 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tricktable.runner.config import renamed, schema
@@ -21,7 +22,21 @@ METRIC = Metric("top1_error", "percent", "lower", "test")
 def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTable | None:
     """The table of a study; None where no run of it has ended. The rest as `table_of`."""
     named = "" if baseline is None else f" --baseline {shlex.quote(baseline)}"
-    return table_of(study, labelled(runs.of_study(study)), f"tricktable report {study}{named}", baseline)
+    found = runs.of_study(study)
+    groups = labelled(run for run in found if run.info.ended and found.whole(run))
+    table = table_of(study, groups, f"tricktable report {study}{named}", baseline)
+    return accounted(table, found)
+
+
+def accounted(table: MeasuredTable | None, runs: Runs) -> MeasuredTable | None:
+    """The table with a word on each of a study's folders that is in no row."""
+    if table is None:
+        return None
+    states = Counter(run.state for run in runs if not run.info.ended)
+    listed = ", ".join(f"{number} {state}" for state, number in states.items())
+    unended = (f"In no row, for they have not ended: {listed}.",) if states else ()
+    warnings = (*provenance.left_out(runs.unusable), *unended, *table.warnings)
+    return replace(table, warnings=warnings, damaged=runs.unusable)
 
 
 def table_of(

@@ -112,12 +112,14 @@ def _check_different(study: StudyFile, labels: Sequence[str], planned: Sequence[
 def tabulate(study: StudyFile, made: Made) -> MeasuredTable | None:
     """The study's table, its rows labelled as in the file; None where no run has ended."""
     first = made[0][1].job
-    stored = {run.folder.resolve(): run for run in under(first.root, first.study)}
+    found = under(first.root, first.study)
+    stored = {run.folder.resolve(): run for run in found}
     groups: dict[str, list[StoredRun]] = {}
     for label, outcome in made:
         run = stored.get(outcome.job.folder().path.resolve())
-        if run is not None and run.info.ended:
+        if run is not None and run.info.ended and found.whole(run):
             groups.setdefault(label, []).append(run)
     rows = [(label, groups[label]) for label in study.rows if label in groups]
     baseline = study.baseline if study.baseline in groups else None
-    return studies.table_of(study.name, rows, f"tricktable study {study.path}", baseline)
+    table = studies.table_of(study.name, rows, f"tricktable study {study.path}", baseline)
+    return studies.accounted(table, found)

@@ -34,7 +34,8 @@ def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
         claims=tuple(each for each in judged if each.claim.table == table.id),
         provenance=provenance.of(table, plan.budget, rows),
         command=command,
-        warnings=(*warnings, *provenance.warnings(rows)),
+        warnings=(*provenance.left_out(runs.unusable), *warnings, *provenance.warnings(rows)),
+        damaged=runs.unusable,
         paper=plan.recipe.paper,
         recipe=plan.recipe,
     )

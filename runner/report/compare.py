@@ -11,7 +11,8 @@ from tricktable.runner.config import schema
 from tricktable.runner.disk import runs as disk
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.runs import StoredRun
-from tricktable.runner.errors import BadInput
+from tricktable.runner.disk.seal import MEND, Damage
+from tricktable.runner.errors import BadInput, StorageProblem
 from tricktable.runner.papers import intervals
 from tricktable.runner.papers.studies import choices, made_by
 
@@ -20,21 +21,30 @@ COUNTS = ("params", "madds", "epochs", "updates", "samples")
 _SHOWN = 60  # characters of a value
 
 
-def compare(one: str | Sequence[str], other: str | Sequence[str], root: Path) -> str:
+def compare(
+    one: str | Sequence[str], other: str | Sequence[str], root: Path, damaged: dict[Path, Damage] | None = None
+) -> str:
     """The comparison of A and B as text. Each side is a run's folder or id, a glob or a study's folder, or several.
 
-    Ids are looked for under root. BadInput where a side has no complete run, or both are the same runs.
+    Ids are looked for under root. damaged: where the runs are put that are there and cannot be used. BadInput where a
+    side has no complete run, or both are the same runs; StorageProblem where all that it has are damaged.
     """
-    sides = [_side(one, root), _side(other, root)]
+    damaged = {} if damaged is None else damaged
+    sides = [_side(one, root, damaged), _side(other, root, damaged)]
     if {run.folder.resolve() for run in sides[0]} & {run.folder.resolve() for run in sides[1]}:
         raise BadInput("A and B share a run: there is nothing to compare it with")
     lines = [_who(name, side) for name, side in zip("AB", sides, strict=True)]
     lines += ["", *_keys(*sides), "", *_figures(*sides), *_cautions(*sides)]
+    lines += ["", *(f"Damaged, and left out: {each}" for each in damaged.values())] if damaged else []
     return "\n".join(map(terminal.clean, lines)) + "\n"
 
 
-def _side(texts: str | Sequence[str], root: Path) -> list[StoredRun]:
-    found = [run for text in ([texts] if isinstance(texts, str) else texts) for run in disk.some(text, root)]
+def _side(texts: str | Sequence[str], root: Path, damaged: dict[Path, Damage]) -> list[StoredRun]:
+    several = [texts] if isinstance(texts, str) else texts
+    found = [run for text in several for run in disk.some(text, root, damaged=damaged)]
+    if not found and damaged:
+        listed = "; ".join(map(str, damaged.values()))
+        raise StorageProblem(f"{' '.join(several)}: damaged, and nothing is left: {listed}; {MEND}")
     if not found:
         raise BadInput("a side of a comparison needs a run: its folder, its id, or a glob of folders")
     return sorted({run.folder: run for run in found}.values(), key=lambda run: run.settings.seed)

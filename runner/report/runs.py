@@ -7,6 +7,7 @@ from typing import Any
 
 from tricktable.runner.disk import atomic
 from tricktable.runner.disk.runs import Runs, StoredRun
+from tricktable.runner.disk.seal import Damage
 from tricktable.runner.errors import StorageProblem
 from tricktable.runner.papers.studies import choices
 from tricktable.runner.report.records import Record, as_csv, cell, figures, missing
@@ -19,17 +20,19 @@ def collect(runs: Runs) -> list[Record]:
     reason: nothing is passed over. No runs are an empty list.
     """
     found = {run.folder: _collected(run) for run in runs}
-    found |= {folder: _damaged(folder, "run.json cannot be read") for folder in runs.damaged}
+    found |= {each.folder: _damaged(each) for each in runs.damaged}
     return [found[folder] for folder in sorted(found)]
 
 
 def _collected(run: StoredRun) -> Record:
+    if run.info.ended and run.damage:
+        return _damaged(Damage(run.folder, run.damage))
     try:
         config = run.config if run.files.config.exists() else {}
         ended = run.state == "complete" or run.files.summary.exists()
         told = figures(run.summary) if ended else {}
     except StorageProblem as error:
-        return _damaged(run.folder, atomic.reason(error))
+        return _damaged(Damage(run.folder, str(error).removeprefix(f"{run.folder}/")))
     identity = run.info.identity
     return {
         "study": run.study,
@@ -46,13 +49,19 @@ def _collected(run: StoredRun) -> Record:
     }
 
 
-def _damaged(folder: Path, reason: str) -> Record:
-    return {"study": folder.parent.name, "run": folder.name, "state": "damaged", "reason": reason}
+def _damaged(found: Damage) -> Record:
+    return {"study": found.folder.parent.name, "run": found.folder.name, "state": "damaged", "reason": found.what}
 
 
-def write_collected(runs: Runs, folder: Path) -> list[Path]:
-    """Write `collect` into runs.csv, and into runs.parquet where pyarrow is installed; returns what was written."""
+def write_collected(runs: Runs, folder: Path, damaged: list[Damage] | None = None) -> list[Path]:
+    """Write `collect` into runs.csv, and into runs.parquet where pyarrow is installed; returns what was written.
+
+    damaged: where the runs are put that are there and cannot be used.
+    """
     records = collect(runs)
+    if damaged is not None:
+        told = [each for each in records if each["state"] == "damaged"]
+        damaged += [Damage(runs.root / each["study"] / each["run"], each["reason"]) for each in told]
     with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     atomic.replace(folder / "runs.csv", as_csv(records).encode("utf-8"))

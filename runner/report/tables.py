@@ -7,12 +7,12 @@ from typing import Any
 
 from tricktable.runner import report
 from tricktable.runner.disk.runs import under
-from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
+from tricktable.runner.errors import BadInput, Interrupted, StorageProblem, SweepFailed
 from tricktable.runner.launch import pool
 from tricktable.runner.launch.junit import Case
 from tricktable.runner.papers import reproduce, several, tabulate
 from tricktable.runner.papers.measured import MeasuredTable
-from tricktable.runner.report import records, terminal
+from tricktable.runner.report import command, records, terminal
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Shown:
     tables: dict[str, MeasuredTable] = field(default_factory=dict)
     outcomes: Sequence[pool.Outcome] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
-    ending: SweepFailed | Interrupted | None = None
+    ending: SweepFailed | Interrupted | StorageProblem | None = None
 
 
 def table(
@@ -41,7 +41,8 @@ def table(
     shown = Shown({name: measured}, outcomes)
     try:
         pool.raise_for(outcomes)
-    except (SweepFailed, Interrupted) as error:
+        command.raise_for(measured.damaged)
+    except (SweepFailed, Interrupted, StorageProblem) as error:
         shown.ending = error
     return shown
 
@@ -86,6 +87,11 @@ def tables(
         shown.ending = SweepFailed(f"{counted}, {len(done.failed)} failed: {', '.join(done.failed)}")
     elif done.time_is_up:
         shown.ending = Interrupted(f"{counted}, and the time is up; run the same command again to go on")
+    else:
+        try:
+            command.raise_for(damage for each in shown.tables.values() for damage in each.damaged)
+        except StorageProblem as error:
+            shown.ending = error
     return shown
 
 
@@ -99,6 +105,7 @@ def plain(measured: MeasuredTable) -> dict[str, Any]:
         "command": measured.command,
         "provenance": measured.provenance,
         "warnings": list(measured.warnings),
+        "damaged": list(map(str, measured.damaged)),
         "rows": records.rows(measured),
         "claims": records.claims(measured),
     }

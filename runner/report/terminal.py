@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tricktable.runner import terminal
-from tricktable.runner.disk.runs import Evaluation, StoredRun
+from tricktable.runner.disk.evaluation import Evaluation
+from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import ExpectationFailed
 from tricktable.runner.papers import statics as facts
 from tricktable.runner.papers.measured import MeasuredTable

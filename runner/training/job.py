@@ -1,28 +1,29 @@
 """One run from its config to its summary: data, build, resume, the loop, what is written, how it may end."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from tricktable.runner import data, sinks
+from tricktable.runner import data, sinks, terminal
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
 from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.data.split import split
-from tricktable.runner.disk import checkpoint, record, rundir
+from tricktable.runner.disk import atomic, checkpoint, record, rundir, seal
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import Diverged, Interrupted, RunFailed, TricktableError
-from tricktable.runner.training import compute, named
+from tricktable.runner.training import compute, named, resume
 from tricktable.runner.training.build import build
 from tricktable.runner.training.divergence import Divergence, divergence_of
 from tricktable.runner.training.evaluate import results
@@ -72,14 +73,17 @@ def execute(config: Config, progress: TextIO | None = None) -> Summary:
 
 
 def _ended(folder: rundir.RunDir) -> Summary | None:
-    """The summary of a run that needs no more training; Diverged where that is how it ended."""
+    """The summary of a run that needs no more training; Diverged where that is how it ended.
+
+    None too where its files are not as they were when it ended: it is continued from its checkpoint, and ends again.
+    """
     info = folder.read()
+    if not info.ended or seal.damaged(folder.files, info):
+        return None
     if info.state == "complete":
         print(f"already complete: {folder.path}")
         return Summary.read(folder.files.summary)
-    if info.state == "diverged":
-        raise Diverged(f"{folder.path}: {info.reason} (in an earlier call; not run again)")
-    return None
+    raise Diverged(f"{folder.path}: {info.reason} (in an earlier call; not run again)")
 
 
 def _warn_of_small_images(run: Run) -> None:
@@ -110,6 +114,7 @@ class _Job:
     def go(self) -> Summary:
         try:
             with _signals(self._flag), self.reporter:
+                _set_aside(self.folder)
                 self._resume()
                 self.folder.set_state("running", **self._progress())
                 rows = record.read(self.metrics.path)
@@ -122,6 +127,7 @@ class _Job:
             self._end("interrupted", str(error))
             raise
         except Diverged as error:
+            self._settle()
             self._summary("diverged", [], None).write(self.folder.files.summary)
             self._end("diverged", str(error))
             raise
@@ -129,8 +135,9 @@ class _Job:
             reason = f"{type(error).__name__}: {error}"
             with contextlib.suppress(TricktableError, OSError):  # the first error is the one to report
                 self._end("failed", reason)
-                with open(self.folder.files.log, "a", encoding="utf-8") as log:
-                    traceback.print_exc(file=log)
+                log, said = self.folder.files.log, traceback.format_exc().encode("utf-8", "backslashreplace")
+                with atomic.opened(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
+                    atomic.write_all(handle, said)
             if isinstance(error, TricktableError):
                 raise
             raise RunFailed(f"{reason} (its traceback is in {self.folder.files.log})") from error
@@ -148,14 +155,27 @@ class _Job:
 
     def _resume(self) -> None:
         record.write_config(self.folder.files.config, schema.plain(self.config))
-        saved = checkpoint.newest(self.folder.files.checkpoints)
+        refuse = resume.refusal(self.run, self.folder.identity)
+        saved = checkpoint.newest(self.folder.files.checkpoints, refuse=refuse)
         if saved is None:
-            self.metrics.truncate(0)
+            self._restore(b"")
             return
-        self.run.load(saved.tensors, saved.state)
-        self.metrics.truncate(saved.state["metrics_size"])
+        resume.load(self.run, saved)
+        if "metrics" in saved.state:
+            self._restore(saved.state["metrics"].encode("utf-8"))
+        else:  # an earlier version kept its size alone
+            self.metrics.truncate(saved.state["metrics_size"])
         self.saved_at = (self.run.clock.updates, time.monotonic())
         print(f"continuing {self.folder.path.name} at epoch {self.run.time:.2f}", file=sys.stderr)
+
+    def _restore(self, rows: bytes) -> None:
+        if said := self.metrics.restore(rows):
+            terminal.say(f"warning: {self.metrics.path}: {said}")
+
+    def _settle(self) -> None:
+        """Before the folder is sealed: what was changed under our hands is put right from what we know."""
+        self._restore(self.metrics.rows)
+        record.write_config(self.folder.files.config, schema.plain(self.config))
 
     def _train(self) -> None:
         self.reporter.start(self.run.epochs, self.run.time)
@@ -197,7 +217,7 @@ class _Job:
 
     def _save(self) -> None:
         tensors, state = self.run.state()
-        state["metrics_size"] = self.metrics.size
+        state |= {"metrics": self.metrics.rows.decode("utf-8"), "run": asdict(self.folder.identity)}
         checkpoint.save(
             self.folder.files.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep
         )
@@ -205,7 +225,8 @@ class _Job:
 
     def _summarise(self) -> Summary:
         run = self.run
-        last = EpochRow.of(record.read(self.metrics.path)[-1])
+        self._settle()
+        last = EpochRow.of(record.rows_of(self.metrics.path, self.metrics.rows)[-1])
         summary = self._summary("complete", results(run, last), last)
         summary.write(self.folder.files.summary)
         return summary
@@ -213,6 +234,16 @@ class _Job:
     def _summary(self, state: State, results: Sequence[Result], last: EpochRow | None) -> Summary:
         summary = summarise(self.run, results, last)
         return replace(summary, id=self.folder.path.name, study=self.config.study, state=state)
+
+
+def _set_aside(folder: rundir.RunDir) -> None:
+    """Keep beside what is damaged of a run that had ended, and say so; it is made again as far as it can be."""
+    info = folder.read()
+    for name, words in seal.damaged(folder.files, info).items() if info.ended else ():
+        path = folder.path / name
+        kept = f" (kept as {seal.set_aside(path)})" if os.path.lexists(path) else ""
+        again = "evaluate it again" if path == folder.files.evaluations else "it is made again from the checkpoint"
+        terminal.say(f"warning: {path}: {words}{kept}; {again}")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tricktable.runner.disk import atomic, checkpoint
-from tricktable.runner.errors import CheckpointProblem
+from tricktable.runner.errors import CheckpointProblem, StorageProblem
 
 
 def tensors(step=0):
@@ -270,3 +270,36 @@ def test_a_checkpoint_that_cannot_be_set_aside_is_said_and_passed_over(good, tmp
     monkeypatch.setattr(os, "rename", fail)
     assert is_good(checkpoint.newest(folder), 1)
     assert "read-only" in capsys.readouterr().err
+
+
+def test_a_device_that_fails_for_a_moment_costs_no_checkpoint(good, tmp_path, monkeypatch):
+    folder = damaged(good, tmp_path, bytes)
+    read, failing = atomic.read, {"step_00000002"}
+
+    def fail(path, limit, handle=None):
+        if any(name in os.readlink(f"/proc/self/fd/{handle}") for name in failing):
+            raise OSError(errno.EIO, "")
+        return read(path, limit, handle)
+
+    monkeypatch.setattr(atomic, "read", fail)
+    assert is_good(checkpoint.newest(folder), 1)
+    failing.add("step_00000001")
+    with pytest.raises(StorageProblem, match="input/output error; nothing was changed"):
+        checkpoint.newest(folder)
+    failing.clear()
+    assert is_good(checkpoint.newest(folder), 2) and sorted(os.listdir(folder)) == ["step_00000001", "step_00000002"]
+
+
+def test_another_runs_checkpoint_is_passed_over_and_kept(good, tmp_path, capsys):
+    folder = damaged(good, tmp_path, bytes)
+
+    def refuse(found):
+        return "it is another run's" if found.step == 2 else ""
+
+    assert is_good(checkpoint.newest(folder, refuse=refuse), 1)
+    assert (
+        "step_00000002 cannot be used: it is another run's (kept as step_00000002.foreign)" in capsys.readouterr().err
+    )
+    shutil.rmtree(folder / "step_00000001")
+    with pytest.raises(CheckpointProblem, match="none of its 1 checkpoints can be used .*to train from the start: mv"):
+        checkpoint.newest(folder, refuse=refuse)

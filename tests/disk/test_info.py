@@ -13,6 +13,13 @@ INFO = RunInfo(
 )  # fmt: skip
 
 
+def of_an_earlier_version(folder):
+    """Its values, without the seal and the digest that came later."""
+    INFO.write(folder)
+    values = json.loads((folder / "run.json").read_text())
+    return {name: value for name, value in values.items() if name not in ("seal", "pending", "digest")}
+
+
 def test_it_comes_back_as_it_was_written_and_its_keys_are_flat(tmp_path):
     INFO.write(tmp_path)
     assert RunInfo.read(tmp_path) == INFO
@@ -21,8 +28,7 @@ def test_it_comes_back_as_it_was_written_and_its_keys_are_flat(tmp_path):
 
 
 def test_teachers_once_stood_among_the_files(tmp_path):
-    INFO.write(tmp_path)
-    values = json.loads((tmp_path / "run.json").read_text())
+    values = of_an_earlier_version(tmp_path)
     values["code"] |= {f"run {name}": digest for name, digest in values.pop("teachers").items()}
     (tmp_path / "run.json").write_text(json.dumps(values))
     assert RunInfo.read(tmp_path) == INFO
@@ -31,15 +37,13 @@ def test_teachers_once_stood_among_the_files(tmp_path):
 @pytest.mark.parametrize("name", ["config_hash", "fingerprint", "code", "teachers"])
 @pytest.mark.parametrize("value", [None, 3, ["x"], {"models/resnet.py": 1}])
 def test_without_its_identity_it_is_not_read(tmp_path, name, value):
-    INFO.write(tmp_path)
-    values = json.loads((tmp_path / "run.json").read_text())
+    values = of_an_earlier_version(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({**values, name: value}))
     assert RunInfo.read(tmp_path) is None
 
 
 def test_what_else_has_another_type_is_not_there(tmp_path):
-    INFO.write(tmp_path)
-    values = json.loads((tmp_path / "run.json").read_text())
+    values = of_an_earlier_version(tmp_path)
     damaged = {"state": "finished", "attempt": "many", "pid": [1], "epoch": {}, "updates": True, "of_tomorrow": 1}
     (tmp_path / "run.json").write_text(json.dumps({**values, **damaged}))
     info = RunInfo.read(tmp_path)

@@ -163,3 +163,14 @@ def test_a_kill_at_the_start_leaves_no_run_of_unknown_identity(tmp_path):
     assert done.returncode == -signal.SIGKILL
     run = plan(tmp_path)
     assert run.note == "" and run.path.name == "resnet8-01234567" and not run.exists
+
+
+def test_a_lock_file_that_somebody_removes_lets_nobody_in(tmp_path):
+    with plan(tmp_path) as run:
+        (run.path / ".lock").unlink()
+        assert lock.in_use(run.path)
+        with pytest.raises(RunInUse), plan(tmp_path):
+            pass
+    assert not lock.in_use(run.path)
+    with plan(tmp_path):
+        pass

@@ -39,14 +39,11 @@ def test_a_word_is_not_read_as_a_number_nor_breaks_a_line(tmp_path):
 
 def test_a_table_of_an_earlier_version_is_given_the_columns_that_it_lacks(tmp_path):
     path = tmp_path / "m.csv"
-    record.widen(path, ["a", "b"])
-    assert not path.exists()
+    assert record.extended(path, [{"a": 0.1}]) == b"a\n0.1\n" and not path.exists()
     record.Metrics(path).append({"a": 0.1, "word": "x"})
     before = path.read_bytes()
-    record.widen(path, ["a"])
-    assert path.read_bytes() == before
-    record.widen(path, ["a", "b"])
-    record.Metrics(path).append({"a": 0.2, "b": 2})
+    assert record.extended(path, []) == before
+    path.write_bytes(record.extended(path, [{"a": 0.2, "b": 2}]))
     assert record.read(path) == [{"a": 0.1, "word": "x", "b": None}, {"a": 0.2, "word": None, "b": 2}]
 
 
@@ -189,3 +186,29 @@ def test_a_damaged_or_hostile_config_is_one_line(tmp_path, data):
     with pytest.raises(StorageProblem, match=r"c\.yaml") as caught:
         record.read_config(tmp_path / "c.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("there", ["link", "pipe"])
+def test_a_table_is_read_from_a_plain_file_alone(tmp_path, there):
+    path = tmp_path / "m.csv"
+    path.symlink_to("/dev/zero") if there == "link" else os.mkfifo(path)
+    with pytest.raises(StorageProblem, match="m.csv"):
+        record.read(path)
+
+
+def test_rows_are_put_back_as_their_checkpoint_has_them(tmp_path):
+    path = tmp_path / "m.csv"
+    metrics = table(path)
+    rows = metrics.rows
+    assert path.read_bytes() == rows
+    metrics.append({"epoch": 3})
+    assert record.Metrics(path).restore(rows) == "" and path.read_bytes() == rows, "rows behind it are cut"
+    path.write_bytes(rows.replace(b"0", b"9", 1))
+    assert record.Metrics(path).restore(rows).startswith("it had other rows (kept as m.csv.damaged)")
+    assert path.read_bytes() == rows and (tmp_path / "m.csv.damaged").read_bytes() != rows
+    path.unlink()
+    assert record.Metrics(path).restore(rows).startswith("it was not there") and path.read_bytes() == rows
+    again = record.Metrics(path)
+    assert again.restore(b"") == "" and path.read_bytes() == b"" and again.rows == b""
+    path.unlink()
+    assert again.restore(b"") == "" and not path.exists()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tricktable.runner.disk import runs
+from tricktable.runner.disk import record, runs
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import BadInput, StorageProblem
@@ -17,6 +17,7 @@ def make(root, study, name, state="complete", key="k", started="2026-01-01", see
     RunInfo(identity=identity, id=name, state=state, started=started, choices_key=key).write(folder)
     result = Result(variant="final", inference="plain", test_error=1.0 + seed)
     Summary(id=name, study=study, seed=seed, results=(result,)).write(folder / "summary.json")
+    record.write_config(folder / "config.yaml", {"label": name, "seed": seed})
     return folder
 
 
@@ -37,8 +38,8 @@ def test_a_folder_that_does_not_say_which_run_it_holds_is_damaged(tmp_path):
     folder = make(tmp_path, "a", "x-1")
     (folder / "run.json").write_text("{")
     found = runs.under(tmp_path)
-    assert len(found) == 0 and found.damaged == (folder,)
-    assert found.of_study("a").damaged == (folder,) and found.of_study("b").damaged == ()
+    assert len(found) == 0 and [each.folder for each in found.damaged] == [folder]
+    assert found.of_study("a").damaged == found.damaged and found.of_study("b").damaged == ()
 
 
 def test_runs_of_the_same_choices_are_together_the_newest_first(tmp_path):

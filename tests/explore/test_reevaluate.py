@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,7 +50,10 @@ def test_rows_are_added_and_nothing_else_changes(root):
         (v, i) for v in ("final", "ema") for i in ("plain", "flip", "example_weight")
     ]
     after = hashes(folder)
-    assert after.keys() - before.keys() == {"evaluations.csv"} and all(after[k] == before[k] for k in before)
+    assert after.keys() - before.keys() == {"evaluations.csv"}
+    assert [k for k in before if after[k] != before[k]] == ["run.json"], "which seals what was added"
+    assert run.info.seal.keys() | {"evaluations.csv"} == runs.at(folder).info.seal.keys()
+    assert replace(runs.at(folder).info, seal=run.info.seal) == run.info
     own = {(r["variant"], r["inference"]): r for r in json.loads((folder / "summary.json").read_text())["results"]}
     for row in rows:  # the same figures by the same inference, from the saved weights alone
         if (row.variant, row.inference) in own:
@@ -144,6 +148,7 @@ def test_evaluations_of_an_earlier_version_are_kept_beside_later_ones(root):
     lines = [line.split(",") for line in path.read_text().splitlines()]
     kept = [i for i, name in enumerate(lines[0]) if name not in ("dataset", "copy", "complete", "images_key")]
     path.write_text("".join(",".join(line[i] for i in kept) + "\n" for line in lines))
+    replace(runs.at(folder).info, seal={}).write(folder)  # which that version did not have
     before = runs.one(str(folder), root).evaluations
     evaluate(folder, root, "data=synthetic", "data.channels=1", "data.size=8")
     after = runs.one(str(folder), root).evaluations
@@ -196,8 +201,7 @@ def test_a_network_of_one_pixel_is_evaluated_by_batches_of_its_own_size(root):
 
 def test_runs_that_are_not_complete_are_left_out(root, capsys):
     whole, broken = train(root), train(root, "seed=1")
-    info = json.loads((broken / "run.json").read_text())
-    (broken / "run.json").write_text(json.dumps({**info, "state": "interrupted"}))
+    replace(runs.at(broken).info, state="interrupted").write(broken)
     assert [run.folder for run, _ in evaluate(root / "default" / "*", root)] == [whole]
     assert "left out: " in capsys.readouterr().err
     with pytest.raises(BadInput, match="is interrupted, not complete"):
@@ -216,10 +220,10 @@ def test_a_run_without_its_last_checkpoint_says_so(root):
         evaluate(folder, root)
 
 
-def test_changed_code_is_said(root, capsys):
+def test_changed_code_is_said(root, capsys, monkeypatch):
     folder = train(root)
-    info = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**info, "code": {**info["code"], "models/resnet.py": "0" * 64}}))
+    files = reevaluate.objects.files
+    monkeypatch.setattr(reevaluate.objects, "files", lambda config: {**files(config), "models/resnet.py": "0" * 64})
     evaluate(folder, root)
     assert "models/resnet.py changed since it trained" in capsys.readouterr().err
 

@@ -170,7 +170,9 @@ def test_a_damaged_summary_fails_its_run_alone(run, tmp_path):
     run([0])
     stub.folder(tmp_path, 0).files.summary.write_text("{")
     outcomes = run([0, 1])
-    assert [o.state for o in outcomes] == ["failed", "complete"] and "summary.json: damaged" in outcomes[0].reason
+    assert [o.state for o in outcomes] == ["failed", "complete"] and "summary.json: it was changed" in outcomes[
+        0
+    ].reason
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -337,3 +339,20 @@ def test_nobody_listening_stops_no_run(tmp_path):
     driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     driver.stdout.close()
     assert driver.wait(timeout=60) == 0 and len(stub.infos(tmp_path)) == 3
+
+
+def test_a_run_whose_files_were_changed_since_it_ended_is_made_again(run, tmp_path):
+    run(range(3))
+    folder = stub.job(tmp_path, 1).folder()
+    text = folder.files.summary.read_text()
+    folder.files.summary.write_text(text.replace("1.5", "1.4"))
+    assert pool.ended(stub.job(tmp_path, 1)) is None and pool.ended(stub.job(tmp_path, 0)).state == "complete"
+
+
+def test_a_damaged_sibling_leaves_the_others_complete(run, tmp_path):
+    run(range(3))
+    path = stub.job(tmp_path, 1).folder().files.info
+    path.write_bytes(path.read_bytes()[:-9])
+    outcomes = run(range(3))
+    assert [each.state for each in outcomes] == ["complete"] * 3 and len(stub.starts(tmp_path)) == 4
+    assert outcomes[1].job.folder().path != path.parent and path.exists(), "made beside it"

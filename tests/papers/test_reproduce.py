@@ -18,8 +18,9 @@ from tricktable.runner.config.compose import compose
 from tricktable.runner.config.schema import choices_key
 from tricktable.runner.disk import record, runs
 from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.info import Identity, RunInfo
-from tricktable.runner.disk.runs import Evaluation, under
+from tricktable.runner.disk.runs import under
 from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import claims, departures, estimate, matching, recipe, reproduce, statics, tabulate
@@ -124,6 +125,7 @@ def finish(point, error, seen, precision="fp32"):
     compute = ComputeSummary(device="cpu", precision=precision)
     summary = Summary(state="complete", results=(result,), seed=point.seed, data=seen, compute=compute)
     summary.write(folder / "summary.json")
+    record.write_config(folder / "config.yaml", {"label": point.config.label, "seed": point.seed})
 
 
 def images_of(folder):
@@ -578,7 +580,9 @@ def committed(plan, root, commits):
         finish(point, 10.0 + point.seed, CIFAR10)
     for stored, commit in zip(sorted(under(root), key=lambda run: run.summary.seed), commits, strict=True):
         replace(stored.summary, environment=Environment(commit=commit)).write(stored.files.summary)
-    return tabulate.tabulate(plan, under(root), "").warnings
+    *warnings, unsealed = tabulate.tabulate(plan, under(root), "").warnings
+    assert "of an earlier version" in unsealed
+    return warnings
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,12 @@ def test_finished_runs_are_read_by_the_same_files(tmp_path):
             with pytest.raises(BadInput, match=state):
                 runs.one(name, tmp_path)
     assert json.loads((tmp_path / "a" / "one" / "run.json").read_text())["state"] == states["one"]
+
+
+def test_damaged_runs_are_handed_to_whoever_wrote_the_table(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / "o" / "a" / f"s{seed}", seed, 1.0)
+    (tmp_path / "o" / "a" / "s1" / "summary.json").write_text("{}")
+    damaged = []
+    report.write_collected(runs.under(tmp_path / "o"), tmp_path / "out", damaged)
+    assert [each.folder for each in damaged] == [tmp_path / "o" / "a" / "s1"]

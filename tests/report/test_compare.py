@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.report.conftest import write_run
-from tricktable.runner.errors import BadInput
+from tricktable.runner.errors import BadInput, StorageProblem
 from tricktable.runner.papers import intervals
 from tricktable.runner.report.compare import compare
 
@@ -83,3 +83,15 @@ def test_files_that_changed_between_the_sides_are_named(root):
 def test_what_cannot_be_compared_is_refused(root, one, other, why):
     with pytest.raises(BadInput, match=why):
         compare(one, other, root)
+
+
+def test_a_damaged_run_is_left_out_and_named(root):
+    path = root / "study" / "a-s1" / "run.json"
+    path.write_bytes(path.read_bytes()[:70])
+    damaged = {}
+    text = compare(f"{root}/study/a-*", f"{root}/study/b-*", root, damaged)
+    assert "2 runs, seeds 0 2" in text and list(damaged) == [root / "study" / "a-s1"]
+    assert line(text, "Damaged").startswith("Damaged, and left out: study/a-s1: run.json: damaged (")
+    (root / "study" / "b-s0" / "summary.json").write_text('{"seed": 0, "results": [{"variant": "final"}]}')
+    with pytest.raises(StorageProblem, match="b-s0: damaged, and nothing is left: .*summary.json"):
+        compare(f"{root}/study/a-s0", f"{root}/study/b-s0", root)

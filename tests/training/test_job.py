@@ -9,10 +9,11 @@ from torch import nn
 
 from tests.conftest import TINY
 from tricktable.runner.config.compose import compose
-from tricktable.runner.disk import checkpoint
+from tricktable.runner.disk import checkpoint, record, runs
+from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.rundir import find_or_plan
 from tricktable.runner.disk.summary import Summary
-from tricktable.runner.errors import Diverged, RunFailed, RunInUse, StorageProblem
+from tricktable.runner.errors import CheckpointProblem, Diverged, RunFailed, RunInUse, StorageProblem
 from tricktable.runner.training import job
 
 
@@ -168,3 +169,152 @@ def test_a_deleted_run_is_made_again(execute, tmp_path):
     first = execute()
     shutil.rmtree(only_run(tmp_path)[0])
     assert execute().weights_sha256 == first.weights_sha256
+
+
+def stopped(execute, at=6, *overrides):
+    """A run that ended by a failure at an update, its folder."""
+    with pytest.raises(RunFailed):
+        execute(
+            "checkpoint.every=2", *overrides, change=lambda run: run.hook.update(breaks=Breaks(at, MemoryError("no")))
+        )
+
+
+@pytest.mark.parametrize("change", ["gone", "shorter", "edited"])
+def test_rows_that_were_lost_or_edited_before_a_resume_are_the_checkpoints(execute, tmp_path, capsys, change):
+    whole = execute("study=whole")
+    stopped(execute, 10)
+    folder, _ = only_run(tmp_path)
+    path = folder / "metrics.csv"
+    data = path.read_bytes()
+    path.unlink()
+    if change != "gone":
+        path.write_bytes(data[:200] if change == "shorter" else data.replace(b"\n1,60,", b"\n1,61,"))
+    assert execute().results == whole.results
+    said = capsys.readouterr().err
+    assert "those of the checkpoint are in place again" in said
+    rows = [EpochRow.of(row) for row in record.read(path)]
+    assert [(row.epoch, row.samples) for row in rows] == [(1, 60), (2, 120), (3, 180)]
+    assert (folder / "metrics.csv.damaged").exists() == (change != "gone")
+
+
+class Edits:
+    """A hook that changes a digit of metrics.csv while the run goes on."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_epoch(self, run, row):
+        if run.clock.epoch == 2:
+            (path,) = self.folder.glob("*/*/metrics.csv")
+            path.write_bytes(path.read_bytes().replace(b"\n1,60,", b"\n1,99,"))
+
+
+def test_the_figures_are_the_evaluations_and_not_the_files(execute, tmp_path, capsys):
+    execute(change=lambda run: run.hook.update(edits=Edits(tmp_path)))
+    folder, _ = only_run(tmp_path)
+    assert "it had other rows" in capsys.readouterr().err
+    assert record.read(folder / "metrics.csv")[0]["samples"] == 60
+    assert runs.at(folder).damage == ""
+
+
+@pytest.mark.parametrize("name", ["summary.json", "metrics.csv", "config.yaml"])
+def test_damaged_files_of_a_finished_run_are_kept_and_made_again(execute, tmp_path, capsys, name):
+    first = execute()
+    folder, _ = only_run(tmp_path)
+    path = folder / name
+    before = path.read_bytes()
+    path.write_bytes(before[:-9] + b"8" + before[-8:])
+    broken = path.read_bytes()
+    assert runs.at(folder).damage.startswith(name)
+    assert execute() == first
+    assert f"{name}: it was changed since the run ended (SHA-256) (kept as {name}.damaged)" in capsys.readouterr().err
+    assert path.read_bytes() == before and (folder / f"{name}.damaged").read_bytes() == broken
+    assert runs.at(folder).damage == "" and runs.at(folder).state == "complete"
+
+
+def test_a_diverged_run_is_sealed_and_made_again_too(execute, tmp_path):
+    def poison(run):
+        original = run.loss
+        run.loss = lambda y, t, x: original(y, t, x) * (float("nan") if run.clock.updates >= 7 else 1)
+
+    for _ in range(2):
+        with pytest.raises(Diverged, match="diverged at update 8"):
+            execute("checkpoint.every=3", change=poison)
+        folder, _ = only_run(tmp_path)
+        assert runs.at(folder).damage == "" and "summary.json" in runs.at(folder).info.seal
+        (folder / "summary.json").write_text("{}")
+
+
+def another_seed(folder, other):
+    """The other run's checkpoint of this step in place of the newest."""
+    target = max((folder / "checkpoints").iterdir())
+    shutil.rmtree(target)
+    shutil.copytree(other / "checkpoints" / target.name, target)
+
+
+def test_another_seeds_checkpoint_is_not_taken(execute, tmp_path, capsys):
+    whole = execute("study=whole")
+    stopped(execute, 10, "seed=1", "study=other")
+    stopped(execute, 10)
+    (other,) = (tmp_path / "other").iterdir()
+    folder, _ = only_run(tmp_path)
+    another_seed(folder, other)
+    assert execute().weights_sha256 == whole.weights_sha256
+    assert "it is another run's" in capsys.readouterr().err
+    assert list((folder / "checkpoints").glob("*.foreign"))
+
+
+def rewritten(folder, change):
+    """Every checkpoint saved again with another state, as somebody might who knows the format."""
+    for path in sorted((folder / "checkpoints").iterdir()):
+        found = checkpoint._load(path, int(path.name[5:]), 1 << 30)
+        checkpoint.save(folder / "checkpoints", found.step, found.tensors, change(found.state), 9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: {**state, "clock": {**state["clock"], "epoch": 10**9}},
+        lambda state: {**state, "clock": {**state["clock"], "position": -1}},
+        lambda state: {**state, "clock": {**state["clock"], "updates": 5}},
+        lambda state: {**state, "clock": [1]},
+        lambda state: {**state, "stopped": "yes"},
+        lambda state: {**state, "run": {**state["run"], "config_hash": "0" * 64}},
+        lambda state: {**state, "run": {**state["run"], "code": {"models/resnet.py": "0"}}},
+        lambda state: {**state, "run": 3},
+    ],
+)
+def test_a_state_that_no_run_of_it_has_is_refused_in_a_line(execute, tmp_path, change):
+    stopped(execute)
+    folder, _ = only_run(tmp_path)
+    rewritten(folder, change)
+    with pytest.raises(CheckpointProblem, match=r"checkpoints: none of its 2 checkpoints can be used") as caught:
+        execute()
+    assert "\n" not in str(caught.value) and len(list((folder / "checkpoints").iterdir())) == 2
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(execute, tmp_path):
+    """It has the size of metrics.csv in place of its rows, and does not say whose it is."""
+    whole = execute("study=whole")
+    stopped(execute, 10)
+    folder, _ = only_run(tmp_path)
+
+    def former(state):
+        rows = state.pop("metrics")
+        return {**{name: value for name, value in state.items() if name != "run"}, "metrics_size": len(rows)}
+
+    rewritten(folder, former)
+    assert execute().weights_sha256 == whole.weights_sha256
+    assert [row["epoch"] for row in record.read(folder / "metrics.csv")] == [1, 2, 3]
+
+
+def test_a_traceback_is_not_written_through_a_link(execute, tmp_path):
+    stopped(execute)
+    folder, _ = only_run(tmp_path)
+    target = tmp_path / "precious"
+    target.write_text("mine")
+    (folder / "log.txt").unlink()
+    (folder / "log.txt").symlink_to(target)
+    with pytest.raises((RunFailed, StorageProblem)):
+        execute(change=lambda run: run.hook.update(breaks=Breaks(7, MemoryError("no"))))
+    assert target.read_text() == "mine"
