@@ -60,7 +60,9 @@ def check(root: Root) -> None:
         what = "configs/ with tricks/, models/ or data/" if root.package else "<group>/<option>.yaml"
         raise BadInput(f"{root.path}: expected {what}, found none")
     for path in sorted(root.configs.glob("*.yaml")):
-        raise BadInput(f"{path}: it would not be read; options lie in their group's folder, whole configs in {EXPERIMENT}/")
+        raise BadInput(
+            f"{path}: it would not be read; options lie in their group's folder, whole configs in {EXPERIMENT}/"
+        )
     known = (*GROUPS, EXPERIMENT, *PAPERS)
     for path in (*files, *sorted(root.configs.glob("table/*/*.yaml"))):
         name = str(path.relative_to(root.configs))

@@ -79,5 +79,7 @@ def _source(name: str) -> Code:
     known = sorted(each for each in files if not each.startswith("_"))
     found = roots.source(name) if name in known else None
     if found is None:
-        raise BadInput(f"data: no source {name!r} here, no data/{name}.py in a folder of --plugins{suggest(name, known)}")
+        raise BadInput(
+            f"data: no source {name!r} here, no data/{name}.py in a folder of --plugins{suggest(name, known)}"
+        )
     return found
