@@ -17,7 +17,7 @@ FILES = {
 TINY = (
     "model=all_cnn_c model.width=8 data=synthetic data.n_train=64 data.n_test=32 batch_size=16 epochs=1 "
     "compute=cpu compute.threads=1"
-).split()
+)
 DOCS = "test_shapes_gradients_and_the_papers_counts"  # it wants docs/models.md made anew, which takes a minute
 
 
@@ -30,7 +30,7 @@ def test_a_model_is_three_new_files(tmp_path):
     said = started(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", chosen)
     assert int(re.search(r"(\d+) passed", said)[1]) >= 17  # its own 4, the layout's, and of the zoo 9 at least
     started(tmp_path, "-m", "ruff", "check", "--no-cache", *(path for path in FILES if path.endswith(".py")))
-    assert "test error" in started(tmp_path, "-m", "tricktable", "train", *TINY, "activation=mish")
+    assert "test error" in started(tmp_path, "-m", "tricktable", "train", *TINY.split(), "activation=mish")
     after = hashes(tmp_path)
     assert {name for name in after if name not in before and not name.startswith("outputs/")} == set(FILES)
     assert all(after[name] == before[name] for name in before)
@@ -39,7 +39,7 @@ def test_a_model_is_three_new_files(tmp_path):
 def test_a_model_outside_the_checkout_changes_no_file_of_it(tmp_path, monkeypatch):
     before = [hashes(ROOT / folder) for folder in ("configs", "models", "runner", "tricks")]
     written("add-a-model.md", FILES, tmp_path / "mine")
-    typed = ["train", *TINY, "-m", "seed=1", "--json"]
+    typed = ["train", *TINY.split(), "-m", "seed=1", "--json"]
     (outcome,) = json.loads(started(tmp_path, "-m", "tricktable", *typed, tree=ROOT, TRICKTABLE_PLUGINS="mine"))
     assert outcome["state"] == "complete"
     digest = hashlib.sha256((tmp_path / "mine" / "models" / "all_cnn.py").read_bytes()).hexdigest()

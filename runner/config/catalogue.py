@@ -62,7 +62,7 @@ def _quoted(overrides: str) -> str:
 
 
 def listing(group: str | None) -> Iterator[tuple[str, str]]:
-    """(name, line) of a place's options, or (place, its options) of every place; `*` is behind the names of one's own."""
+    """(name, line) of a place's options, or (place, its options) of every place; one's own have `*` behind the name."""
     if group is None:
         yield from ((g, " ".join(_marked(g, name) for name in options(g)) or "-") for g in (*GROUPS, EXPERIMENT))
     elif group in (*GROUPS, EXPERIMENT):

@@ -1,4 +1,7 @@
-"""What configs/ holds, the package's and one's own: the config groups, the options of each with their arguments, and train.yaml's defaults."""
+"""What configs/ holds, the package's and one's own.
+
+The config groups, the options of each with their arguments, and train.yaml's defaults.
+"""
 
 import re
 from collections.abc import Iterator, Mapping

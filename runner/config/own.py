@@ -24,7 +24,7 @@ def take(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         action="append",
         default=[],
-        help="tricks, models, data sources and papers of your own: tricks/<place>/, models/, data/, and their configs/; "
+        help="tricks, models, data sources and papers of your own: tricks/<place>/, models/, data/ and their configs/; "
         "may be given again (docs/add-a-trick.md)",
     )
     parser.add_argument(
@@ -32,7 +32,7 @@ def take(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         action="append",
         default=[],
-        help="options, papers and experiment/NAME.yaml of your own: <group>/<option>.yaml as in configs/; may be given again",
+        help="options, papers and experiment/NAME.yaml of your own, in folders as in configs/; may be given again",
     )
 
 

@@ -91,7 +91,7 @@ def _is_shared(file: Code) -> bool:
 
 
 def shared(file: Code) -> Iterator[Code]:
-    """Yield what a file of code shares with its family: the files that it imports from models/, tricks/ or beside it."""
+    """Yield what a file of code shares with its family: what it imports from models/, tricks/ or beside it."""
     seen = {file}
     waiting = [file]
     while waiting:

@@ -294,5 +294,5 @@ def test_a_config_cannot_name_a_folder(tmp_path):
     for key in ("plugins", "config_dir", "hydra.searchpath", "experiment"):
         file = tmp_path / "config.yaml"
         file.write_text(f"{key}: ['{tmp_path / 'mine'}']\n", encoding="utf-8")
-        with pytest.raises(BadInput, match=f"unknown key {key}"):
+        with pytest.raises(BadInput, match="unknown key|hydra's own keys are not used here"):
             config_file.overrides(file, [])
