@@ -38,7 +38,7 @@ def overrides(path: Path, typed: Sequence[str]) -> Overrides:
 
 
 def whole(path: Path | None, typed: Sequence[str], several: bool) -> Overrides:
-    """What a command is given by `--config` or `experiment=`; `several`: of a multirun, whose points open the latter."""
+    """What a command is given by `--config` or `experiment=`; `several`: a multirun, whose points open the latter."""
     if path is None:
         return Overrides(typed) if several else begun(typed)
     if EXPERIMENT in Overrides(typed).keys:
