@@ -55,5 +55,6 @@ def begun(typed: Sequence[str]) -> Overrides:
     if names[1:]:
         raise BadInput(f"{EXPERIMENT} is given twice: {' and '.join(names)}")
     if names[0] not in options(EXPERIMENT):
-        raise BadInput(f"{EXPERIMENT}: nothing is called {names[0]}{suggest(names[0], options(EXPERIMENT))}")
+        near = suggest(names[0], options(EXPERIMENT))
+        raise BadInput(f"{EXPERIMENT}: nothing is called {names[0]}{near} (a study's name is study={names[0]})")
     return overrides(roots.config(f"{EXPERIMENT}/{names[0]}.yaml"), whole.without(EXPERIMENT))
