@@ -200,7 +200,7 @@ def test_the_home_folder(tricktable, tmp_path):
 
 def test_help_is_there_for_every_command_and_imports_neither_torch_nor_hydra():
     script = (
-        "import sys, runner.cli\n"
+        "import sys, tricktable.runner.cli\n"
         "try: tricktable.runner.cli.main(sys.argv[1:])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'hydra', 'omegaconf', 'pandas', 'rich'} & set(sys.modules)"
@@ -216,7 +216,7 @@ def test_help_is_there_for_every_command_and_imports_neither_torch_nor_hydra():
 def test_a_small_run_imports_little():
     """Start-up is what a smoke run costs: what it does not use must not be imported."""
     script = (
-        "import sys, runner.cli\n"
+        "import sys, tricktable.runner.cli\n"
         "try: tricktable.runner.cli.main(sys.argv[1:])\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
         "heavy = {'torchvision', 'pandas', 'scipy', 'sklearn', 'matplotlib', 'PIL.Image', 'rich'}\n"
