@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tricktable.runner import commands as run
 from tricktable.runner import terminal
+from tricktable.runner.config import own
 from tricktable.runner.errors import BadInput, TricktableError
 from tricktable.runner.explore import export
 
@@ -175,6 +176,7 @@ def _command(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
     parser.set_defaults(run=function, overrides=[], config=None)
+    own.take(parser)
     if overrides:
         help_ = "a run's config.yaml, or keys in that form, as if they were typed; what is typed behind it wins"
         parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
@@ -214,8 +216,10 @@ def _completed(argument: argparse.Action, *kinds: str) -> None:
     """Have an argument completed by these functions of config/completion.py."""
 
     def complete(prefix: str, parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
-        from tricktable.runner.config import completion
+        from tricktable.runner.config import completion, roots
 
+        if parsed_args is not None:
+            roots.add(parsed_args.plugins, parsed_args.config_dir)
         typed = [text for value in vars(parsed_args or argparse.Namespace()).values() for text in _texts(value)]
         functions = {
             "overrides": lambda: completion.overrides(prefix),
@@ -255,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], arguments: list[str]) -> int:
+    arguments = own.named(arguments)
     command = next((each for each in arguments if not each.startswith("-")), None)
     if command is not None and command not in commands:
         raise _unknown_command(command, commands)
@@ -269,10 +274,11 @@ def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], 
         if extra.startswith("-"):
             raise _unknown_option(extra, arguments, parsed.command, commands[parsed.command])
     parsed.overrides = [*parsed.overrides, *more]
-    if parsed.config is not None:
+    if parsed.config is not None or any(each.startswith("experiment=") for each in parsed.overrides):
         from tricktable.runner.disk import config_file
 
-        parsed.overrides = list(config_file.overrides(parsed.config, parsed.overrides))
+        several = bool(vars(parsed).get("multirun"))
+        parsed.overrides = list(config_file.whole(parsed.config, parsed.overrides, several))
     code: int = parsed.run(parsed)
     return code
 

@@ -12,7 +12,8 @@ from tricktable.runner.config import CONFIGS
 from tricktable.runner.config.compose import GROUPS
 from tricktable.runner.config.options import LISTS
 from tricktable.runner.config.places import PLACES
-from tricktable.runner.training.objects import shared
+from tricktable.runner.config.roots import PACKAGE, Code
+from tricktable.runner.training import objects
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("runner", "models", "tricks", "benchmarks")
@@ -43,6 +44,10 @@ def imported_from(folder: str, path: Path) -> set[str]:
     """The modules under models/ or tricks/ that a file imports."""
     nodes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)]
     return {n.module for n in nodes if n.module and n.module.startswith(f"tricktable.{folder}.")}
+
+
+def shared(trick: Path) -> list[Path]:
+    return [each.path for each in objects.shared(Code(PACKAGE, relative(trick)))]
 
 
 def relative(path: Path) -> str:

@@ -3,6 +3,6 @@
 It imports nothing of the other rooms.
 """
 
-from pathlib import Path
+from tricktable.runner.config.roots import PACKAGE
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = PACKAGE.configs  # the package's own; roots.py has those of one's own too

@@ -4,18 +4,18 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tricktable.runner.config import CONFIGS
-from tricktable.runner.config.options import GROUPS, mount, options
+from tricktable.runner.config import roots
+from tricktable.runner.config.options import EXPERIMENT, GROUPS, made_by, mount, options
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.errors import BadInput, suggest
 
-TRICKS = CONFIGS.parent / "tricks"
 _TRY = "# try: "
+OWN = "*"  # behind a name
 
 
 def _comments(group: str, name: str) -> Iterator[str]:
     """The comment lines of an option's YAML that are not Hydra's."""
-    for line in (CONFIGS / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+    for line in roots.config(f"{group}/{name}.yaml").read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and not line.startswith("# @package"):
             yield line
 
@@ -35,7 +35,9 @@ def attempt(place: str, name: str) -> str:
 
 def header(place: str, name: str) -> tuple[str, str]:
     """(what a trick does, its paper): the first paragraph of its file, whose first sentence is the former."""
-    text = ast.get_docstring(ast.parse((TRICKS / place / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    file = roots.code(f"tricks/{place}/{made_by(place, name)}.py")
+    assert file, "each option of a place names a file"
+    text = ast.get_docstring(ast.parse(file.path.read_text(encoding="utf-8"))) or ""
     first = " ".join(text.split("\n\n")[0].split())
     sentence, *rest = re.split(r"(?<! al)\. (?=[A-Z])", first, maxsplit=1)
     return sentence.rstrip("."), "".join(rest).rstrip(".")
@@ -60,10 +62,16 @@ def _quoted(overrides: str) -> str:
 
 
 def listing(group: str | None) -> Iterator[tuple[str, str]]:
-    """(name, line) of a place's options, or (place, its options) of every place."""
+    """(name, line) of a place's options, or (place, its options) of every place; one's own have `*` behind the name."""
     if group is None:
-        yield from ((g, " ".join(options(g)) or "-") for g in GROUPS)
-        return
-    if group not in GROUPS:
-        raise BadInput(f"no place is called {group}{suggest(group, GROUPS)}")
-    yield from ((name, about(group, name)) for name in options(group))
+        yield from ((g, " ".join(_marked(g, name) for name in options(g)) or "-") for g in (*GROUPS, EXPERIMENT))
+    elif group in (*GROUPS, EXPERIMENT):
+        yield from ((_marked(group, name), about(group, name)) for name in options(group))
+    else:
+        raise BadInput(f"no place is called {group}{suggest(group, [*GROUPS, EXPERIMENT])}")
+    if roots.own():
+        yield OWN, f"one's own: {', '.join(str(root.path) for root in roots.own())}"
+
+
+def _marked(group: str, name: str) -> str:
+    return name + OWN * roots.is_own(f"{group}/{name}.yaml")

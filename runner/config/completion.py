@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from tricktable.runner.config import CONFIGS
-from tricktable.runner.config.options import GROUPS, arguments, default, keys, options
+from tricktable.runner.config import CONFIGS, roots
+from tricktable.runner.config.options import EXPERIMENT, GROUPS, arguments, default, keys, options
 from tricktable.runner.config.places import SCHEDULED
 
 FIGURES = CONFIGS.parent / "runner" / "figures"
@@ -18,7 +18,7 @@ def overrides(prefix: str) -> list[str]:
     """Keys that begin so; behind a place's `=` its options, behind `study=` the studies there are."""
     key, equals, value = prefix.partition("=")
     group = "schedule" if key.startswith("schedule.") else key
-    if equals and group in GROUPS:
+    if equals and group in (*GROUPS, EXPERIMENT):
         bracket, _, begun = value.rpartition(",") if "," in value else ("", "", value.lstrip("["))
         head = f"{key}={bracket + ',' if bracket else '[' if value.startswith('[') else ''}"
         return [head + name for name in options(group) if name.startswith(begun)]
@@ -27,19 +27,20 @@ def overrides(prefix: str) -> list[str]:
     own = [k for k in keys(OmegaConf.load(CONFIGS / "train.yaml")) if not k.startswith("defaults")]
     whole = [g for g in ("model", "optimizer", "compute", "data") if key.startswith(g)]
     of_options = [f"{g}.{k}" for g in whole for name in options(g) for k in arguments(g, name)]
-    known = {*GROUPS, *(f"schedule.{knob}" for knob in SCHEDULED), *own, *of_options} - {"schedule"}
+    known = {*GROUPS, EXPERIMENT, *(f"schedule.{knob}" for knob in SCHEDULED), *own, *of_options} - {"schedule"}
     return sorted(f"{k}=" for k in known if k.startswith(key))
 
 
 def tables() -> list[str]:
     """Every paper's tables, and `all`."""
-    folder = CONFIGS / "table"
-    return ["all", *sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/[!_]*.yaml"))]
+    folders = [root.configs / "table" for root in roots.every()]
+    found = [(path, folder) for folder in folders for path in folder.glob("*/[!_]*.yaml")]
+    return ["all", *sorted(str(path.relative_to(folder).with_suffix("")) for path, folder in found)]
 
 
 def papers() -> list[str]:
     """The ids of all papers."""
-    return sorted(path.stem for path in (CONFIGS / "paper").glob("*.yaml"))
+    return sorted(path.stem for path in roots.configs("paper"))
 
 
 def figures() -> list[str]:
@@ -49,7 +50,7 @@ def figures() -> list[str]:
 
 def places() -> list[str]:
     """What `tricktable list` takes."""
-    return [*GROUPS, "tables", "figures"]
+    return [*GROUPS, EXPERIMENT, "tables", "figures"]
 
 
 def studies(typed: Sequence[str]) -> list[str]:

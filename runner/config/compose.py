@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tricktable.runner.config import CONFIGS, choices, grammar, schema
+from tricktable.runner.config import CONFIGS, choices, grammar, roots, schema
 from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key
 from tricktable.runner.config.label import label
@@ -57,7 +57,7 @@ def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], DictConfig]:
     """What Hydra makes of the choices: it takes tens of milliseconds, and a table's rows share many of them."""
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            tree = hydra_compose("train", overrides=list(groups), return_hydra_config=True)
+            tree = hydra_compose("train", overrides=[*groups, *_searched()], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explained(error)) from None
     chosen = dict(tree.hydra.runtime.choices)
@@ -68,6 +68,13 @@ def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], DictConfig]:
         if name not in tree:
             tree[name] = {} if name in LISTS else None
     return chosen, tree
+
+
+def _searched() -> list[str]:
+    """What has Hydra look into the configs of one's own, behind the package's."""
+    paths = [str(root.configs).replace("'", "\\'") for root in roots.own()]
+    listed = ",".join(f"'file://{path}'" for path in paths)
+    return [f"hydra.searchpath=[{listed}]"] if paths else []
 
 
 def _explained(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""What configs/ holds: the config groups, the options of each with their arguments, and train.yaml's defaults."""
+"""What configs/ holds, the package's and one's own.
+
+The config groups, the options of each with their arguments, and train.yaml's defaults.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tricktable.runner.config import CONFIGS
+from tricktable.runner.config import CONFIGS, roots
 from tricktable.runner.config.places import PLACES
 
 GROUPS = ("data", "model", "compute", "noise", "log", *PLACES)
@@ -16,12 +19,13 @@ LISTS = (
     *BESIDE,
     *(name for name, place in PLACES.items() if place.many),
 )  # groups whose choice is an ordered list
+EXPERIMENT = "experiment"  # whole configs, or parts: what config_file.py begins with
 
 
 @cache
 def options(group: str) -> tuple[str, ...]:
     """The names that can be chosen in a config group."""
-    names = [path.stem for path in (CONFIGS / group).glob("*.yaml")]
+    names = [path.stem for path in roots.configs(group)]
     return tuple(sorted(names, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]))
 
 
@@ -41,7 +45,7 @@ def default(key: str) -> Any:
 @cache
 def within(group: str, name: str) -> tuple[str, ...]:
     """The keys under which an option of this group holds others of the same group, such as a schedule's `then`."""
-    entries = OmegaConf.load(CONFIGS / group / f"{name}.yaml").get("defaults", [])
+    entries = OmegaConf.load(roots.config(f"{group}/{name}.yaml")).get("defaults", [])
     mounts = [key for entry in entries if isinstance(entry, DictConfig) for key in entry]
     return tuple(str(key).partition("@")[2] for key in mounts if str(key).startswith(f"/{group}@"))
 
@@ -60,7 +64,7 @@ def arguments(group: str, name: str) -> Mapping[str, Any]:
     """
     if group == "noise":
         return {}
-    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
+    values: Any = OmegaConf.to_container(OmegaConf.load(roots.config(f"{group}/{name}.yaml")))
     inherited: dict[str, Any] = {}
     for entry in values.pop("defaults", []):
         if isinstance(entry, str) and entry != "_self_":
@@ -71,7 +75,7 @@ def arguments(group: str, name: str) -> Mapping[str, Any]:
 @cache
 def made_by(group: str, name: str) -> str:
     """The `name` in an option's YAML: of a network its file, which several options share."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
+    values: Any = OmegaConf.to_container(OmegaConf.load(roots.config(f"{group}/{name}.yaml")))
     if "name" in values:
         return str(values["name"])
     others = [entry for entry in values.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]

@@ -57,6 +57,22 @@ KNOBS = ("lr", "batch_size", "momentum", "weight_decay")
 SCHEDULED = (*KNOBS, "noise_scale")  # the last is what the first three come to, and pay for
 
 
+class Model(Protocol):
+    """model: a class in models/<family>.py makes the network, images B C H W (normalised, float32) -> logits B x K.
+
+    It is no place, for nothing else acts there, but is chosen as a trick is. It is given `num_classes` and
+    `in_channels`, and a factory as below, or None for the network's own, for each seam that its signature has: of
+    `conv`, `norm`, `activation`, `residual` and `head`, and calls them to make its layers. A seam that it lacks is
+    refused to whoever fills it. Its other arguments are its YAML's keys, typed as the signature says; ValueError for
+    one that is out of range. The images' size is not told: layers that need one have it as an argument.
+
+    `paper: {input: [C, H, W], classes: K, params: n, madds: n}` in its YAML is no argument: it is what `tricktable
+    count` compares with; null where the paper gives no exact figure. Its `stride`, total and of the stem: see Strides.
+    """
+
+    def __call__(self, *, num_classes: int, in_channels: int, **arguments: Any) -> "nn.Module": ...
+
+
 class Conv(Protocol):
     """conv: makes a convolution, a torch.nn.Conv2d or its subclass; None is torch.nn.Conv2d itself. See AfterInit."""
 

@@ -4,12 +4,12 @@ It imports config, and nothing of disk, its neighbour. Nothing heavy is imported
 import this package too.
 """
 
-import importlib
 import inspect
 import typing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tricktable.runner.config import roots
+from tricktable.runner.config.roots import Code
 from tricktable.runner.config.typed import checked
 from tricktable.runner.errors import BadInput, suggest
 
@@ -21,7 +21,7 @@ _GIVEN = ("path", "download", "stream", "test_share", "split_seed")  # the commo
 
 
 def load(data: "DataConfig") -> "Arrays | Files":
-    """The images that `data` names, from runner/data/sources/<name>.py.
+    """The images that `data` names, from runner/data/sources/<name>.py, or data/<name>.py of a folder of plugins.
 
     BadInput names the key that is wrong; DataProblem, in one line, says what is wrong with what is on disk.
     """
@@ -52,8 +52,7 @@ def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[i
 
     `dataset`: which known set (`imagenet`) a source of anybody's images is to be given, where that is known.
     """
-    _function(data.name)
-    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
+    said = vars(_source(data.name).module())
     if "KNOWN" in said:
         total, shape, classes = said["KNOWN"]
     elif dataset in said.get("SETS", ()) and data.arguments.get("size"):
@@ -84,8 +83,21 @@ def white(data: "DataConfig") -> int:
 
 
 def _function(name: str) -> Any:
-    """The public function of a source: an identifier that exists as a file in sources/, nothing else."""
-    known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("[!_]*.py"))
-    if name not in known:
-        raise BadInput(f"data: no source {name!r}{suggest(name, known)}")
-    return getattr(importlib.import_module(f"tricktable.runner.data.sources.{name}"), name)
+    """The public function of a source, which has its name."""
+    file = _source(name)
+    module = file.module()
+    if not inspect.isfunction(vars(module).get(name)):
+        raise BadInput(f"{file.path}: expected a function {name}, as the file is called")
+    return vars(module)[name]
+
+
+def _source(name: str) -> Code:
+    """The file of a source: an identifier that exists as a file in sources/ or a folder of plugins, nothing else."""
+    files = [each.path.stem for root in roots.every() for each in root.codes(root.sources)]
+    known = sorted(each for each in files if not each.startswith("_"))
+    found = roots.source(name) if name in known else None
+    if found is None:
+        raise BadInput(
+            f"data: no source {name!r} here, no data/{name}.py in a folder of --plugins{suggest(name, known)}"
+        )
+    return found

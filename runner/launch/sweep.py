@@ -16,6 +16,7 @@ from tricktable.runner.config.label import varied
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.config.schema import Config
 from tricktable.runner.data.source import Arrays, Files
+from tricktable.runner.disk import config_file
 from tricktable.runner.disk.info import Identity
 from tricktable.runner.errors import BadInput, ExpectationFailed
 from tricktable.runner.launch import expect, pool
@@ -34,7 +35,7 @@ def sweep(
 
     `gpus`, `timeout` (minutes per run) and `heard` as in `pool.launch`, which also says what is raised.
     """
-    points = list(map(Overrides, expand(overrides)))
+    points = [config_file.begun(point) for point in expand(overrides)]
     named = varied(points)
     composed = [(point, _composed(point, named)) for point in points]
     return pool.launch(plan(composed), parallel=jobs, gpus=gpus, timeout=timeout, heard=heard)

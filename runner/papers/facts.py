@@ -5,12 +5,13 @@ not said here. `load` checks what types cannot say.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
-from tricktable.runner.config import CONFIGS, loading, reader
+from tricktable.runner.config import CONFIGS, loading, reader, roots
 from tricktable.runner.config.reader import key
 from tricktable.runner.errors import BadInput, suggest
 
@@ -200,7 +201,12 @@ class Paper:
 @cache
 def papers() -> tuple[str, ...]:
     """The ids of all papers."""
-    return tuple(sorted(path.stem for path in PAPERS.glob("*.yaml")))
+    return tuple(sorted(path.stem for folder in _folders() for path in folder.glob("*.yaml")))
+
+
+def _folders() -> Iterator[Path]:
+    """The package's, then those of one's own."""
+    yield from (PAPERS, *(root.configs / "paper" for root in roots.own()))
 
 
 @cache
@@ -213,7 +219,8 @@ def load(paper: str) -> Paper:
                 return load(found[0])
         raise BadInput(f"no paper is called {paper}{suggest(paper, papers())}")
     with reader.in_file(f"configs/paper/{paper}.yaml"):
-        values = loading.load(PAPERS / f"{paper}.yaml")
+        file = f"{paper}.yaml"
+        values = loading.load(next(folder / file for folder in _folders() if (folder / file).is_file()))
         read = reader.read(Paper, values)
         if read.id != paper:
             raise BadInput(f"id: expected the file's name, {paper}, got {read.id}")

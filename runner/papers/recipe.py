@@ -9,9 +9,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
-from tricktable.runner.config import CONFIGS, loading, reader
+from tricktable.runner.config import CONFIGS, loading, reader, roots
 from tricktable.runner.config.compose import default
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.config.reader import key
@@ -215,14 +216,26 @@ class Recipe:
 @cache
 def names() -> tuple[str, ...]:
     """Every recipe, as <paper>/<table>."""
-    return tuple(sorted(str(path.relative_to(TABLES).with_suffix("")) for path in TABLES.glob("*/[!_]*.yaml")))
+    files = [path.relative_to(folder) for folder in _folders() for path in folder.glob("*/[!_]*.yaml")]
+    return tuple(sorted(str(path.with_suffix("")) for path in files))
+
+
+def _folders() -> Iterator[Path]:
+    """The package's, then those of one's own."""
+    yield from (TABLES, *(root.configs / "table" for root in roots.own()))
+
+
+def file(name: str) -> Path:
+    """The file of a paper's folder, <paper>/<name>.yaml, in the first that has it; where none has, the package's."""
+    found = (folder / f"{name}.yaml" for folder in _folders())
+    return next((path for path in found if path.is_file()), TABLES / f"{name}.yaml")
 
 
 def listing() -> list[tuple[str, str]]:
     """Every table that has a recipe, with what it shows."""
     lines = []
     for name in names():
-        first = (TABLES / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+        first = file(name).read_text(encoding="utf-8").partition("\n")[0]
         lines.append((name, first.lstrip("# ")))
     return lines
 
@@ -239,7 +252,7 @@ def load(name: str) -> Recipe:
             f"configs/table/{name}.yaml: {paper_name} has no table {table_name}{suggest(table_name, paper.tables)}"
         )
     with reader.in_file(f"configs/table/{name}.yaml"):
-        values = _whole(loading.load(TABLES / f"{name}.yaml"), paper_name)
+        values = _whole(loading.load(file(name)), paper_name)
         return fits.fitting(
             reader.read(Recipe, values, name=name, paper=paper, table=paper.tables[table_name]), BUDGETS
         )
@@ -253,7 +266,7 @@ def _whole(values: Any, paper: str) -> Any:
     known = [name.partition("/")[2] for name in names() if name.startswith(f"{paper}/")]
     if like not in known:
         raise BadInput(f"like: {paper} has no recipe {like}{suggest(str(like), known)}")
-    other = loading.load(TABLES / paper / f"{like}.yaml")
+    other = loading.load(file(f"{paper}/{like}"))
     if "like" in other:
         raise BadInput(f"like: {like} is itself like another; name that one")
     budgets = {name: {**other["budgets"].get(name, {}), **own} for name, own in values.get("budgets", {}).items()}

@@ -28,8 +28,7 @@ from tricktable.runner.config.overrides import Override
 from tricktable.runner.config.reader import key
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.explore import networks
-from tricktable.runner.papers import facts
-from tricktable.runner.papers.recipe import TABLES
+from tricktable.runner.papers import facts, recipe
 from tricktable.runner.training.knobs import Knobs
 
 Verdict = Literal["equal", "contradicted", "misprint", "asserted by a test", "not decided"]
@@ -123,7 +122,7 @@ def decide(paper: str) -> list[Decided]:
     loaded = facts.load(paper)
     paper, known = loaded.id, loaded.statics
     with reader.in_file(f"configs/table/{paper}/_static.yaml"):
-        checks = _checks(TABLES / paper / "_static.yaml")
+        checks = _checks(recipe.file(f"{paper}/_static"))
         for name in checks:
             if name not in known:
                 raise BadInput(f"{paper} has no static fact {name}{suggest(name, known)}")

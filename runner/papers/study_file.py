@@ -46,7 +46,8 @@ class StudyFile:
 
     def overrides(self, label: str, typed: Sequence[str] = ()) -> Overrides:
         """What is typed for a row, but for its seed; `typed` stands behind the file's own, and wins."""
-        return Overrides([*Overrides(self.shared).updated(self.rows[label]).updated(typed), f"study={self.name}"])
+        whole = Overrides(self.shared).updated(self.rows[label]).updated(typed)
+        return Overrides([*config_file.begun(whole), f"study={self.name}"])
 
 
 Made = Sequence[tuple[str, pool.Outcome]]  # what became of each run, with the label of its row

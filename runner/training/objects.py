@@ -1,13 +1,12 @@
 """Names become objects: nowhere else, and in one way.
 
 `configs/<place>/<x>.yaml` names a file under tricks/<place>/ (or models/), and that file defines one public class or
-function. Nothing else can be named: a config, from whomever, reaches only what this tree holds.
+function. Nothing else can be named: a config, from whomever, reaches only what this tree holds, and what the person who
+types names with --plugins.
 """
 
 import ast
 import functools
-import hashlib
-import importlib
 import inspect
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,33 +15,38 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tricktable.runner.config import roots
 from tricktable.runner.config.places import PLACES, Place
+from tricktable.runner.config.roots import Code
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.config.typed import checked
 from tricktable.runner.errors import BadInput, nearest, suggest
 from tricktable.runner.training.rehearse import called
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def file_of(folder: str, name: str) -> Path:
+def file_of(folder: str, name: str) -> Code:
     """Return the file that an option's name stands for. BadInput unless it is an identifier that exists there."""
-    path = ROOT / folder / f"{name}.py"
-    if not name.isidentifier() or name.startswith("_") or not path.is_file():
-        known = sorted(p.stem for p in (ROOT / folder).glob("[!_]*.py"))
-        raise BadInput(f"{folder.rpartition('/')[2]}: no file {folder}/{name}.py{nearest(name, known)}")
-    return path
+    found = roots.code(f"{folder}/{name}.py") if name.isidentifier() and not name.startswith("_") else None
+    if found is None:
+        files = (each.path.stem for root in roots.every() for each in root.codes(folder))
+        near = nearest(name, sorted(each for each in files if not each.startswith("_")))
+        place = folder.rpartition("/")[2]
+        raise BadInput(f"{place}: no file {folder}/{name}.py here or in a folder of --plugins{near}")
+    return found
 
 
 def target(folder: str, name: str) -> Any:
     """Return the one public class or function that an option's file defines."""
-    module = importlib.import_module(f"tricktable.{folder.replace('/', '.')}.{file_of(folder, name).stem}")
+    file = file_of(folder, name)
+    module = file.module()
     public = [
         value
         for key, value in vars(module).items()
         if not key.startswith("_") and _is_definition(value) and value.__module__ == module.__name__
     ]
-    assert len(public) == 1, f"{folder}/{name}.py must define one public class or function, and defines {len(public)}"
+    if len(public) != 1:
+        names = ", ".join(value.__name__ for value in public) or "none"
+        raise BadInput(f"{file.path}: expected one public class or function, found {names}; others begin with _")
     return public[0]
 
 
@@ -66,20 +70,53 @@ def run_arguments(place: str, option: Option) -> list[str]:
 
 
 def files(config: Config) -> dict[str, str]:
-    """Return the SHA-256 of each file of models/ and tricks/ that a config uses."""
-    paths = [file_of("models", config.model.name), *(ROOT / "models").glob("_[!_]*.py")]
+    """Return the SHA-256 of each file of models/ and tricks/ that a config uses, and of a data source of one's own.
+
+    Names are relative to the folder that a file was found in, so that it may lie anywhere. BadInput where two are one.
+    """
+    model, source = file_of("models", config.model.name), roots.source(config.data.name)
     tricks = [file_of(f"tricks/{place}", option.name) for place, option in _options(config)]
-    paths += [*tricks, *(path for trick in tricks for path in shared(trick))]
-    return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(set(paths))}
+    parts = {each for root in (roots.PACKAGE, model.root) for each in root.codes("models") if _is_shared(each)}
+    used = {*parts, model, *tricks, *([source] if source and source.is_own else [])}
+    used |= {each for file in [*used] for each in shared(file)}
+    digests: dict[str, str] = {}
+    for file in sorted(used, key=lambda each: (each.name, each.path)):
+        if digests.setdefault(file.name, file.digest) != file.digest:
+            raise BadInput(f"{file.path}: this run uses another file called {file.name}, too; rename this one")
+    return digests
 
 
-def shared(trick: Path) -> Iterator[Path]:
-    """Yield what a trick's file shares with its family: the files with an underscore beside it that it imports."""
-    for node in ast.walk(ast.parse(trick.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            path = ROOT / f"{node.module.removeprefix('tricktable.').replace('.', '/')}.py"
-            if path.parent == trick.parent and path.name.startswith("_"):
-                yield path
+def _is_shared(file: Code) -> bool:
+    return file.path.name.startswith("_") and file.path.stem != "__init__"
+
+
+def shared(file: Code) -> Iterator[Code]:
+    """Yield what a file of code shares with its family: what it imports from models/, tricks/ or beside it."""
+    seen = {file}
+    waiting = [file]
+    while waiting:
+        for each in _imported(waiting.pop()):
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+                yield each
+
+
+def _imported(file: Code) -> Iterator[Code]:
+    """Yield the files of its root, or of the package's models/ and tricks/, that a file imports."""
+    for node in ast.walk(ast.parse(file.path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.level:  # `from ._shared import x`, `from . import _shared`
+            root, folder = file.root, [*Path(file.name).parent.parts][: None if node.level == 1 else 1 - node.level]
+        elif (node.module or "").startswith(("tricktable.models", "tricktable.tricks")):
+            root, folder = roots.PACKAGE, []
+        else:
+            continue
+        module = [*folder, *(node.module or "").removeprefix("tricktable.").split(".")]
+        for parts in (module, *([*module, alias.name] for alias in node.names)):
+            if found := root.code(f"{'/'.join(filter(None, parts))}.py"):
+                yield found
 
 
 def _options(config: Config) -> Iterator[tuple[str, Option]]:
