@@ -31,7 +31,7 @@ BATCH_BYTES = 8 * 2**20  # and the encoded bytes after which a batch is closed e
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoded set (as source.Arrays) and the formats and modes (PIL's words) that its files were in."""
+    """A decoded set (as source.Arrays), the formats and modes (PIL's words) of its files, and the test files' names."""
 
     train_images: Tensor
     train_labels: Tensor
@@ -41,6 +41,7 @@ class Decoded:
     formats: tuple[str, ...]
     modes: tuple[str, ...]
     fingerprint: str
+    test_names: tuple[str, ...] = ()
 
     @property
     def lossy(self) -> bool:
@@ -113,7 +114,7 @@ def assemble(places: list[Member], batches: list[Batch], where: Path, share: Sha
     index = {label: i for i, label in enumerate(classes)}
     labels = torch.tensor([index[at.label] for at in (*train, *test)])
     arrays = everything[: len(train)], labels[: len(train)], everything[len(train) :], labels[len(train) :]
-    return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays))
+    return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays), tuple(at.name for at in test))
 
 
 def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:

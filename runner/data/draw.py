@@ -40,6 +40,10 @@ class Split(Protocol):
         """int64 N, on the device."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The images' files, with «/», relative to the set; none where the source knows no files."""
+
+    @property
     def streamed(self) -> bool:
         """Whether images are decoded as they are drawn, so that `draw` can take a crop of their pictures."""
 
@@ -58,11 +62,12 @@ class Split(Protocol):
 
 
 class Resident:
-    """A split as tensors on the device: images uint8 N C H W, labels int64 N."""
+    """A split as tensors on the device: images uint8 N C H W, labels int64 N; and the images' names, all or none."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, names: tuple[str, ...] = ()) -> None:
         assert len(images) == len(labels), "a label for each image"
-        self.images, self.labels = images, labels
+        assert len(names) in (0, len(labels)), "a name for each image, or none"
+        self.images, self.labels, self.names = images, labels, names
 
     @property
     def n(self) -> int:
@@ -82,7 +87,7 @@ class Resident:
 
     def to(self, device: torch.device | str) -> "Resident":
         """The same split on this device."""
-        return Resident(self.images.to(device), self.labels.to(device))
+        return Resident(self.images.to(device), self.labels.to(device), self.names)
 
     def draw(
         self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None

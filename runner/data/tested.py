@@ -24,11 +24,14 @@ def tested(source: Arrays | Files, data: DataConfig) -> Arrays | Files:
     title = f"{source.title} (tested on {number} {'image' if number == 1 else 'images'} per class)"
     origin = replace(source.origin, complete=False)
     fingerprint = f"sha256:{digest.hexdigest()}"
-    labels = source.test_labels[rows]
+    names = tuple(source.test_names[row] for row in rows.tolist()) if source.test_names else ()
+    known = {
+        "test_names": names,
+        "test_labels": source.test_labels[rows],
+        "title": title,
+        "origin": origin,
+        "fingerprint": fingerprint,
+    }
     if isinstance(source, Files):
-        names = tuple(source.test_names[row] for row in rows.tolist())
-        return replace(
-            source, test_names=names, test_labels=labels, title=title, origin=origin, fingerprint=fingerprint
-        )
-    images = source.test_images[rows]
-    return replace(source, test_images=images, test_labels=labels, title=title, origin=origin, fingerprint=fingerprint)
+        return replace(source, **known)
+    return replace(source, **known, test_images=source.test_images[rows])

@@ -31,6 +31,11 @@ class RunFiles:
         return self.folder / "summary.json"
 
     @property
+    def predicted(self) -> Path:
+        """predicted.json: the test images that its own result is right on, by class, and the worst of them."""
+        return self.folder / "predicted.json"
+
+    @property
     def evaluations(self) -> Path:
         """evaluations.csv: one row per later evaluation, by other inferences or on other images."""
         return self.folder / "evaluations.csv"

@@ -17,6 +17,7 @@ from tricktable.runner.disk.checkpoint import Checkpoint
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.files import RunFiles
 from tricktable.runner.disk.info import RunInfo, State
+from tricktable.runner.disk.predicted import Predicted
 from tricktable.runner.disk.rundir import NAME, study_folder
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import BadInput, CheckpointProblem, StorageProblem
@@ -90,6 +91,11 @@ class StoredRun:
     def summary(self) -> Summary:
         """summary.json."""
         return Summary.read(self.files.summary)
+
+    @cached_property
+    def predicted(self) -> Predicted | None:
+        """predicted.json; None of a run that diverged, or that an earlier version made."""
+        return Predicted.read(self.files.predicted)
 
     @cached_property
     def epochs(self) -> tuple[EpochRow, ...]:

@@ -1,0 +1,37 @@
+"""Images of a split as small pictures, for pages and files that people look at."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tricktable.runner.data.draw import Split
+
+
+def pixels(split: Split, rows: Sequence[int]) -> list[Any]:
+    """Images of a split by their places, as they are evaluated: arrays uint8 H W, or H W 3 in colour.
+
+    A set that uses less than half of the 256 levels (digits has 17) is stretched until its brightest pixel is white.
+    Of another number of channels than three the first is shown.
+    """
+    if not rows:
+        return []
+    ((images, _),) = split.draw([(0, len(rows))], torch.tensor(rows))
+    images = images.cpu()
+    peak = int(images.max())
+    if 0 < peak < 128:
+        images = (images.float() * (255 / peak)).round().to(torch.uint8)
+    shown: Tensor = images.permute(0, 2, 3, 1) if images.shape[1] == 3 else images[:, 0]
+    return list(shown.numpy())
+
+
+def png(image: Any, side: int) -> bytes:
+    """Pixels uint8 H W or H W 3 as a PNG whose longer side is at most `side`."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((side, side))
+    data = io.BytesIO()
+    picture.save(data, format="PNG", optimize=True)
+    return data.getvalue()
