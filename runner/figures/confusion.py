@@ -25,6 +25,7 @@ from tricktable.runner.training import evaluate
 NUMBERED = 20  # classes up to which each cell has its number
 NAMED = 60  # classes up to which each row has its name
 LONGEST = 24  # characters of a name
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # percent
 LETTER = 0.075  # inches of a name's letter
 
 
@@ -96,11 +97,14 @@ def _matrix(counts: Tensor, names: Sequence[str], said: str) -> Plot:
         if k <= NUMBERED:
             _numbers(panel, counts.tolist(), [[on(map_.to_rgba(share)) for share in row] for row in shares])
         if k <= NAMED:
-            panel.set_xticks(range(k), labels, parse_math=False, rotation=90, fontsize=8 if k <= NUMBERED else 7)
-            panel.set_yticks(range(k), labels, parse_math=False, fontsize=8 if k <= NUMBERED else 7)
-        bar = figure.colorbar(drawn, ax=panel, shrink=0.7, format="%g")
+            size, turn = 8 if k <= NUMBERED else 7, 90 if max(map(len, labels)) > 3 else 0
+            panel.set_xticks(range(k), labels, parse_math=False, rotation=turn, fontsize=size)
+            panel.set_yticks(range(k), labels, parse_math=False, fontsize=size)
+        ticks = [tick for tick in TICKS if min(some) <= tick <= max(some)]
+        bar = figure.colorbar(drawn, ax=panel, shrink=0.7, ticks=ticks, format="%g")
         bar.outline.set_visible(False)
-        bar.ax.tick_params(colors=colours.muted, length=0, which="both")
+        bar.ax.minorticks_off()
+        bar.ax.tick_params(colors=colours.muted, length=0)
         bar.set_label("share of the class, %", color=colours.muted)
 
     right = 100 * int(counts.diagonal().sum()) / max(int(counts.sum()), 1)
@@ -136,4 +140,6 @@ def _list(pairs: Sequence[tuple[int, int]], counts: Tensor, names: Sequence[str]
 
     words = "; ".join(f"{label}: {n}" for label, n in zip(labels, numbers, strict=True))
     width = 3.2 + LETTER * max(map(len, labels))
-    return Plot("The most frequent confusions: class → predicted", words, (), draw, 0.9 + 0.21 * len(pairs), width=width)
+    return Plot(
+        "The most frequent confusions: class → predicted", words, (), draw, 0.9 + 0.21 * len(pairs), width=width
+    )

@@ -21,9 +21,9 @@ from tricktable.runner.training import evaluate
 
 MOST = 100  # images that a picture has room for
 ACROSS = 6
-SIDE, TEXT = 1.35, 0.42  # inches of an image, and of the words above it
-LETTERS = 20  # of a line above an image
-FONT = 7.5
+SIDE, TEXT = 1.4, 0.5  # inches of an image, and of the words above it
+LETTERS = 22  # of a line above an image
+FONT = 7
 
 
 def worst(runs: Sequence[StoredRun], images: Request, count: int = 24) -> Figure:
@@ -73,6 +73,6 @@ def _plot(pictures: Sequence[Any], records: Sequence[dict[str, Any]], title: str
 
 
 def told(record: dict[str, Any]) -> str:
-    """An image in two lines: its class, and what it was taken for with which probability."""
-    taken = f"→ {short(record['predicted_class'], LETTERS - 6)} {100 * record['probability']:.0f}%"
-    return f"{short(record['class'], LETTERS)}\n{taken}"
+    """An image in three lines: its class, what it was taken for, and with which probability."""
+    taken = short(record["predicted_class"], LETTERS - 2)
+    return f"{short(record['class'], LETTERS)}\n→ {taken}\n{100 * record['probability']:.0f}%"

@@ -1,4 +1,4 @@
-"""`tricktable evaluate --predictions FILE`: what was predicted of each test image, a row for each, as CSV or Parquet."""
+"""`tricktable evaluate --predictions FILE`: what was predicted of each test image, a row each, as CSV or Parquet."""
 
 import importlib.util
 from collections.abc import Iterator
