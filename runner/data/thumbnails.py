@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from tricktable.runner.data.draw import Split
@@ -30,6 +29,8 @@ def pixels(split: Split, rows: Sequence[int]) -> list[Any]:
 
 def png(image: Any, side: int) -> bytes:
     """Pixels uint8 H W or H W 3 as a PNG whose longer side is at most `side`."""
+    from PIL import Image  # a run of small images needs it at its end alone
+
     picture = Image.fromarray(image)
     picture.thumbnail((side, side))
     data = io.BytesIO()
