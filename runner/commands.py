@@ -202,7 +202,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     table = None if arguments.predictions is None else Table(arguments.predictions)
     how = reevaluate.together if arguments.together else reevaluate.evaluations
-    evaluated = how(arguments.runs, arguments.overrides, table and table.add)
+    evaluated = how(arguments.runs, arguments.overrides, None if table is None else table.add)
     screen.evaluations(evaluated)
     if table is not None:
         print(table.write())

@@ -25,13 +25,17 @@ def tested(source: Arrays | Files, data: DataConfig) -> Arrays | Files:
     origin = replace(source.origin, complete=False)
     fingerprint = f"sha256:{digest.hexdigest()}"
     names = tuple(source.test_names[row] for row in rows.tolist()) if source.test_names else ()
-    known = {
-        "test_names": names,
-        "test_labels": source.test_labels[rows],
-        "title": title,
-        "origin": origin,
-        "fingerprint": fingerprint,
-    }
+    labels = source.test_labels[rows]
     if isinstance(source, Files):
-        return replace(source, **known)
-    return replace(source, **known, test_images=source.test_images[rows])
+        return replace(
+            source, test_names=names, test_labels=labels, title=title, origin=origin, fingerprint=fingerprint
+        )
+    return replace(
+        source,
+        test_images=source.test_images[rows],
+        test_labels=labels,
+        test_names=names,
+        title=title,
+        origin=origin,
+        fingerprint=fingerprint,
+    )

@@ -59,7 +59,8 @@ def confusion(runs: Sequence[StoredRun], images: Request, pairs: int = 20) -> Fi
 
 def counted(runs: Sequence[StoredRun], images: Request) -> tuple[Tensor, tuple[str, ...]]:
     """The sum of the runs' counts, int64 K K, and the classes' names, fit for a drawing."""
-    counts, names, fingerprint = torch.zeros(0), (), ""
+    counts, fingerprint = torch.zeros(0), ""
+    names: tuple[str, ...] = ()
     for stored in runs:
         run = reevaluate.rebuilt(stored, images)
         if names and (run.splits.classes, run.splits.fingerprint) != (names, fingerprint):

@@ -57,7 +57,9 @@ def test_each_row_has_its_mean_accuracies_and_the_csv_the_same(study, tmp_path):
     ]
     assert [float(row["accuracy_mean"]) for row in rows[2:]] == [0.0, 100.0]
     said = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    lines = re.findall(r"<tr[^>]*><th[^>]*>([^<]*)</th>((?:<td[^>]*>[^<]*</td>)+)</tr>", said[said.index("Test images") :])
+    lines = re.findall(
+        r"<tr[^>]*><th[^>]*>([^<]*)</th>((?:<td[^>]*>[^<]*</td>)+)</tr>", said[said.index("Test images") :]
+    )
     found = [(name, re.findall(r">([^<]+)</td>", cells)) for name, cells in lines]
     assert found[0] == ("plain", ["75.0", "0.0"]) and found[1][1] == ["93.3", "100.0"], "the lowest first"
 
