@@ -47,6 +47,8 @@ def show(overrides: Sequence[str], path: Path) -> Path:
         f"{len(pairs)} of the {whole:,} images of the first batch, {size} pixels. Upper row: as "
         f"stored; lower row: as the network sees it, after {done}, with what it is told."
     )
+    if _bright(pairs) > 1:
+        caption += " It has few grey levels, and is shown brighter."
     with atomic.storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     atomic.replace(path, picture(pairs, title, caption))
@@ -93,7 +95,7 @@ def picture(pairs: Sequence[Pair], title: str, caption: str) -> bytes:
     panels = figure.subplots(2 * blocks, across, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
-    bright = thumbnails.stretch(max(int(pair.before.max()) for pair in pairs))
+    bright = _bright(pairs)
     for i, pair in enumerate(pairs):
         row, column = 2 * (i // across), i % across
         for panel, pixels, words in (
@@ -108,6 +110,11 @@ def picture(pairs: Sequence[Pair], title: str, caption: str) -> bytes:
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()
+
+
+def _bright(pairs: Sequence[Pair]) -> float:
+    """What pixels are multiplied by so that they are seen: all alike, by those that are stored."""
+    return thumbnails.stretch(max(int(pair.before.max()) for pair in pairs))
 
 
 def _plain(words: str) -> str:
