@@ -133,6 +133,9 @@ def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
     one = evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
     _completed(one, "runs")
     evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
+    evaluate.add_argument(
+        "--predictions", metavar="FILE.csv", type=Path, help="write a row for each test image; or FILE.parquet"
+    )
     _take_overrides(evaluate)
 
     exported = _command(commands, "export", run.export, "a finished run's network as a file for other programs", False)

@@ -205,10 +205,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from tricktable.runner.explore import reevaluate
     from tricktable.runner.report import command
     from tricktable.runner.report import terminal as screen
+    from tricktable.runner.report.predictions import Table
 
+    table = None if arguments.predictions is None else Table(arguments.predictions)
     how = reevaluate.together if arguments.together else reevaluate.evaluations
-    evaluated = how(arguments.runs, arguments.overrides)
+    evaluated = how(arguments.runs, arguments.overrides, None if table is None else table.add)
     screen.evaluations(evaluated)
+    if table is not None:
+        print(table.write())
     folders = [run.folder.parent for run, _ in evaluated]
     for study in dict.fromkeys(folders):
         if folders.count(study) > 1:

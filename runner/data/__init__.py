@@ -4,6 +4,7 @@ It imports config, and nothing of disk, its neighbour. Nothing heavy is imported
 import this package too.
 """
 
+import importlib
 import inspect
 import typing
 from typing import TYPE_CHECKING, Any

@@ -20,7 +20,7 @@ from tricktable.runner.data.source import fingerprint
 
 VERSION = 2  # of the decoding in worker.py: what it makes of a file
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-FACTS = ("classes", "formats", "modes")
+FACTS = ("classes", "formats", "modes", "test_names")
 
 
 def cache_folder() -> Path:
@@ -92,8 +92,10 @@ def _load(path: Path) -> Decoded | None:
         facts = json.loads(metadata["facts"])
         if metadata["fingerprint"] != fingerprint(*arrays) or metadata["seal"] != _seal(facts):
             raise ValueError("other bytes than were written")
-        classes, formats, modes = (tuple(facts[name]) for name in FACTS)
-        return Decoded(arrays[0], arrays[1], arrays[2], arrays[3], classes, formats, modes, metadata["fingerprint"])
+        if "test_names" not in facts:  # an earlier version's, which did not keep them
+            return None
+        known = {name: tuple(facts[name]) for name in FACTS}
+        return Decoded(arrays[0], arrays[1], arrays[2], arrays[3], fingerprint=metadata["fingerprint"], **known)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError):
         _say_damaged(path)
         return None

@@ -33,7 +33,7 @@ BATCH_DECODED = 64 * 2**20  # and the decoded ones: a few batches are there at o
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoded set (as source.Arrays) and the formats and modes (PIL's words) that its files were in."""
+    """A decoded set (as source.Arrays), the formats and modes (PIL's words) of its files, and the test files' names."""
 
     train_images: Tensor
     train_labels: Tensor
@@ -43,6 +43,7 @@ class Decoded:
     formats: tuple[str, ...]
     modes: tuple[str, ...]
     fingerprint: str
+    test_names: tuple[str, ...] = ()
 
     @property
     def lossy(self) -> bool:
@@ -116,7 +117,7 @@ def assemble(places: list[Member], batches: list[Batch], where: Path, share: Sha
     index = {label: i for i, label in enumerate(classes)}
     labels = torch.tensor([index[at.label] for at in (*train, *test)])
     arrays = everything[: len(train)], labels[: len(train)], everything[len(train) :], labels[len(train) :]
-    return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays))
+    return Decoded(*arrays, classes, formats, modes, fingerprint(*arrays), tuple(at.name for at in test))
 
 
 def _grouped(items: Iterable[Item], number: Callable[[bytes], int]) -> Iterator[list[Item]]:

@@ -42,6 +42,10 @@ class Split(Protocol):
         """int64 N, on the device."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The images' files, with «/», relative to the set; none where the source knows no files."""
+
+    @property
     def streamed(self) -> bool:
         """Whether images are decoded as they are drawn, so that `draw` can take a crop of their pictures."""
 
@@ -73,6 +77,11 @@ class Absent:
         return torch.zeros(self.n, dtype=torch.int64, device=self.device)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """None are known."""
+        return ()
+
+    @property
     def streamed(self) -> bool:
         """There is nothing to be decoded."""
         return False
@@ -89,11 +98,12 @@ class Absent:
 
 
 class Resident:
-    """A split as tensors on the device: images uint8 N C H W, labels int64 N."""
+    """A split as tensors on the device: images uint8 N C H W, labels int64 N; and the images' names, all or none."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, names: tuple[str, ...] = ()) -> None:
         assert len(images) == len(labels), "a label for each image"
-        self.images, self.labels = images, labels
+        assert len(names) in (0, len(labels)), "a name for each image, or none"
+        self.images, self.labels, self.names = images, labels, names
 
     @property
     def n(self) -> int:
@@ -113,7 +123,7 @@ class Resident:
 
     def to(self, device: torch.device | str) -> "Resident":
         """The same split on this device."""
-        return Resident(self.images.to(device), self.labels.to(device))
+        return Resident(self.images.to(device), self.labels.to(device), self.names)
 
     def draw(
         self, batches: Iterable[tuple[int, int]], order: Tensor | None = None, crop: Crop | None = None

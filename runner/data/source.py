@@ -32,7 +32,7 @@ class Arrays:
 
     `title` is what tables print («cifar10 (JPEG copy)»); what is decided is decided by `origin`. `mean` and `std` are
     the paper's constants, one per channel, in the [0, 1] pixel scale. `fingerprint` is that of the four arrays,
-    computed where it is not given.
+    computed where it is not given. `test_names`: the test images' files, where the images come from files.
     """
 
     train_images: Tensor
@@ -45,6 +45,7 @@ class Arrays:
     std: tuple[float, ...] | None = None
     fingerprint: str = ""
     origin: Origin = Origin()
+    test_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what every reader of the arrays relies on (a source's own mistake, not a user's)."""

@@ -107,7 +107,7 @@ def _parts(
     whole = Resident(source.train_images, source.train_labels)
     some = whole if len(train) == whole.n else Resident(whole.images[train], whole.labels[train])
     held = Resident(whole.images[validation], whole.labels[validation])
-    return some, held, Resident(source.test_images, source.test_labels)
+    return some, held, Resident(source.test_images, source.test_labels, source.test_names)
 
 
 def _normalisation(source: Arrays | Files, data: DataConfig, train: Split, rows: Tensor) -> tuple[Tensor, Tensor]:

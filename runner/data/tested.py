@@ -24,11 +24,18 @@ def tested(source: Arrays | Files, data: DataConfig) -> Arrays | Files:
     title = f"{source.title} (tested on {number} {'image' if number == 1 else 'images'} per class)"
     origin = replace(source.origin, complete=False)
     fingerprint = f"sha256:{digest.hexdigest()}"
+    names = tuple(source.test_names[row] for row in rows.tolist()) if source.test_names else ()
     labels = source.test_labels[rows]
     if isinstance(source, Files):
-        names = tuple(source.test_names[row] for row in rows.tolist())
         return replace(
             source, test_names=names, test_labels=labels, title=title, origin=origin, fingerprint=fingerprint
         )
-    images = source.test_images[rows]
-    return replace(source, test_images=images, test_labels=labels, title=title, origin=origin, fingerprint=fingerprint)
+    return replace(
+        source,
+        test_images=source.test_images[rows],
+        test_labels=labels,
+        test_names=names,
+        title=title,
+        origin=origin,
+        fingerprint=fingerprint,
+    )

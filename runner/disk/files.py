@@ -31,6 +31,11 @@ class RunFiles:
         return self.folder / "summary.json"
 
     @property
+    def predicted(self) -> Path:
+        """predicted.json: the test images that its own result is right on, by class, and the worst of them."""
+        return self.folder / "predicted.json"
+
+    @property
     def evaluations(self) -> Path:
         """evaluations.csv: one row per later evaluation, by other inferences or on other images."""
         return self.folder / "evaluations.csv"
@@ -43,7 +48,7 @@ class RunFiles:
     @property
     def sealed(self) -> tuple[Path, ...]:
         """What tables read: the files whose digests run.json has once the run has ended."""
-        return self.config, self.metrics, self.summary, self.evaluations
+        return self.config, self.metrics, self.summary, self.predicted, self.evaluations
 
     @property
     def log(self) -> Path:

@@ -18,6 +18,7 @@ from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.files import RunFiles
 from tricktable.runner.disk.info import RunInfo, State
+from tricktable.runner.disk.predicted import Predicted
 from tricktable.runner.disk.rundir import NAME, study_folder
 from tricktable.runner.disk.seal import MEND, Damage
 from tricktable.runner.disk.summary import Summary
@@ -74,6 +75,11 @@ class StoredRun:
             return Summary.parse(seal.needed(self.files.summary, self.info))
         except ValueError as error:
             raise seal.broken(self.files.summary, error) from error
+
+    @cached_property
+    def predicted(self) -> Predicted | None:
+        """predicted.json; None of a run that diverged, or that an earlier version made."""
+        return Predicted.read(self.files.predicted)
 
     @cached_property
     def epochs(self) -> tuple[EpochRow, ...]:

@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one variant came to by one inference; `picked` is the candidate that was selected on validation."""
+    """What one variant came to by one inference; `picked` is the candidate that was selected on validation.
+
+    `test_top5_error`: of the five likeliest classes; None where there are no more than five, and in older summaries.
+    """
 
     variant: str
     inference: str
@@ -29,6 +32,7 @@ class Result:
     val_error: Number = None
     test_loss: Number = None
     test_error: Number = None
+    test_top5_error: Number = None
 
     def plain(self) -> dict[str, Any]:
         """Without what there is nothing of."""
@@ -158,12 +162,12 @@ class Summary:
     def parse(cls, data: bytes) -> Self:
         """A summary.json's bytes; ValueError where they are damaged."""
         try:
-            return _of(cls, atomic.parse(data))
+            return of_values(cls, atomic.parse(data))
         except (TypeError, RecursionError, OverflowError) as error:
             raise ValueError(atomic.reason(error)) from error
 
 
-def _of(cls: Callable[..., T], values: Mapping[str, Any]) -> T:
+def of_values(cls: Callable[..., T], values: Mapping[str, Any]) -> T:
     """A dataclass of these values; what it does not know is left out, what it lacks keeps its default.
 
     ValueError for a value of another type.
@@ -181,11 +185,11 @@ def _hints(cls: Any) -> dict[str, Any]:
 
 def _value(name: str, hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _of(hint, value)
+        return of_values(hint, value)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{name}: it holds no list")
-        return tuple(_of(typing.get_args(hint)[0], each) for each in value)
+        return tuple(of_values(typing.get_args(hint)[0], each) for each in value)
     try:
         return convert(hint, value)
     except ValueError:

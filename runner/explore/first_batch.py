@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tricktable.runner import data, randomness, terminal
 from tricktable.runner.config.compose import compose
+from tricktable.runner.data import thumbnails
 from tricktable.runner.disk import atomic
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import augmented, job
@@ -46,6 +47,8 @@ def show(overrides: Sequence[str], path: Path) -> Path:
         f"{len(pairs)} of the {whole:,} images of the first batch, {size} pixels. Upper row: as "
         f"stored; lower row: as the network sees it, after {done}, with what it is told."
     )
+    if _bright(pairs) > 1:
+        caption += " It has few grey levels, and is shown brighter."
     with atomic.storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     atomic.replace(path, picture(pairs, title, caption))
@@ -92,13 +95,14 @@ def picture(pairs: Sequence[Pair], title: str, caption: str) -> bytes:
     panels = figure.subplots(2 * blocks, across, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
+    bright = _bright(pairs)
     for i, pair in enumerate(pairs):
         row, column = 2 * (i // across), i % across
         for panel, pixels, words in (
             (panels[row, column], pair.before, pair.label),
             (panels[row + 1, column], pair.after, pair.target),
         ):
-            panel.imshow(pixels, interpolation="nearest")
+            panel.imshow((pixels * (bright / 255)).clip(0, 1), interpolation="nearest")
             panel.set_title(_plain(words), fontsize=9, parse_math=False)
     letters = int(12 * figure.get_figwidth())
     figure.suptitle(textwrap.fill(terminal.clean(title), letters), fontsize=11, parse_math=False)
@@ -106,6 +110,11 @@ def picture(pairs: Sequence[Pair], title: str, caption: str) -> bytes:
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()
+
+
+def _bright(pairs: Sequence[Pair]) -> float:
+    """What pixels are multiplied by so that they are seen: all alike, by those that are stored."""
+    return thumbnails.stretch(max(int(pair.before.max()) for pair in pairs))
 
 
 def _plain(words: str) -> str:

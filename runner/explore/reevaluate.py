@@ -5,7 +5,7 @@ Rows are added to the run's evaluations.csv; what is there, and the run's own re
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,11 +27,14 @@ from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.training import build, compute, evaluate, objects, rehearse
+from tricktable.runner.training.predictions import Predictions
 from tricktable.runner.training.run import Run
 
 # Of the run's own data: where it lies and how it is read.
 SAME_DATA = ("path", "download", "stream", "workers")
 KEPT = ("inference", "data", "compute", "output")
+# Hears of each evaluation: the run, its images, the result, and what was predicted of each test image.
+Listener = Callable[[StoredRun, Splits, Result, Predictions], None]
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,17 @@ def read(overrides: Sequence[str]) -> Request:
     return Request(keys, compose(overrides))
 
 
-def evaluations(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[Evaluation]]]:
+def evaluations(
+    text: str, overrides: Sequence[str], listener: Listener | None = None
+) -> list[tuple[StoredRun, list[Evaluation]]]:
     """Evaluate the runs that a folder, id or glob stands for; each with its evaluations, which are then on disk."""
     request = read(overrides)
-    return [(run, evaluated(run, request)) for run in runs.some(text, Path(request.config.output.root))]
+    return [(run, evaluated(run, request, (), listener)) for run in runs.some(text, Path(request.config.output.root))]
 
 
-def together(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[Evaluation]]]:
+def together(
+    text: str, overrides: Sequence[str], listener: Listener | None = None
+) -> list[tuple[StoredRun, list[Evaluation]]]:
     """Evaluate the runs that a text stands for as one ensemble; the evaluations are the first run's, by name."""
     request = read(overrides)
     first, *others = runs.some(text, Path(request.config.output.root))
@@ -71,10 +78,12 @@ def together(text: str, overrides: Sequence[str]) -> list[tuple[StoredRun, list[
         raise BadInput(f"{text}: an ensemble is of several runs, and this is one")
     if not request.has("inference"):
         raise BadInput("--together: name an inference that takes several models, such as inference=[ensemble]")
-    return [(first, evaluated(first, request, others))]
+    return [(first, evaluated(first, request, others, listener))]
 
 
-def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] = ()) -> list[Evaluation]:
+def evaluated(
+    stored: StoredRun, request: Request, members: Sequence[StoredRun] = (), listener: Listener | None = None
+) -> list[Evaluation]:
     """Evaluate one run as was typed; its evaluations are then on disk.
 
     members: runs whose models join its own, variant by variant: one ensemble of them all. BadInput where these lack a
@@ -83,7 +92,11 @@ def evaluated(stored: StoredRun, request: Request, members: Sequence[StoredRun] 
     run = _together(stored, request, members) if members else rebuilt(stored, request)
     key = schema.images_key(request.config.data) if "data" in request.keys else None
     ids = " ".join(each.id for each in members) or None
-    made = [_evaluation(run, result, key, ids) for result in evaluate.results(run, None)]
+    made = []
+    for result, predictions in evaluate.predicted(run, None):
+        made.append(_evaluation(run, result, key, ids))
+        if listener is not None:
+            listener(stored, run.splits, result, predictions)
     _add(stored, made)
     return made
 

@@ -1,4 +1,4 @@
-"""Student's t intervals of means and of their differences. Values are a figure of several seeds."""
+"""Intervals: of means of several seeds and of their differences by Student, of a share by Wilson."""
 
 import math
 import statistics
@@ -27,6 +27,23 @@ def difference(a: Sequence[float], b: Sequence[float], confidence: float = 0.95)
         return shift, 0.0
     freedom = (v_a + v_b) ** 2 / (v_a**2 / (len(a) - 1) + v_b**2 / (len(b) - 1))
     return shift, _quantile(freedom, confidence) * math.sqrt(v_a + v_b)
+
+
+def wilson(right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a share of which `right` of n were seen, by Wilson 1927: (low, high); (0, 1) for n = 0.
+
+    The shares p with |right/n - p| <= z sqrt(p (1 - p) / n): with s = right/n,
+
+        (s + z^2 / 2n ± z sqrt(s (1 - s) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
+    from scipy.stats import norm
+
+    if n == 0:
+        return 0.0, 1.0
+    z, share = float(norm.ppf((1 + confidence) / 2)), right / n
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low, high = ((share + z * z / (2 * n) + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 def _quantile(freedom: float, confidence: float) -> float:

@@ -10,7 +10,7 @@ from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import studies
 
-Name = Literal["test_error", "test_loss", "val_error", "val_loss", "train_error", "train_loss"]
+Name = Literal["test_error", "test_loss", "val_error", "val_loss", "train_error", "train_loss", "test_top5_error"]
 Value = float | str  # a number, or anything else as it is typed
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tricktable.runner.disk import atomic
 from tricktable.runner.papers.measured import MeasuredTable
-from tricktable.runner.report import grids, latex, markdown, records
+from tricktable.runner.report import grids, images, latex, markdown, records
 from tricktable.runner.report.runs import collect, write_collected
 
 __all__ = ["collect", "write", "write_collected", "write_page", "write_short", "write_tables"]
@@ -38,15 +38,18 @@ def write_short(table: MeasuredTable, folder: Path) -> Path:
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
     """Write the tables as Markdown, CSV and LaTeX, and runs.csv with one row per run. Imports no matplotlib.
 
-    What was tried on grids is in grid.csv, and later evaluations of a study are in evaluated.csv, where there are some.
+    What was tried on grids is in grid.csv; of a study, later evaluations are in evaluated.csv and accuracies by class
+    in by_class.csv, where there are some.
     """
     several = _several(tables)
     tried = [record for each in several for record in grids.records(each)]
+    classes = [record for each in several for record in images.records(each)]
     return _put(
         folder,
         {
             **_later(several),
             **({"grid.csv": records.as_csv(tried)} if tried else {}),
+            **({"by_class.csv": records.as_csv(classes)} if classes else {}),
             "table.md": markdown.document(several),
             "table.csv": records.as_csv([record for each in several for record in records.rows(each)]),
             "claims.csv": records.as_csv([record for each in several for record in records.claims(each)]),

@@ -1,7 +1,7 @@
 """Elements of a page: every text that is not already HTML is escaped."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tricktable.runner import terminal
 
@@ -12,10 +12,18 @@ class Html(str):
 
 def el(name: str, *inside: str, **attributes: str | None) -> Html:
     """An element. What is inside is escaped unless it is Html; so are attributes, and those of None are left out."""
-    given = "".join(
+    return Html(f"<{name}{_given(attributes)}>{join(inside)}</{name}>")
+
+
+def img(source: str, words: str) -> Html:
+    """A picture, and what it is in words for who cannot see it."""
+    return Html(f"<img{_given({'src': source, 'alt': words})}>")
+
+
+def _given(attributes: Mapping[str, str | None]) -> str:
+    return "".join(
         f' {key.strip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value is not None
     )
-    return Html(f"<{name}{given}>{join(inside)}</{name}>")
 
 
 def join(parts: Sequence[str]) -> Html:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from tricktable.runner.papers.facts import About
 from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable, Verdict
-from tricktable.runner.report import cells, drawing, foot, headline, plots, script, style
+from tricktable.runner.report import cells, drawing, foot, headline, images, plots, script, style
 from tricktable.runner.report.columns import CLAIMS, EVALUATED, LATER, OF_RUNS, Column, Kind, Line, columns
 from tricktable.runner.report.elements import Html, el, join, text
 
 POLICY = (
-    f"default-src 'none'; script-src {script.source()}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    f"default-src 'none'; script-src {script.source()}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
 )
 # Each verdict's tone and sign: a hint, in brackets, is not yet a verdict. Nobody needs to see the colour.
 TONES: dict[Verdict, tuple[str, str]] = {
@@ -119,6 +120,7 @@ def section(table: MeasuredTable, name: str, several: bool) -> Html:
         _command("The command that makes this table again", table.command),
         *([el("h3", "What the paper claims"), *_legend(table), _claims(table)] if table.claims else []),
         *([el("h3", "Seeds, curves and knobs"), el("div", *drawn, class_="figures")] if drawn else []),
+        *([el("h3", "Test images"), *seen] if (seen := images.sections(table)) else []),
         id=name,
         aria_labelledby=f"{name}-title",
     )

@@ -105,6 +105,11 @@ figure > svg text { font-family: inherit !important; font-variant-numeric: tabul
 .key li { display: flex; gap: 0.5rem; align-items: center; min-width: 0; }
 .key li span { min-width: 0; overflow-wrap: anywhere; }
 .key svg { flex: none; width: 2.2rem; height: 0.7rem; }
+.worst { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); margin: 1rem 0; }
+.worst div { min-width: 0; font-size: 0.82rem; line-height: 1.3; overflow-wrap: anywhere; }
+.worst img { display: block; width: 7rem; height: 7rem; object-fit: contain; image-rendering: pixelated; }
+.worst span { display: block; margin-top: 0.25rem; }
+.wrong { color: var(--bad); }
 details { margin-top: 0.6rem; }
 summary { cursor: pointer; }
 pre {

@@ -91,11 +91,14 @@ def statics(decided: Sequence[Decided]) -> int:
 
 def evaluations(evaluated: Sequence[tuple[StoredRun, Sequence[Evaluation]]]) -> None:
     """Print what finished runs came to when they were evaluated again."""
-    headings = ("run", "variant", "inference", "picked", "data", "val error %", "test error %", "test loss")
+    headings = ["run", "variant", "inference", "picked", "data", "val error %", "test error %", "test loss"]
     rows = []
+    top5 = any(each.test_top5_error is not None for _, found in evaluated for each in found)
+    headings += ["top-5 error %"] if top5 else []
     for run, found in evaluated:
         for each in found:
             figures = [_figure(each.val_error, 2), _figure(each.test_error, 2), _figure(each.test_loss, 4)]
+            figures += [_figure(each.test_top5_error, 2)] if top5 else []
             picked = "-" if each.picked is None else str(each.picked)
             rows.append([run.id, each.variant, each.inference, picked, each.data, *figures])
     _plain(terminal.console(), headings, rows)

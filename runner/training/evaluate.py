@@ -12,6 +12,7 @@ from tricktable.runner.config.abilities import Candidates
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput
+from tricktable.runner.training.predictions import Collector, Predictions
 from tricktable.runner.training.run import Run
 
 FIGURES = ("val_loss", "val_error", "test_loss", "test_error")
@@ -19,11 +20,22 @@ BATCH = 1000  # images; the figures do not depend on it beyond rounding
 
 
 @torch.no_grad()
-def evaluate(run: Run, module: nn.Module, split: Any, edge: Callable[[], None] = lambda: None) -> tuple[float, float]:
-    """Return a Module's cross-entropy and error in percent on a split. It stays in evaluation mode."""
+def evaluate(
+    run: Run,
+    module: nn.Module,
+    split: Any,
+    edge: Callable[[], None] = lambda: None,
+    collector: Collector | None = None,
+) -> tuple[float, float]:
+    """Return a Module's cross-entropy and error in percent on a split. It stays in evaluation mode.
+
+    `collector` gets the outputs of every batch, where there is one.
+    """
     sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
     for logits, labels in outputs(run, module, split):
         sums += _batch_sums(logits, labels)
+        if collector is not None:
+            collector.add(logits, labels)
         edge()
     loss, wrong = sums.tolist()
     return loss / split.n, 100 * wrong / split.n
@@ -60,15 +72,34 @@ def results(run: Run, last: EpochRow | None) -> list[Result]:
     `last` is the last epoch's row, if the run has just trained: it has the figures of the model as it stands, by the
     inference of every epoch.
     """
+    return [result for result, _ in predicted(run, last)]
+
+
+def predicted(run: Run, last: EpochRow | None) -> list[tuple[Result, Predictions]]:
+    """The results, each with what its Module says of every test image."""
     rows = []
     first = every_epoch(run)[0] if last else None
     for variant, models in run.variants.items():
         for name, module in taking(run, models):
-            picked = pick(run, module)
-            trained = last if last and models == [run.evaluated] and name == first else None
-            figures = {key: getattr(trained, key) for key in FIGURES} if trained else figures_of(run, module)
-            rows.append(Result(variant=variant, inference=name, **picked, **figures))
+            picked, collector = pick(run, module), Collector()
+            if last and models == [run.evaluated] and name == first:
+                figures = {key: getattr(last, key) for key in FIGURES}
+                evaluate(run, module, run.splits.test, collector=collector)
+            else:
+                figures = figures_of(run, module, collector=collector)
+            predictions = collector.read()
+            more = {**picked, **figures, "test_top5_error": predictions.top5_error}
+            rows.append((Result(variant=variant, inference=name, **more), predictions))
     return rows
+
+
+def predictions(run: Run) -> Predictions:
+    """What the model as it stands says of every test image, by the inference of every epoch."""
+    _, module = every_epoch(run)
+    pick(run, module)
+    collector = Collector()
+    evaluate(run, module, run.splits.test, collector=collector)
+    return collector.read()
 
 
 def taking(run: Run, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
@@ -91,10 +122,15 @@ def pick(run: Run, module: nn.Module) -> dict[str, float]:
     return {"picked": best}
 
 
-def figures_of(run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None) -> dict[str, float | None]:
-    """Return a Module's losses and errors in percent, on validation (None without one) and test."""
+def figures_of(
+    run: Run, module: nn.Module, edge: Callable[[], None] = lambda: None, collector: Collector | None = None
+) -> dict[str, float | None]:
+    """Return a Module's losses and errors in percent, on validation (None without one) and test.
+
+    `collector` gets its outputs on test.
+    """
     figures: dict[str, float | None] = {}
-    for name, split in (("val", run.splits.validation), ("test", run.splits.test)):
-        loss, error = evaluate(run, module, split, edge) if split is not None else (None, None)
+    for name, split, kept in (("val", run.splits.validation, None), ("test", run.splits.test, collector)):
+        loss, error = evaluate(run, module, split, edge, kept) if split is not None else (None, None)
         figures |= {f"{name}_loss": loss, f"{name}_error": error}
     return figures

@@ -26,11 +26,11 @@ from tricktable.runner.errors import Diverged, Interrupted, RunFailed, Tricktabl
 from tricktable.runner.training import compute, named, resume
 from tricktable.runner.training.build import build
 from tricktable.runner.training.divergence import Divergence, divergence_of
-from tricktable.runner.training.evaluate import results
+from tricktable.runner.training.evaluate import predicted
 from tricktable.runner.training.objects import files
 from tricktable.runner.training.progress import Reporter
 from tricktable.runner.training.run import Run
-from tricktable.runner.training.summary import summarise
+from tricktable.runner.training.summary import of_test_images, summarise
 from tricktable.runner.training.train import train
 
 
@@ -227,7 +227,9 @@ class _Job:
         run = self.run
         self._settle()
         last = EpochRow.of(record.rows_of(self.metrics.path, self.metrics.rows)[-1])
-        summary = self._summary("complete", results(run, last), last)
+        made = predicted(run, last)
+        of_test_images(run, made[0][1]).write(self.folder.files.predicted)
+        summary = self._summary("complete", [result for result, _ in made], last)
         summary.write(self.folder.files.summary)
         return summary
 

@@ -1,5 +1,6 @@
 """A run that has ended -> its summary."""
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tricktable.runner.data import thumbnails
 from tricktable.runner.disk.epoch import EpochRow
+from tricktable.runner.disk.predicted import PNGS, SIDE, WORST, Predicted, Worst
 from tricktable.runner.disk.summary import ComputeSummary, DataSummary, Environment, Result, Summary
 from tricktable.runner.machine import environment
+from tricktable.runner.training.predictions import Predictions
 from tricktable.runner.training.run import Run
 
 
@@ -52,6 +56,31 @@ def _data(run: Run) -> DataSummary:
         mean=splits.mean.tolist(),
         std=splits.std.tolist(),
     )
+
+
+def of_test_images(run: Run, predictions: Predictions) -> Predicted:
+    """What is kept of a run's own predictions: counts by class, and the images with the largest loss as pictures."""
+    confusion = predictions.confusion()
+    rows = predictions.worst(WORST).tolist()
+    names = run.splits.test.names
+    worst, size = [], 0
+    for row, image in zip(rows, thumbnails.pixels(run.splits.test, rows), strict=True):
+        png = thumbnails.png(image, SIDE)
+        size += len(png)
+        if size > PNGS:
+            break
+        worst.append(
+            Worst(
+                index=row,
+                name=names[row] if names else "",
+                label=int(predictions.labels[row]),
+                predicted=int(predictions.predicted[row]),
+                probability=float(predictions.probabilities[row, 0]),
+                loss=float(predictions.losses[row]),
+                png=base64.b64encode(png).decode("ascii"),
+            )
+        )
+    return Predicted(images=confusion.sum(1).tolist(), right=confusion.diagonal().tolist(), worst=tuple(worst))
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from tests.data import sets
 from tests.data.sets import load, problem
-from tricktable.runner.data import decode, members, worker
+from tricktable.runner.data import cache, decode, members, worker
 from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.sources import image_folder
 from tricktable.runner.errors import BadInput
@@ -244,3 +244,26 @@ def test_one_image_is_its_square(size):
     assert batch.images.shape == ((1, 3, 7, 7) if size is None else (1, 3, 4, 4))
     if size is None:
         assert np.array_equal(batch.images[0], pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("form", ["tree", "set.tar", "set.zip"])
+def test_the_test_images_have_the_names_of_their_files(tmp_path, form):
+    files = sets.images()
+    write = {"tree": sets.write_tree, "set.tar": sets.write_tar, "set.zip": sets.write_zip}[form]
+    path = write(tmp_path / form, files)
+    expected = tuple(sorted(name for name in files if name.startswith("test/")))
+    first, again = load(path), load(path)  # decoded, and from the cache
+    assert first.test_names == again.test_names == expected
+    if form == "tree":
+        assert load(path, size=4, stream=True).test_names == expected
+    some = load(path, test_subset=1)
+    rows = [expected.index(name) for name in some.test_names]
+    assert len(rows) == 3 and torch.equal(some.test_images, first.test_images[rows])
+
+
+def test_a_cache_of_an_earlier_version_has_no_names_and_is_made_anew(tree, monkeypatch, capsys):
+    facts = cache.FACTS
+    monkeypatch.setattr(cache, "FACTS", facts[:-1])
+    load(tree)
+    monkeypatch.setattr(cache, "FACTS", facts)
+    assert len(load(tree).test_names) == 6 and "damaged" not in capsys.readouterr().err

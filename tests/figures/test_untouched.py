@@ -10,7 +10,9 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("name", ["activations", "calibration", "ensembles", "projections"])
+@pytest.mark.parametrize(
+    "name", ["activations", "calibration", "confusion", "ensembles", "per_class", "projections", "worst"]
+)
 def test_a_run_gets_a_folder_of_figures_and_nothing_else(twin, name):
     typed = ["batch=20"] if name == "activations" else []
     before = contents(twin)

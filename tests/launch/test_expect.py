@@ -9,7 +9,7 @@ from tricktable.runner.launch import expect, sweep
 from tricktable.runner.launch.pool import Job, Outcome
 
 RESULTS = (
-    Result(variant="final", inference="plain", test_error=4.0, test_loss=0.5),
+    Result(variant="final", inference="plain", test_error=4.0, test_loss=0.5, test_top5_error=1.0),
     Result(variant="ema", inference="flip", test_error=3.0),
 )
 SUMMARY = Summary(id="run", results=RESULTS, updates=100, train_error=7.5, data=DataSummary(train=60))
@@ -25,6 +25,7 @@ def check(*texts):
         "test_error<5", "test_error <= 4", "updates==100", "updates > 1e1", "test_error>=4.0",
         "accuracy==96", "test_accuracy>=96", "train_accuracy==92.5", "error==4", "loss<0.6", "test_loss==0.5",
         "ema.flip.test_error<3.5", "ema.flip.accuracy==97", "data.train==60",
+        "top5_error<5", "test_top5_error==1", "top5_accuracy==99", "final.plain.top5_error<=1",
     ],
 )  # fmt: skip
 def test_holds(text):

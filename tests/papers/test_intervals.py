@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tricktable.runner.papers.intervals import difference, half_width
+from tricktable.runner.papers.intervals import difference, half_width, wilson
 
 
 def test_the_interval_is_students_t():
@@ -28,3 +28,16 @@ def test_too_few_values_have_no_interval():
     assert difference((3.0,), (1.0, 2.0))[0] == 1.5 and math.isnan(difference((3.0,), (1.0, 2.0))[1])
     assert all(map(math.isnan, difference((), (1.0, 2.0))))
     assert difference((1.0, 1.0), (2.0, 2.0)) == (-1.0, 0.0)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (5, 5), (3, 7), (90, 100)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_interval_of_a_share_is_wilsons(right, n, confidence):
+    """scipy's, and the equation that it solves: its ends lie z standard errors (of themselves) from the share."""
+    low, high = wilson(right, n, confidence)
+    expected = stats.binomtest(right, n).proportion_ci(confidence, method="wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    z = stats.norm.ppf((1 + confidence) / 2)
+    for p in (p for p in (low, high) if 1e-9 < p < 1 - 1e-9):
+        assert abs(right / n - p) == pytest.approx(z * math.sqrt(p * (1 - p) / n))
+    assert wilson(0, 0) == (0.0, 1.0)

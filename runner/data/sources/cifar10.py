@@ -60,4 +60,5 @@ def _images(where: Path) -> Arrays:
         STD,
         images.fingerprint,
         replace(origin, archive=pictures.archive(where)),
+        images.test_names,
     )

@@ -73,6 +73,7 @@ def image_folder(
             _title(where, share),
             fingerprint=images.fingerprint,
             origin=replace(origin, archive=pictures.archive(where)),
+            test_names=images.test_names,
         )
     )
 
