@@ -1,28 +1,21 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The commands; nothing but argument handling. What a command needs is imported when it runs."""
+"""The command line: which command is meant, how it ends, and what is said of it."""
 
 import argparse
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
-from tricktable.runner import commands as run
 from tricktable.runner import terminal
+from tricktable.runner.commands import finished, looking, tables, training
 from tricktable.runner.config import own
 from tricktable.runner.errors import BadInput, TricktableError
-from tricktable.runner.explore import export
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
     "7 storage, 8 run in use, 9 expectation failed, 75 interrupted (run it again to go on)."
-)
-
-OVERRIDES = (
-    "key=value in Hydra's grammar: model=resnet56 optimizer.lr=0.05 'augment=[crop,flip]'; "
-    "see `tricktable list` and `tricktable show`"
 )
 
 
@@ -42,205 +35,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     parser.add_argument("--version", action="store_true", help="this program's version, and torch's")
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
 
-    _to_train(commands)
-    _to_reproduce(commands)
-    _to_look(commands)
-    for name in ("table", "report", "figure"):
-        about = "its figures in this format too, beside the PNGs; may be given again"
-        forms = ("svg", "pdf", "png")
-        commands.choices[name].add_argument("--figures", choices=forms, action="append", default=[], help=about)
+    for group in (training, tables, finished, looking):
+        group.add(commands)
     return parser, dict(commands.choices)
-
-
-def _to_train(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    train = _command(commands, "train", run.train, "train one run, or with -m every point of a multirun")
-    train.add_argument("-m", "--multirun", action="store_true", help="seed=0,1,2 or seed=range(5): run every point")
-    train.add_argument(
-        "--expect",
-        metavar="'test_error<5'",
-        action="append",
-        default=[],
-        help="exit 9 where a figure of the summary does not hold, or a run diverged or failed; may be given again",
-    )
-    train.add_argument("--label", help=argparse.SUPPRESS)  # a multirun says how its runs are called
-    _take_programs(train, "the summary, with -m the list of outcomes")
-    _take_baseline(train)
-    _take_pool(train)
-
-    study = _command(
-        commands, "study", run.study, "a whole study that a YAML file holds: its runs and its table", False
-    )
-    study.add_argument(
-        "file", metavar="FILE", type=Path, help="rows, seeds and what they share: see docs/own-images.md"
-    )
-    _take_pool(study)
-    _take_overrides(study)
-
-    init = _command(commands, "init", run.init, "look at a folder of images and write a first study of it", False)
-    init.add_argument(
-        "folder", metavar="FOLDER", help="<class>/<image>, or train/<class>/<image> and test/<class>/<image>"
-    )
-    init.add_argument("--to", metavar="FILE", type=Path, help="the study's file; by default <folder's name>.yaml, here")
-
-
-def _to_reproduce(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    table = _command(commands, "table", run.table, "a paper's table: theirs, ours, and the verdicts", False)
-    name = table.add_argument(
-        "name", help="<paper>/<table>, as in `tricktable list tables`; a quoted glob of them; all"
-    )
-    _completed(name, "tables")
-    table.add_argument("--budget", choices=("smoke", "short", "paper"), help="how much of the paper's training")
-    table.add_argument("--run", dest="make", action="store_true", help="make the runs that are missing")
-    table.add_argument(
-        "--dry-run", action="store_true", help="say what each row is, what exists, and how long the rest takes"
-    )
-    table.add_argument("--minutes", type=float, help="stop then, with all saved; the same command goes on")
-    _take_programs(table, "rows and claims")
-    _take_pool(table)
-    _take_overrides(table)
-
-    report = _command(commands, "report", run.report, "a table's or a study's page, tables and figures", False)
-    name = report.add_argument("name", nargs="?", help="<paper>/<table>, or a study; by default every run, as runs.csv")
-    _completed(name, "tables", "studies")
-    report.add_argument("--budget", choices=("smoke", "short", "paper"), help="of a paper's table")
-    _take_baseline(report)
-    _take_overrides(report)
-
-    compare = _command(commands, "compare", run.compare, "two runs, or two rows of runs, side by side", False)
-    _completed(
-        compare.add_argument("a", metavar="A", help="a run's folder or id, or a quoted glob of a row's runs"), "runs"
-    )
-    _completed(compare.add_argument("b", metavar="B", help="the other"), "runs")
-    _take_overrides(compare)
-
-    static = _command(commands, "static", run.static, "what a paper states that needs no training, decided here", False)
-    _completed(static.add_argument("paper", nargs="?", help="one paper, or its arXiv number; by default all"), "papers")
-    static.add_argument("--markdown", action="store_true", help="for documents")
-
-
-def _to_look(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    test = _command(commands, "lr-range", run.lr_range, "the learning-rate range test: loss and accuracy as lr rises")
-    test.add_argument("--from", dest="low", type=float, default=1e-5, help="the first learning rate (1e-5)")
-    test.add_argument("--to", dest="high", type=float, default=10.0, help="the last one (10)")
-    test.add_argument("--linear", action="store_true", help="in a straight line, as in the paper; else exponentially")
-    test.add_argument("--updates", type=int, help="about so many steps, in whole epochs (100 at least)")
-
-    schedule = _command(commands, "schedule", run.schedule, "every knob over the run, without training")
-    schedule.add_argument("--json", action="store_true", help="for programs")
-    schedule.add_argument("--images", type=int, help="training images, where the set is not to be loaded")
-
-    evaluate = _command(commands, "evaluate", run.evaluate, "evaluate finished runs again, without training", False)
-    one = evaluate.add_argument("runs", metavar="RUN", help="a run's folder or id, a study's folder, or a quoted glob")
-    _completed(one, "runs")
-    evaluate.add_argument("--together", action="store_true", help="the models of all these runs as one ensemble")
-    evaluate.add_argument(
-        "--predictions", metavar="FILE.csv", type=Path, help="write a row for each test image; or FILE.parquet"
-    )
-    _take_overrides(evaluate)
-
-    exported = _command(commands, "export", run.export, "a finished run's network as a file for other programs", False)
-    _completed(export.arguments(exported), "runs")
-    _take_overrides(exported)
-
-    figure = _command(commands, "figure", run.figure, "a figure of finished runs: see `tricktable list figures`", False)
-    _completed(figure.add_argument("name", help="which figure, as `tricktable list figures` has them"), "figures")
-    several = figure.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run's folder or id, a study's folder or a quoted glob; then key=value"
-    )
-    _completed(several, "runs", "overrides")
-
-    show = _command(commands, "show", run.show, "print the resolved config; or the first batch's images, as a picture")
-    show.add_argument(
-        "--images", metavar="FILE.png", type=Path, help="draw training images, before and after augmentation"
-    )
-
-    listing = _command(commands, "list", run.list_, "what can be chosen at each place", overrides=False)
-    place = listing.add_argument("place", nargs="?", help="one place: its options, with their papers")
-    _completed(place, "places")
-    listing.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
-
-    cache = _command(commands, "cache", run.cache, "what is kept between runs: images decoded or fetched", False)
-    cache.add_argument("--clear", nargs="?", const="", metavar="NAME", help="remove it, or all; a script is not asked")
-
-    count = _command(commands, "count", run.count, "parameters, multiply-adds and FLOPs of a network")
-    count.add_argument("--all", action="store_true", help="every network, at its paper's resolution")
-    count.add_argument("--json", action="store_true", help="for programs")
-    count.add_argument("--markdown", action="store_true", help="for documents")
-
-
-def _command(
-    commands: "argparse._SubParsersAction[_Parser]",
-    name: str,
-    function: object,
-    about: str,
-    overrides: bool = True,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=about, description=about[0].upper() + about[1:] + "."
-    )
-    parser.set_defaults(run=function, overrides=[], config=None)
-    own.take(parser)
-    if overrides:
-        help_ = "a run's config.yaml, or keys in that form, as if they were typed; what is typed behind it wins"
-        parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
-        _take_overrides(parser)
-    return parser
-
-
-def _take_overrides(parser: argparse.ArgumentParser) -> None:
-    argument = parser.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
-    _completed(argument, "overrides")
-
-
-def _take_baseline(parser: argparse.ArgumentParser) -> None:
-    about = "the row that a study's others are compared with: its label, or a part of it alone; by default the first"
-    parser.add_argument("--baseline", metavar="ROW", help=about)
-
-
-def _take_pool(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, metavar="N", help="runs at once")
-    parser.add_argument("--gpus", type=_numbers, default=(), metavar="0,1", help="each run sees one of them")
-    parser.add_argument("--timeout", type=float, metavar="MINUTES", help="the longest that one run may take")
-
-
-def _take_programs(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--json", action="store_true", help=f"for programs: {what}, alone on stdout")
-    parser.add_argument("--junit", metavar="FILE", help="write a JUnit report, a test case for each of several runs")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected the numbers of GPUs, such as 0,1, got {text}") from None
-
-
-def _completed(argument: argparse.Action, *kinds: str) -> None:
-    """Have an argument completed by these functions of config/completion.py."""
-
-    def complete(prefix: str, parsed_args: argparse.Namespace | None = None, **_: object) -> list[str]:
-        from tricktable.runner.config import completion, roots
-
-        if parsed_args is not None:
-            roots.add(parsed_args.plugins, parsed_args.config_dir)
-        typed = [text for value in vars(parsed_args or argparse.Namespace()).values() for text in _texts(value)]
-        functions = {
-            "overrides": lambda: completion.overrides(prefix),
-            "tables": completion.tables,
-            "papers": completion.papers,
-            "figures": completion.figures,
-            "places": completion.places,
-            "studies": lambda: completion.studies(typed),
-            "runs": lambda: completion.runs(typed),
-        }
-        return [name for kind in kinds for name in functions[kind]() if name.startswith(prefix)]
-
-    argument.completer = complete  # type: ignore[attr-defined]
-
-
-def _texts(value: object) -> list[str]:
-    several = value if isinstance(value, list) else [value]
-    return [each for each in several if isinstance(each, str)]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

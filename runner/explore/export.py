@@ -43,10 +43,10 @@ def export(text: str, to: str, variant: str, output: Path | None, force: bool, r
     missing = [name for name in WANTED.get(to, ()) if importlib.util.find_spec(name) is None]
     if missing:
         raise BadInput(f"--to {to}: {' and '.join(missing)} not installed: pip install 'tricktable[{to}]'")
-    from tricktable.runner.disk import atomic, runs
+    from tricktable.runner.disk import atomic, meant
     from tricktable.runner.explore import formats
 
-    run = runs.one(text, root)
+    run = meant.one(text, root)
     path = output.expanduser() if output else run.folder / f"{variant}{ENDINGS[to]}"
     _check(run, variant, path, force)
     atomic.replace(path, formats.WRITERS[to](_trained(run, variant)))

@@ -20,7 +20,7 @@ from tricktable.runner.config.schema import Config, DataConfig, Option
 from tricktable.runner.data.draw import Absent, Split
 from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.split import Splits, only_test, split
-from tricktable.runner.disk import atomic, lock, record, runs, seal
+from tricktable.runner.disk import atomic, lock, meant, record, runs, seal
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.runs import StoredRun
@@ -65,7 +65,7 @@ def evaluations(
 ) -> list[tuple[StoredRun, list[Evaluation]]]:
     """Evaluate the runs that a folder, id or glob stands for; each with its evaluations, which are then on disk."""
     request = read(overrides)
-    return [(run, evaluated(run, request, (), listener)) for run in runs.some(text, Path(request.config.output.root))]
+    return [(run, evaluated(run, request, (), listener)) for run in meant.some(text, Path(request.config.output.root))]
 
 
 def together(
@@ -73,7 +73,7 @@ def together(
 ) -> list[tuple[StoredRun, list[Evaluation]]]:
     """Evaluate the runs that a text stands for as one ensemble; the evaluations are the first run's, by name."""
     request = read(overrides)
-    first, *others = runs.some(text, Path(request.config.output.root))
+    first, *others = meant.some(text, Path(request.config.output.root))
     if not others:
         raise BadInput(f"{text}: an ensemble is of several runs, and this is one")
     if not request.has("inference"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from tricktable.runner.config import grammar, reader
 from tricktable.runner.config.overrides import Overrides
-from tricktable.runner.disk import atomic, runs
+from tricktable.runner.disk import atomic, meant
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput, StorageProblem, suggest
 from tricktable.runner.explore import reevaluate
@@ -59,7 +59,7 @@ def make(name: str, texts: Sequence[str], overrides: Sequence[str], forms: Seque
     request = reevaluate.read(rest)
     root = Path(request.config.output.root)
     wanted = next(iter(typing.get_type_hints(function).values()))
-    found = {run.folder: run for text in texts for run in runs.some(text, root, diverged=wanted is Ended)}
+    found = {run.folder: run for text in texts for run in meant.some(text, root, diverged=wanted is Ended)}
     figure = function(Ended(found.values()), request, **arguments)
     return _write(figure, name, _folder(list(found), root), dict.fromkeys(("png", *forms)))
 

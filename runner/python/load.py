@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from tricktable.runner.config.abilities import Candidates
-from tricktable.runner.disk import runs
+from tricktable.runner.disk import meant
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.explore import reevaluate
@@ -31,7 +31,7 @@ def load(
     default the first that takes the variant. device: auto, cpu or cuda, by default the run's own. The images that it
     was trained on are read only where their size is not known otherwise.
     """
-    stored = runs.one(os.fspath(run), Path(root))
+    stored = meant.one(os.fspath(run), Path(root))
     with apart():
         request = reevaluate.read([] if device is None else [f"compute.device={device}"])
         made = reevaluate.restored(stored, request)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas
 
-from tricktable.runner.disk import runs
+from tricktable.runner.disk import meant, runs
 from tricktable.runner.disk.info import State
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput
@@ -97,4 +97,4 @@ def evaluations(found: Any) -> pandas.DataFrame:
 
 def run(name: str | os.PathLike[str], root: str | os.PathLike[str] = "outputs") -> Run:
     """The run that a folder, an id or the 8 digits at the id's end stand for; whatever its state."""
-    return Run(runs.any_one(os.fspath(name), Path(root)).folder)
+    return Run(meant.any_one(os.fspath(name), Path(root)).folder)

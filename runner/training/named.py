@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.data.split import Splits
-from tricktable.runner.disk import runs, weights
+from tricktable.runner.disk import meant, weights
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build, objects
@@ -94,7 +94,7 @@ def _source(config: Config, where: str, name: str) -> StoredRun | str:
     """The run of this name; of a file of weights `sha256:` and its digest, and BadInput where a loss has one."""
     try:
         if not weights.is_file(name):
-            return runs.one(name, Path(config.output.root))
+            return meant.one(name, Path(config.output.root))
         if where.startswith("loss."):
             raise BadInput(f"{name}: a file of weights does not say its network; name a finished run")
         return FILE + weights.digest(name)

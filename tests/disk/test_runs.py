@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tricktable.runner.disk import record, runs
+from tricktable.runner.disk import meant, record, runs
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import BadInput, StorageProblem
@@ -71,14 +71,14 @@ def test_evaluations_without_a_column_that_each_has_are_damaged(tmp_path):
 def test_one_and_some_say_what_they_do_not_find(tmp_path):
     make(tmp_path, "a", "x-1", state="running")
     with pytest.raises(BadInput, match="nothing: no run; a run is its folder"):
-        runs.one("nothing", tmp_path)
+        meant.one("nothing", tmp_path)
     with pytest.raises(BadInput, match="x-1 is running, not complete"):
-        runs.one("x-1", tmp_path)
+        meant.one("x-1", tmp_path)
     make(tmp_path, "a", "x-2", state="running")
     with pytest.raises(BadInput, match="stands for 2 runs, and one is wanted"):
-        runs.one(str(tmp_path / "a"), tmp_path)
+        meant.one(str(tmp_path / "a"), tmp_path)
     with pytest.raises(BadInput, match="none of the 2 runs is complete"):
-        runs.some(str(tmp_path / "a"), tmp_path)
+        meant.some(str(tmp_path / "a"), tmp_path)
 
 
 def test_reading_the_list_reads_nothing_else(tmp_path):
@@ -93,12 +93,12 @@ def test_a_run_is_found_by_the_digits_at_the_end_of_its_id(tmp_path, monkeypatch
         make(tmp_path, study, f"resnet8-digits-s0-{end}") for study, end in (("a", "18ef131c"), ("b", "18ef131c-2"))
     ]
     monkeypatch.setattr(runs.StoredRun, "settings", None)
-    assert [runs.one(end, tmp_path).folder for end in ("18ef131c", "18ef131c-2")] == made
+    assert [meant.one(end, tmp_path).folder for end in ("18ef131c", "18ef131c-2")] == made
     make(tmp_path, "c", "another-label-18ef131c")
     with pytest.raises(BadInput, match="18ef131c: stands for 2 runs"):
-        runs.one("18ef131c", tmp_path)
+        meant.one("18ef131c", tmp_path)
     for short in ("18ef131", "f131c", "18EF131C", "s0-18ef131c"):
         with pytest.raises(BadInput, match="no run; a run is"):
-            runs.one(short, tmp_path)
+            meant.one(short, tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert runs.one("~/b/resnet8-digits-s0-18ef131c-2", tmp_path / "elsewhere").folder == made[1]
+    assert meant.one("~/b/resnet8-digits-s0-18ef131c-2", tmp_path / "elsewhere").folder == made[1]

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tricktable.runner.disk import atomic, record, rundir, runs, seal
+from tricktable.runner.disk import atomic, meant, record, rundir, runs, seal
 from tricktable.runner.disk.evaluation import Evaluation
 from tricktable.runner.disk.info import Identity, RunInfo
 from tricktable.runner.disk.summary import Result, Summary
@@ -58,7 +58,7 @@ def test_what_is_not_as_it_was_is_said(run, name, change, words):
     assert damaged.damage == f"{name}: {words}" and seal.damaged(run.files, run.info) == {name: words}
     assert not found.whole(damaged) and [str(each) for each in found.unusable] == [f"study/{run.id}: {name}: {words}"]
     with pytest.raises(StorageProblem, match="makes them anew"):
-        runs.one(str(run.folder), run.folder)
+        meant.one(str(run.folder), run.folder)
 
 
 def test_a_copy_is_as_good_as_the_folder(run, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from tests.conftest import TINY
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
-from tricktable.runner.disk import runs
+from tricktable.runner.disk import meant, runs
 from tricktable.runner.errors import BadInput, CheckpointProblem
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.papers import studies
@@ -65,7 +65,7 @@ def test_rows_are_added_and_nothing_else_changes(root):
     ]
     assert all(float(r["picked"]) >= 0 for r in added if r["inference"] == "example_weight")
     evaluate(run.folder.name, root, "inference=[flip,crops]", "inference.crops.pad=1")
-    assert len(runs.one(run.id, root).evaluations) == 2 + 4 + 2
+    assert len(meant.one(run.id, root).evaluations) == 2 + 4 + 2
 
 
 def test_a_reparametrised_network_is_evaluated_and_teaches(root, make_run):
@@ -93,7 +93,7 @@ def test_averaged_weights_are_evaluated_with_the_statistics_that_they_had(root, 
 
 def test_a_teacher_of_averaged_weights_is_the_average(root, make_run):
     folder = train(root, "optimizer=schedule_free_sgd", "schedule.lr=warmup")
-    stored = runs.one(str(folder), root)
+    stored = meant.one(str(folder), root)
     run = make_run("loss=distillation", f"loss.teacher={folder}")
     config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
     frozen = named.given(config, run.splits, run.compute).loss.arguments["teacher"]
@@ -123,7 +123,7 @@ def test_a_study_is_evaluated_whole_and_its_table_has_the_rows(root):
 
 def test_other_images_are_tested_on_with_the_runs_own_normalisation(root):
     folder = train(root, "data=synthetic", "data.channels=1", "model.width=8")
-    own = runs.one(str(folder), root).summary
+    own = meant.one(str(folder), root).summary
     ((_, rows),) = evaluate(folder, root, "data=digits")
     assert rows[0].data == "digits" and rows[0].fingerprint != own.data.fingerprint
     table = studies.tabulate("default", runs.under(root))
@@ -134,7 +134,7 @@ def test_an_evaluation_says_which_images_were_meant_and_what_they_are(root):
     folder = train(root)
     typed = ["data=synthetic", "data.channels=1", "data.size=8"]
     ((_, rows),) = evaluate(folder, root, *typed)
-    own, stored = runs.one(str(folder), root).evaluations
+    own, stored = meant.one(str(folder), root).evaluations
     assert stored == rows[0] and (stored.dataset, stored.complete) == (None, False)
     assert stored.images_key == schema.images_key(compose([*typed, "data.workers=3"]).data)
     assert stored.images_key != schema.images_key(compose([*typed, "data.seed=1"]).data)
@@ -149,9 +149,9 @@ def test_evaluations_of_an_earlier_version_are_kept_beside_later_ones(root):
     kept = [i for i, name in enumerate(lines[0]) if name not in ("dataset", "copy", "complete", "images_key")]
     path.write_text("".join(",".join(line[i] for i in kept) + "\n" for line in lines))
     replace(runs.at(folder).info, seal={}).write(folder)  # which that version did not have
-    before = runs.one(str(folder), root).evaluations
+    before = meant.one(str(folder), root).evaluations
     evaluate(folder, root, "data=synthetic", "data.channels=1", "data.size=8")
-    after = runs.one(str(folder), root).evaluations
+    after = meant.one(str(folder), root).evaluations
     assert after[:2] == before and len(after) == 3 and after[2].images_key
 
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_evaluated_is_one_line(root, overrides, said):
 def test_an_ensemble_of_several_runs_has_the_snapshots_of_all(root):
     """Each run is rebuilt with its own inferences: `plain` alone takes none of two snapshots."""
     hook = ["hook=[snapshots]", "hook.snapshots.cycles=2", "inference=[plain,ensemble]"]
-    first, second = (runs.one(str(train(root, *hook, f"seed={seed}")), root) for seed in (0, 1))
+    first, second = (meant.one(str(train(root, *hook, f"seed={seed}")), root) for seed in (0, 1))
     request = reevaluate.read([f"output.root={root}", "inference=[ensemble]"])
     made = {row.variant: row for row in reevaluate.evaluated(first, request, [second])}
     assert made.keys() == {"final", "snapshots"} and made["snapshots"].members == second.id
@@ -241,7 +241,7 @@ def test_a_teacher_is_the_runs_network_on_its_own_normalisation(root, make_run):
     config = compose([*TINY, "loss=distillation", f"loss.teacher={folder}"])
     frozen = named.given(config, run.splits, run.compute).loss.arguments["teacher"]
     own = make_run("data.subset=8")
-    saved = runs.one(str(folder), root).checkpoint()
+    saved = meant.one(str(folder), root).checkpoint()
     own.load(saved.tensors, saved.state)
     own.model.eval()
     images, _ = next(iter(run.splits.test.draw([(0, 50)])))
@@ -258,7 +258,7 @@ def test_a_teacher_counts_by_what_it_is_and_not_by_where_it_lies(root, tmp_path)
     assert job.config_hash(by_folder) == job.config_hash(by_id)
     student = train(root, "loss=distillation", f"loss.teacher={folder.name}")
     teachers = json.loads((student / "run.json").read_text())["teachers"]
-    assert teachers == {folder.name: runs.one(str(folder), root).summary.weights_sha256}
+    assert teachers == {folder.name: meant.one(str(folder), root).summary.weights_sha256}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import yaml
 
 from tests.report.conftest import write_run
 from tricktable.runner import report
-from tricktable.runner.disk import record, runs
+from tricktable.runner.disk import meant, record, runs
 from tricktable.runner.errors import BadInput
 
 
@@ -111,10 +111,10 @@ def test_finished_runs_are_read_by_the_same_files(tmp_path):
     states = {row["run"]: row["state"] for row in collect(tmp_path)}
     for name, state in states.items():
         if state == "complete":
-            assert runs.one(name, tmp_path).summary.figure("test_error") == 1.0
+            assert meant.one(name, tmp_path).summary.figure("test_error") == 1.0
         else:
             with pytest.raises(BadInput, match=state):
-                runs.one(name, tmp_path)
+                meant.one(name, tmp_path)
     assert json.loads((tmp_path / "a" / "one" / "run.json").read_text())["state"] == states["one"]
 
 
