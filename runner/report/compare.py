@@ -8,7 +8,7 @@ from typing import Any
 
 from tricktable.runner import terminal
 from tricktable.runner.config import schema
-from tricktable.runner.disk import runs as disk
+from tricktable.runner.disk import meant
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.runs import StoredRun
 from tricktable.runner.disk.seal import MEND, Damage
@@ -41,7 +41,7 @@ def compare(
 
 def _side(texts: str | Sequence[str], root: Path, damaged: dict[Path, Damage]) -> list[StoredRun]:
     several = [texts] if isinstance(texts, str) else texts
-    found = [run for text in several for run in disk.some(text, root, damaged=damaged)]
+    found = [run for text in several for run in meant.some(text, root, damaged=damaged)]
     if not found and damaged:
         listed = "; ".join(map(str, damaged.values()))
         raise StorageProblem(f"{' '.join(several)}: damaged, and nothing is left: {listed}; {MEND}")
