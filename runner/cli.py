@@ -4,14 +4,15 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from tricktable.runner import commands as run
-from tricktable.runner import terminal
-from tricktable.runner.errors import BadInput, TricktableError
+from tricktable.runner import machine, terminal
+from tricktable.runner.errors import BadInput, Interrupted, Stopped, StorageProblem, TricktableError
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
@@ -234,15 +235,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    sys.stdout, sys.stderr = terminal.heard(sys.stdout), terminal.heard(sys.stderr)
+    terminal.listen()
     try:
-        code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
+        with machine.when_stopped(_stopped, machine.STOPS[1:]):
+            code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
     except TricktableError as error:
-        print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
-        code = error.exit_code
+        code = _said(error)
+    except Stopped as stop:
+        code = _said(Interrupted(f"{stop}: run the same command again to go on"))
     except KeyboardInterrupt:
         code = 130
+    if (lost := terminal.lost()) and code == 0:
+        code = _said(StorageProblem(f"stdout: {lost}; what was printed is not whole"))
     sys.exit(code)
+
+
+def _said(error: TricktableError) -> int:
+    print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
+    return error.exit_code
+
+
+def _stopped(number: int) -> NoReturn:
+    raise Stopped(signal.Signals(number).name)
 
 
 def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], arguments: list[str]) -> int:
@@ -251,7 +265,7 @@ def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], 
         raise _unknown_command(command, commands)
     parsed, more = parser.parse_known_args(arguments)
     if parsed.version:
-        print(_version())
+        print(run.version())
         return 0
     if parsed.command is None:
         parser.print_help()
@@ -266,16 +280,6 @@ def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], 
         parsed.overrides = list(config_file.overrides(parsed.config, parsed.overrides))
     code: int = parsed.run(parsed)
     return code
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("tricktable")
-    except PackageNotFoundError:  # run from its folder, not installed
-        own = "(not installed)"
-    return f"tricktable {own}, torch {version('torch')}, Python {sys.version.split()[0]}"
 
 
 def _unknown_command(word: str, commands: Iterable[str]) -> BadInput:

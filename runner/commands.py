@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -283,3 +284,14 @@ def count(arguments: argparse.Namespace) -> int:
     form = networks.markdown if arguments.markdown else networks.text
     print(json.dumps(rows, indent=2) if arguments.json else form(rows))
     return 0
+
+
+def version() -> str:
+    """This program's version, and torch's."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("tricktable")
+    except PackageNotFoundError:  # run from its folder, not installed
+        own = "(not installed)"
+    return f"tricktable {own}, torch {version('torch')}, Python {sys.version.split()[0]}"

@@ -5,12 +5,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tricktable.runner import data
+from tricktable.runner import data, machine
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
@@ -104,7 +104,7 @@ class _Job:
 
     def go(self) -> Summary:
         try:
-            with _signals(self._flag), self.reporter:
+            with machine.when_stopped(self._flag), self.reporter:
                 self._resume()
                 self.folder.set_state("running", **self._progress())
                 self._train()
@@ -133,7 +133,11 @@ class _Job:
         return {"epoch": clock.epoch, "epochs": self.run.epochs, "updates": clock.updates, "choices_key": key}
 
     def _flag(self, number: int) -> None:
-        self.signal = number
+        """Ask for a stop at the next edge; who types Ctrl-C twice will not wait for it."""
+        if number == self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal != signal.SIGINT:
+            self.signal = number
 
     def _resume(self) -> None:
         record.write_config(self.folder.files.config, schema.plain(self.config))
@@ -201,24 +205,3 @@ class _Job:
     def _summary(self, state: State, results: Sequence[Result], last: EpochRow | None) -> Summary:
         summary = summarise(self.run, results, last)
         return replace(summary, id=self.folder.path.name, study=self.config.study, state=state)
-
-
-@contextlib.contextmanager
-def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
-    before: dict[int, Any] = {}
-
-    def handle(number: int, _: Any) -> None:
-        for each, old in before.items():
-            signal.signal(each, old)
-        flag(number)
-
-    for name in names:
-        number = getattr(signal, name)
-        before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -174,7 +174,7 @@ def test_a_damaged_summary_fails_its_run_alone(run, tmp_path):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_signal_is_handed_to_all_runs_and_the_third_one_kills(tmp_path, times):
+def test_a_signal_is_handed_to_all_runs_and_a_third_sigint_kills(tmp_path, times):
     fault = "slow" if times == 1 else "hang"
     (tmp_path / "faults.json").write_text(json.dumps({0: fault, 1: fault}))
     command = [*stub.command(tmp_path), "launch", "4"]
@@ -182,7 +182,7 @@ def test_a_signal_is_handed_to_all_runs_and_the_third_one_kills(tmp_path, times)
     wait_for(lambda: (state_of(tmp_path, 0), state_of(tmp_path, 1)) == ("running", "running"))
     time.sleep(0.3)  # the stubs have their handlers
     for _ in range(times):
-        driver.send_signal(signal.SIGTERM)
+        driver.send_signal(signal.SIGTERM if times == 1 else signal.SIGINT)
         time.sleep(0.1)
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 75, output
