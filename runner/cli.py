@@ -241,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
     except TricktableError as error:
         code = _said(error)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        code = _said(StorageProblem(f"{error.filename or 'storage'}: {(error.strerror or str(error)).lower()}"))
     except Stopped as stop:
         code = _said(Interrupted(f"{stop}: run the same command again to go on"))
     except KeyboardInterrupt:
@@ -251,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _said(error: TricktableError) -> int:
-    print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
+    terminal.complain(str(error))
     return error.exit_code
 
 

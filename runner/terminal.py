@@ -12,6 +12,7 @@ from typing import Any, TextIO
 _WORDS = re.compile(r"(?<=\s)(?<!± )(?!±)")  # a figure and its interval, 1 ± 2, are one word
 _PARTS = re.compile(r"(?<=[,_/])(?=\S)|(?<=\w-)(?=\w)")
 _SPELT = re.compile(r"[^\n\t -~]+")
+LONGEST = 4000  # characters of an error, where somebody typed or wrote a long text
 TOLD = "TRICKTABLE_TOLD"  # an environment variable: the warnings that were said, one a line
 
 
@@ -171,6 +172,13 @@ def lost() -> str:
     """Why a part of what was printed did not arrive on stdout (a full disk); nothing where it did."""
     sys.stdout.flush()
     return sys.stdout.lost if isinstance(sys.stdout, Heard) else ""
+
+
+def complain(text: str) -> None:
+    """What a command ends with, as one line on stderr; the middle of a very long one is left out."""
+    line = " ".join(text.split())
+    shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 500]} ... {line[-500:]}"
+    print(f"tricktable: {shown}", file=sys.stderr)
 
 
 def warn_once(line: str) -> None:
