@@ -162,10 +162,11 @@ def listen() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)
-    sys.stdout, sys.stderr = (
-        heard(each or open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
-        for number, each in ((1, sys.stdout), (2, sys.stderr))
-    )
+    sys.stdout, sys.stderr = heard(sys.stdout or _nowhere(1)), heard(sys.stderr or _nowhere(2))
+
+
+def _nowhere(number: int) -> TextIO:
+    return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def lost() -> str:

@@ -209,7 +209,7 @@ def cell(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: one that could be has an apostrophe before it, unless a number."""
+    """A text that no spreadsheet takes for a formula: what could be one has an apostrophe before it, but no number."""
     shown = terminal.clean(text)
     try:
         float(shown)
