@@ -177,7 +177,7 @@ def lost() -> str:
 
 def complain(text: str) -> None:
     """What a command ends with, as one line on stderr; the middle of a very long one is left out."""
-    line = " ".join(text.split())
+    line = clean(" ".join(text.split()))
     shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 500]} ... {line[-500:]}"
     print(f"tricktable: {shown}", file=sys.stderr)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, QuotedString, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, QuotedString, RangeSweep, Sweep
 from hydra.core.override_parser.types import Override as Parsed
 from hydra.errors import HydraException
 
@@ -34,7 +34,7 @@ class Typed:
 def typed(overrides: Sequence[str]) -> list[Typed]:
     """What overrides set, each key once. BadInput for what cannot be read, or is several values."""
     return [
-        Typed(override.key_or_group, _unquoted(override.value()), (override.input_line or "").partition("=")[2])
+        Typed(override.key_or_group, _value(override), (override.input_line or "").partition("=")[2])
         for override in _parsed(overrides)
     ]
 
@@ -125,7 +125,16 @@ def _check_number(points: int) -> None:
         raise BadInput(f"-m: expected at most {POINTS:,} runs, got more; give a part of them at a time")
 
 
+def _value(override: Parsed) -> Any:
+    try:
+        return _unquoted(override.value())
+    except BadInput as error:
+        raise BadInput(f"{override.input_line}: {error}") from None
+
+
 def _unquoted(value: Any) -> Any:
+    if isinstance(value, Sweep):
+        raise BadInput("several values stand within a list or a mapping; with -m, a key as a whole may have several")
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, list):

@@ -96,3 +96,16 @@ def test_a_network_without_end_or_too_large_for_the_machine(monkeypatch):
     with pytest.raises(BadInput, match="more than this machine's 1 GiB"), rehearse.bounded():
         nn.Linear(2**15, 2**14)
     nn.Linear(2, 2)  # the bound has gone
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study={0:range(0)}", "several values stand within a list or a mapping"),
+        ("augment=[choice(1,2)]", "several values stand within a list or a mapping"),
+        ("output={null: null}", "output"),
+    ],
+)
+def test_what_was_found_at_random(text, said):
+    with pytest.raises(BadInput, match=said):
+        compose([text])

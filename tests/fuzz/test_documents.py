@@ -48,7 +48,24 @@ def texts(draw):
     """A document whose text was damaged, or one that is no YAML at all."""
     text = yaml.safe_dump(draw(st.one_of(configs(), STUDIES)), allow_unicode=draw(st.booleans()))
     at = draw(st.integers(0, len(text)))
-    more = st.sampled_from(["[", "{", "- ", "? ", ": ", "&a ", "*a", "!!python/name:os.system ", "!!set {1}", "\t", "%", "<<: 1\n", "|", "'"])
+    more = st.sampled_from(
+        [
+            "[",
+            "{",
+            "- ",
+            "? ",
+            ": ",
+            "&a ",
+            "*a",
+            "!!python/name:os.system ",
+            "!!set {1}",
+            "\t",
+            "%",
+            "<<: 1\n",
+            "|",
+            "'",
+        ]
+    )
     return draw(st.one_of(st.just(text[:at] + draw(st.one_of(more, st.text(max_size=3))) + text[at:]), st.text()))
 
 
