@@ -1,15 +1,20 @@
 """Signals while a run trains: which of them save, who loses patience, and which stay ignored."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+import torch
+from PIL import Image
 
 from tests.conftest import ROOT, TINY
+from tricktable.runner import machine
 from tricktable.runner.config.compose import compose
+from tricktable.runner.data.stream import Stream
 from tricktable.runner.errors import Interrupted
 from tricktable.runner.training import job
 
@@ -70,3 +75,18 @@ def test_a_dead_stderr_fails_no_resumed_run(tmp_path, signalled, monkeypatch):
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=writing, check=False)
     os.close(writing)
     assert done.returncode == 0 and state(tmp_path)["state"] == "complete" and state(tmp_path)["attempt"] == 2
+
+
+def test_a_signal_to_the_whole_group_leaves_the_decoding_processes_at_work(tmp_path):
+    """Ctrl-C, and a scheduler's SIGTERM, reach them too; one that died would end the step that is still to be saved."""
+    for i in range(12):
+        Image.new("RGB", (9, 9), (20 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    names = tuple(f"{i}.png" for i in range(12))
+    stream = Stream(tmp_path, names, torch.arange(12), size=8, channels=3, workers=2)
+    seen = []
+    for _, labels in stream.draw([(i, i + 1) for i in range(12)]):
+        seen += labels.tolist()
+        for child in multiprocessing.active_children():
+            for number in machine.STOPS:
+                os.kill(child.pid, number)
+    assert seen == list(range(12))
