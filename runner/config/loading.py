@@ -64,7 +64,11 @@ def refuse(data: bytes) -> None:
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it has an alias")
         if isinstance(event, yaml.ScalarEvent) and _LONG.fullmatch(event.value.encode("utf-8", "replace")):
-            raise ValueError(f"line {event.start_mark.line + 1}: a number has more than {DIGITS} digits")
+            raise ValueError(f"line {_line(event)}: a number has more than {DIGITS} digits")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > LEVELS:
-            raise ValueError(f"line {event.start_mark.line + 1}: more than {LEVELS} levels of lists or mappings")
+            raise ValueError(f"line {_line(event)}: more than {LEVELS} levels of lists or mappings")
+
+
+def _line(event: yaml.Event) -> int | str:
+    return event.start_mark.line + 1 if event.start_mark else "?"
