@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from tests.fuzz.conftest import ended, few, many
+from tests.fuzz.ends import ended, few, many
 from tests.fuzz.values import overrides
 
 

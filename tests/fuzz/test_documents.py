@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.conftest import ended, few, many
+from tests.fuzz.ends import ended, few, many
 from tests.fuzz.values import PLAIN, keys, overrides
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
