@@ -4,14 +4,15 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.commands import finished, looking, tables, training
 from tricktable.runner.config import own
-from tricktable.runner.errors import BadInput, TricktableError
+from tricktable.runner.errors import BadInput, Interrupted, Stopped, StorageProblem, TricktableError
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
@@ -47,15 +48,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    sys.stdout, sys.stderr = terminal.heard(sys.stdout), terminal.heard(sys.stderr)
+    terminal.listen()
     try:
-        code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
+        with machine.when_stopped(_stopped, machine.STOPS[1:]):
+            code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
     except TricktableError as error:
-        print(f"tricktable: {' '.join(str(error).split())}", file=sys.stderr)
-        code = error.exit_code
+        code = _said(error)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        code = _said(StorageProblem(f"{error.filename or 'storage'}: {(error.strerror or str(error)).lower()}"))
+    except Stopped as stop:
+        code = _said(Interrupted(f"{stop}: run the same command again to go on"))
     except KeyboardInterrupt:
         code = 130
+    if (lost := terminal.lost()) and code == 0:
+        code = _said(StorageProblem(f"stdout: {lost}; what was printed is not whole"))
     sys.exit(code)
+
+
+def _said(error: TricktableError) -> int:
+    terminal.complain(str(error))
+    return error.exit_code
+
+
+def _stopped(number: int) -> NoReturn:
+    raise Stopped(signal.Signals(number).name)
 
 
 def _dispatch(parser: argparse.ArgumentParser, commands: Mapping[str, _Parser], arguments: list[str]) -> int:

@@ -72,6 +72,10 @@ class Interrupted(TricktableError):
     exit_code = 75
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal arrived while no run was at work, which would have been saved; as by Ctrl-C, nothing goes on."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """«; did you mean x?», or nothing where nothing is near; of names that begin with the word the first few."""
     every = list(known)

@@ -1,14 +1,39 @@
-"""The machine: what it has, and what a summary says of it."""
+"""The machine: what it has, what a summary says of it, and how it asks for a stop."""
 
 import contextlib
 import os
 import platform
+import signal
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+# By which a person, a scheduler or a closed terminal asks a process to stop; the first is Python's own to handle.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+STOPS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__)
+
+
+@contextlib.contextmanager
+def when_stopped(act: Callable[[int], None], stops: tuple[int, ...] = STOPS) -> Iterator[None]:
+    """Have these signals call `act` with their number instead of what they would do.
+
+    One that is ignored (by nohup, or in a script's background) stays so; and only a process's first thread gets any.
+    """
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in stops:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, lambda n, _: act(n))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def cores() -> int:

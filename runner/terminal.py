@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 _WORDS = re.compile(r"(?<=\s)(?<!± )(?!±)")  # a figure and its interval, 1 ± 2, are one word
 _PARTS = re.compile(r"(?<=[,_/])(?=\S)|(?<=\w-)(?=\w)")
+_SPELT = re.compile(r"[^\n\t -~]+")
+LONGEST = 4000  # characters of an error, where somebody typed or wrote a long text
 TOLD = "TRICKTABLE_TOLD"  # an environment variable: the warnings that were said, one a line
 
 
@@ -97,18 +99,51 @@ def set_aside(wanted: bool) -> Iterator[None]:
 
 
 class Heard(io.TextIOWrapper):
-    """A stream that falls silent where nobody reads it any more (`| head`); what writes to it goes on to its end."""
+    """A stream for a person: what is written is made harmless, and where nobody reads it any more it falls silent.
+
+    What writes to it goes on to its end. `lost` says why something did not arrive, where that was not `| head`.
+    """
+
+    lost = ""
 
     def write(self, text: str) -> int:
-        """All of it, or none."""
-        with quiet_if_closed(self):
+        """All of it, or none; control characters but for tabs and ends of lines are spelt out."""
+        return self.act(text if text.isprintable() else _SPELT.sub(lambda found: clean(found[0]), text))
+
+    def act(self, text: str) -> int:
+        """As it is: for what draws on a terminal."""
+        with self._noted():
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
         """What was written."""
-        with quiet_if_closed(self):
+        with self._noted():
             super().flush()
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        with quiet_if_closed(self):
+            try:
+                yield
+            except OSError as error:
+                if not isinstance(error, BrokenPipeError | BlockingIOError):
+                    self.lost = (error.strerror or str(error)).lower()
+                raise
+
+
+class _Drawing:
+    """A stream whose control characters act."""
+
+    def __init__(self, stream: Heard) -> None:
+        self._stream, self.write = stream, stream.act
+        self.flush, self.isatty, self.fileno = stream.flush, stream.isatty, stream.fileno
+        self.encoding, self.errors, self.closed = stream.encoding, stream.errors, stream.closed
+
+
+def drawing(stream: TextIO) -> Any:
+    """A stream for what draws on a terminal (rich, a progress bar): its colours and movements act there."""
+    return _Drawing(stream) if isinstance(stream, Heard) else stream
 
 
 def heard(stream: TextIO) -> TextIO:
@@ -117,6 +152,34 @@ def heard(stream: TextIO) -> TextIO:
         return stream
     encoding, errors, by_line, through = stream.encoding, stream.errors, stream.line_buffering, stream.write_through
     return Heard(stream.detach(), encoding, errors, line_buffering=by_line, write_through=through)
+
+
+def listen() -> None:
+    """Make the process's streams such ones; one that was closed (`>&-`) is there, and goes nowhere.
+
+    Else the next file that is opened would get its number, and what somebody prints there.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    sys.stdout, sys.stderr = heard(sys.stdout or _nowhere(1)), heard(sys.stderr or _nowhere(2))
+
+
+def _nowhere(number: int) -> TextIO:
+    return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def lost() -> str:
+    """Why a part of what was printed did not arrive on stdout (a full disk); nothing where it did."""
+    sys.stdout.flush()
+    return sys.stdout.lost if isinstance(sys.stdout, Heard) else ""
+
+
+def complain(text: str) -> None:
+    """What a command ends with, as one line on stderr; the middle of a very long one is left out."""
+    line = clean(" ".join(text.split()))
+    shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 500]} ... {line[-500:]}"
+    print(f"tricktable: {shown}", file=sys.stderr)
 
 
 def warn_once(line: str) -> None:
@@ -132,7 +195,7 @@ def console(width: int = 160) -> Any:
     from rich.console import Console
 
     known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(highlight=False, width=None if known else width)
+    return Console(file=drawing(sys.stdout), highlight=False, width=None if known else width)
 
 
 def quiet_console(stream: TextIO) -> Any:
@@ -143,4 +206,4 @@ def quiet_console(stream: TextIO) -> Any:
         def on_broken_pipe(self) -> None:
             self.quiet = True
 
-    return Quiet(file=stream)
+    return Quiet(file=drawing(stream))

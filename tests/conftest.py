@@ -1,6 +1,7 @@
 """What tests share: the commands as a person starts them, runs built in this process, and what a machine lacks."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,12 @@ SHARED = ROOT.parent / "shared"
 TINY = ("model=resnet8", "data.subset=6", "batch_size=16", "epochs=3", "compute.threads=1", "compute=cpu")
 
 
+def pytest_configure():
+    """Tests send signals, which a shell's background or nohup has processes ignore, and those that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def pytest_collection_modifyitems(items):
     """Say what is skipped, and why."""
     for item in items:
@@ -35,7 +42,7 @@ def tricktable(tmp_path):
     def run(*arguments, **options):
         environment = {**os.environ, "TRICKTABLE_CACHE": str(tmp_path / "cache"), **options.pop("env", {})}
         command = [sys.executable, "-m", "tricktable", *map(str, arguments)]
-        options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300, **options}
+        options = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 1800, **options}
         return subprocess.run(command, env=environment, check=False, **options)
 
     return run

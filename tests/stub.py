@@ -103,6 +103,7 @@ def misbehave(run, fault):
         sys.exit(int(fault[-1]))
     if fault == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         time.sleep(60)
     if fault == "slow":
         signal.signal(signal.SIGTERM, stop)

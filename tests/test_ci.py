@@ -31,7 +31,7 @@ def shell(tmp_path_factory):
 
     def run(script):
         command = ["bash", "-e", "-o", "pipefail", "-c", script]  # as GitHub runs a step
-        options = {"capture_output": True, "text": True, "timeout": 300}
+        options = {"capture_output": True, "text": True, "timeout": 1800}
         return folder, subprocess.run(command, cwd=folder, env=environment, check=False, **options)
 
     return run

@@ -168,7 +168,6 @@ def test_the_runner_compares_no_option_name(path):
 # Who is asked whether it has something, by file and object; and why that is not about a trick or a network.
 ASKED = {
     ("runner/machine.py", "os"): "an operating system's feature",
-    ("runner/training/job.py", "signal"): "an operating system's feature",
     ("runner/config/typed.py", "hint"): "a type's name, for a message",
     ("runner/data/decode.py", "main"): "Python's main module, which a shell has no file for",
 }

@@ -47,8 +47,9 @@ def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[s
     for typed in values:
         _apply(tree, typed, chosen)
     plain: Any = OmegaConf.to_container(tree, resolve=False)
-    if isinstance(plain["output"]["root"], str):
-        plain["output"]["root"] = os.path.expanduser(plain["output"]["root"])
+    output = plain["output"]
+    if isinstance(output, dict) and isinstance(output.get("root"), str):
+        output["root"] = os.path.expanduser(output["root"])
     return {**plain, "label": label(chosen, plain, varied)}
 
 

@@ -1,20 +1,24 @@
 """Hydra's grammar of overrides: what each says, and what of it is refused here; the points of a multirun."""
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, QuotedString, RangeSweep, Sweep
 from hydra.core.override_parser.types import Override as Parsed
 from hydra.errors import HydraException
 
+from tricktable.runner.config.loading import LEVELS
 from tricktable.runner.config.options import BESIDE, options
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.errors import BadInput
 
+POINTS = 10_000  # of one multirun, which are all looked at before the first one begins
+_BRACKETS = re.compile(r"[\[({]|[\])}]")
 HOME = re.compile(r"~(/[^,'\[\]]*)?")  # a path that begins at the home folder
 
 
@@ -30,7 +34,7 @@ class Typed:
 def typed(overrides: Sequence[str]) -> list[Typed]:
     """What overrides set, each key once. BadInput for what cannot be read, or is several values."""
     return [
-        Typed(override.key_or_group, _unquoted(override.value()), (override.input_line or "").partition("=")[2])
+        Typed(override.key_or_group, _value(override), (override.input_line or "").partition("=")[2])
         for override in _parsed(overrides)
     ]
 
@@ -40,16 +44,26 @@ def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Parsed]:
     parser = OverridesParser.create()
     parsed: dict[str, Parsed] = {}
     for text in Overrides(overrides):
+        if _depth(text) > LEVELS:
+            raise BadInput(f"{text.key}: brackets within brackets, at most {LEVELS} levels of them")
         try:
             override = parser.parse_override(_as_list(_with_home(text)))
         except HydraException as error:
             raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
+        except ValueError:  # Python's own limit for a number's digits
+            raise BadInput(f"{text.key}: a number has too many digits") from None
         _check(override, text, sweep)
         key = override.get_key_element()
         if key in parsed:
             raise BadInput(f"{key} is given twice: {parsed[key].input_line} and {text}")
         parsed[key] = override
     return list(parsed.values())
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at once at most; Hydra's parser calls itself for each."""
+    steps = (1 if found[0] in "[({" else -1 for found in _BRACKETS.finditer(text))
+    return max(itertools.accumulate(steps), default=0)
 
 
 def _with_home(text: Override) -> str:
@@ -89,13 +103,44 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
                 raise BadInput(f"{override.input_line}: matches nothing in configs/{override.key_or_group}/")
             lists.append([f"{override.get_key_element()}={name}" for name in names])
         elif override.is_sweep_override():
-            lists.append([f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()])
+            lists.append([f"{override.get_key_element()}={v}" for v in _values(override)])
         else:
             lists.append([override.input_line or ""])
+    _check_number(math.prod(map(len, lists)))
     return [list(point) for point in itertools.product(*lists)]
 
 
+def _values(override: Parsed) -> list[str]:
+    """What a key is to have in turn. BadInput where that is nothing, without end, or between two bounds."""
+    line, sweep = override.input_line, override.value()
+    if isinstance(sweep, IntervalSweep):
+        raise BadInput(f"{line}: an interval has no points to run; write range(start,stop,step), or the values")
+    try:
+        if isinstance(sweep, RangeSweep):  # first, for shuffle() makes a list of it
+            _check_number(sum(1 for _ in itertools.islice(iter(sweep.range()), POINTS + 1)))
+        values = list(override.sweep_string_iterator())
+    except (HydraException, ValueError, ArithmeticError, TypeError) as error:
+        raise BadInput(f"{line}: cannot be counted through ({one_line(error)})") from None
+    if not values:
+        raise BadInput(f"{line}: has no value; range(start,stop,step) goes from start to before stop")
+    return values
+
+
+def _check_number(points: int) -> None:
+    if points > POINTS:
+        raise BadInput(f"-m: expected at most {POINTS:,} runs, got more; give a part of them at a time")
+
+
+def _value(override: Parsed) -> Any:
+    try:
+        return _unquoted(override.value())
+    except BadInput as error:
+        raise BadInput(f"{override.input_line}: {error}") from None
+
+
 def _unquoted(value: Any) -> Any:
+    if isinstance(value, Sweep):
+        raise BadInput("several values stand within a list or a mapping; with -m, a key as a whole may have several")
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, list):
@@ -107,4 +152,4 @@ def _unquoted(value: Any) -> Any:
 
 def one_line(error: Exception) -> str:
     """The first line of what Hydra says."""
-    return str(error).strip().splitlines()[0]
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

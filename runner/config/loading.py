@@ -1,5 +1,6 @@
 """A YAML file's plain values: nothing in it can run, and a key that stands twice is an error."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,15 @@ import yaml
 
 from tricktable.runner.errors import BadInput
 
-__all__ = ["SafeLoader", "load"]
+__all__ = ["SafeLoader", "load", "refuse"]
+
+LEVELS = 32  # of lists and mappings within each other
+DIGITS = 100
+_MAY_REFER = re.compile(rb"(?:^|[\s\[{,:-])[&*][^\s]", re.MULTILINE)  # a YAML anchor or alias, or text like one
+_OPENS = re.compile(rb"[\[{]")
+_INDENT = re.compile(rb"(?:^|[\r\n\x85\xa8\xa9])([ \t?:-]*)")  # block collections that a line may be within, or open
+_MAY_BE_LONG = re.compile(rb"[0-9][0-9a-fA-FxX_:.]{%d}" % DIGITS)
+_LONG = re.compile(rb"[-+]?(?:%s)+[0-9a-fA-FxX_:.]*" % _MAY_BE_LONG.pattern)
 
 try:
     from yaml import CSafeLoader as SafeLoader  # several times as fast, where PyYAML has libyaml
@@ -38,3 +47,28 @@ def load(path: Path) -> Any:
         raise BadInput(f"line {line}: {error.problem}") from None
     finally:
         loader.dispose()
+
+
+def refuse(data: bytes) -> None:
+    """ValueError for what a file of a few bytes could do harm with, before its values are made.
+
+    That is an alias, which can stand for gigabytes; lists or mappings more than LEVELS deep, for libyaml's own stack
+    overflows; and a number of more than DIGITS digits. We write none of these.
+    """
+    # Looking at every event takes as long as reading: only where a byte of the file can begin such a thing.
+    nested = len(_OPENS.findall(data)) + 2 * max(map(len, _INDENT.findall(data)), default=0) > LEVELS
+    if not (nested or b"\0" in data or _MAY_REFER.search(data) or _MAY_BE_LONG.search(data)):  # \0: it is UTF-16
+        return
+    depth = 0
+    for event in yaml.parse(data, SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has an alias")
+        if isinstance(event, yaml.ScalarEvent) and _LONG.fullmatch(event.value.encode("utf-8", "replace")):
+            raise ValueError(f"line {_line(event)}: a number has more than {DIGITS} digits")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > LEVELS:
+            raise ValueError(f"line {_line(event)}: more than {LEVELS} levels of lists or mappings")
+
+
+def _line(event: yaml.Event) -> int | str:
+    return event.start_mark.line + 1 if event.start_mark else "?"

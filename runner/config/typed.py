@@ -9,6 +9,8 @@ from typing import Any, Literal, Union
 
 from tricktable.runner.errors import BadInput, nearest
 
+LARGEST = 3.4e38  # of a float32, in which figures are trained with
+
 _WORDS = {
     bool: "true or false",
     int: "a whole number",
@@ -55,7 +57,7 @@ def convert(hint: Any, value: Any) -> Any:
     if origin is list and isinstance(value, list | tuple):
         return [convert(arguments[0], v) for v in value]
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
             raise ValueError
         return float(value)
     if hint is int and isinstance(value, float) and value.is_integer():
@@ -73,6 +75,8 @@ def checked(where: str, hint: Any, value: Any) -> Any:
         return convert(hint, value)
     except (ValueError, OverflowError):
         near = nearest(value, _words(hint)) if isinstance(value, str) else ""
+        if isinstance(value, int | float) and math.isfinite(value) and abs(value) > LARGEST:
+            near = f", beyond {LARGEST:g}"
         raise BadInput(f"{where}: expected {describe(hint)}, got {value!r}{near}") from None
 
 

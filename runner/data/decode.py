@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tricktable.runner import terminal
 from tricktable.runner.data import worker
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Item, Member
@@ -202,9 +203,8 @@ def _progress(where: Path) -> Iterator[Callable[[float], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=terminal.quiet_console(sys.stderr), transient=True) as bar:
         task = bar.add_task(f"decoding {where.name}", total=1.0)
         yield lambda done: bar.update(task, completed=done)

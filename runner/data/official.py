@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tricktable.runner import terminal
 from tricktable.runner.data.cache import cache_folder
 from tricktable.runner.data.source import Arrays, Origin
 from tricktable.runner.errors import DataProblem
@@ -142,7 +143,8 @@ def ensure(root: Path, files: Mapping[str, str], get: Callable[[Path], object] |
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
-            with contextlib.redirect_stdout(sys.stderr), _timeout(TIMEOUT):
+            drawn = terminal.drawing(sys.stderr)  # a download's progress
+            with contextlib.redirect_stdout(drawn), contextlib.redirect_stderr(drawn), _timeout(TIMEOUT):
                 get(Path(temporary))
             for name in absent:
                 _expect(Path(temporary, name), files[name])

@@ -1,5 +1,6 @@
 """Batches of a split that does not fit in memory: image files, decoded while training by torch's DataLoader."""
 
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tricktable.runner import machine
 from tricktable.runner.data import worker
 from tricktable.runner.data.draw import Crop
 from tricktable.runner.errors import DataProblem
@@ -79,6 +81,7 @@ class Stream:
             num_workers=min(self.workers, len(slices)),
             collate_fn=_as_it_is,  # of what __getitems__ returns
             pin_memory=torch.device(self.device).type == "cuda",
+            worker_init_fn=_leave_signals,
             generator=torch.Generator().manual_seed(0),  # it would draw from torch's own; nothing here depends on it
         )
         on_device = rows.to(self.device, non_blocking=True)
@@ -94,6 +97,12 @@ class Stream:
             yield images.to(self.device, non_blocking=True), labels
         if broken:
             raise DataProblem(worker.broken_images(broken))
+
+
+def _leave_signals(_: int) -> None:
+    """They are the parent's affair, who is still to finish a step; a decoding process ends when the parent does."""
+    for number in machine.STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Epoch:

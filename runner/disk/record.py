@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from tricktable.runner.disk import atomic, seal
 from tricktable.runner.errors import StorageProblem
 
 CONFIG_LIMIT, TABLE_LIMIT = 1 << 20, 64 << 20  # bytes
-_MAY_REFER = re.compile(rb"(?:^|[\s\[{,:-])[&*][^\s]", re.MULTILINE)  # a YAML anchor or alias, or text like one
 
 Value = int | float | str | None
 
@@ -43,16 +41,14 @@ def read_config(path: Path) -> dict[str, Any]:
 def config_of(path: Path, data: bytes) -> dict[str, Any]:
     """The config of a file's bytes; StorageProblem, with the path, where they are damaged.
 
-    Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none.
+    What loading.refuse has a word for is no config of ours.
     """
     import yaml
 
-    from tricktable.runner.config.loading import SafeLoader
+    from tricktable.runner.config.loading import SafeLoader, refuse
 
     try:
-        # Looking at every event takes as long as reading: only where a byte of the file can begin an alias.
-        if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, SafeLoader)):
-            raise ValueError("it has an alias")
+        refuse(data)
         config = SafeLoader(data).get_single_data()
         if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
             raise ValueError("it holds no mapping of names")

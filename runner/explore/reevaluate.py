@@ -212,11 +212,13 @@ def _takes_images(init: Option) -> bool:
 
 
 def _same_data(own: DataConfig, request: Request) -> DataConfig:
-    """The run's own data, read from where was typed."""
-    if "data" in request.keys:
-        return own
-    typed = {key: getattr(request.config.data, key) for key in SAME_DATA if f"data.{key}" in request.keys}
-    return replace(own, **typed)
+    """The run's own data, read from where was typed.
+
+    Its config may be anybody's: what it says is read where it is there, and nothing is fetched that was not typed.
+    """
+    keys = () if "data" in request.keys else SAME_DATA
+    typed = {key: getattr(request.config.data, key) for key in keys if f"data.{key}" in request.keys}
+    return replace(own, **{"download": False, **typed})
 
 
 def _other(own: Splits, source: Arrays | Files, test: Split) -> Splits:

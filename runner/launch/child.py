@@ -3,24 +3,20 @@
 `python -m tricktable --child-of <pid> ...` is `tricktable ...` that stops, saved, when the process of that number dies.
 """
 
-import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tricktable.runner import terminal
 from tricktable.runner.errors import Interrupted
 
 CHILD_OF = "--child-of"
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 TAIL = 16_384  # bytes of what a process wrote that are looked at
 
 
@@ -58,10 +54,11 @@ class Child:
         return time.monotonic() - self._began
 
     def hand_on(self, caught: Sequence[int]) -> None:
-        """Give it those of the signals that it has not had yet; the third one kills it."""
+        """Give it those of the signals that it has not had yet; a third SIGINT kills it."""
         for number in caught[self._told :]:
             self._told += 1
-            self.kill() if self._told > 2 else self._process.send_signal(number)
+            impatient = caught[: self._told].count(signal.SIGINT) > 2
+            self.kill() if impatient else self._process.send_signal(number)
 
     def hurry(self, limit: float, grace: float) -> None:
         """Ask it to stop if it has taken more than `limit` seconds, and kill it `grace` seconds later."""
@@ -94,23 +91,6 @@ def cause(code: int, said: str) -> str:
         return "exited with 0 before it had finished"
     last = said.strip().rpartition("\n")[2].removeprefix("tricktable: ")
     return terminal.clean(f"exited with {code}: {last}") if last else f"exited with {code}"
-
-
-@contextlib.contextmanager
-def collected(caught: list[int]) -> Iterator[None]:
-    """Collect signals instead of acting on them; but a SIGHUP that is ignored (nohup) stays so.
-
-    Only the main thread may say what signals do; in another nothing is collected.
-    """
-    before: dict[int, Any] = {}
-    for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, lambda n, _: caught.append(n))
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _visible(gpu: int) -> str:

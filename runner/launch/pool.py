@@ -22,7 +22,7 @@ from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
-from tricktable.runner.launch.child import CHILD_OF, Child, cause, collected
+from tricktable.runner.launch.child import CHILD_OF, Child, cause
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
@@ -100,7 +100,7 @@ def launch(
     that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
     `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
-    handed on and the runs waited for: the second one asks for no patience, the third kills them.
+    handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
     parallel = max(1, len(gpus)) if parallel is None else parallel
     _check(parallel, gpus, timeout)
@@ -162,7 +162,7 @@ class _Launch:
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
         try:
-            with collected(self.caught), self.view:
+            with machine.when_stopped(self.caught.append), self.view:
                 while self.running or ((self.waiting or self.elsewhere) and not self.caught):
                     self._step()
                     time.sleep(POLL)

@@ -14,6 +14,7 @@ from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable, Measur
 from tricktable.runner.report import cells
 
 Record = dict[str, Any]
+_FORMULA = ("=", "+", "-", "@")  # what a spreadsheet's formula begins with
 _TOLD = ("epochs", "updates", "samples", "params", "madds", "diverged_at", "weights_sha256")
 
 
@@ -191,7 +192,7 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for record in records for key in record))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(terminal.clean, columns))
+    writer.writerow(map(_text, columns))
     writer.writerows([cell(record.get(name)) for name in columns] for record in records)
     return text.getvalue()
 
@@ -199,12 +200,22 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
 def cell(value: Any) -> Any:
     """A value as CSV has it."""
     if isinstance(value, str):
-        return terminal.clean(value)
+        return _text(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(str(cell(v)) for v in value)}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{k}: {cell(v)}' for k, v in value.items())}}}"
     return int(value) if isinstance(value, bool) else "" if missing(value) else value
+
+
+def _text(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: what could be one has an apostrophe before it, but no number."""
+    shown = terminal.clean(text)
+    try:
+        float(shown)
+    except ValueError:
+        return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+    return shown
 
 
 def missing(value: Any) -> bool:

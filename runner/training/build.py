@@ -78,9 +78,10 @@ def build_model(
     given: dict[str, Any] = {place: factories.get(place) for place in seams}
     randomness.rekey(torch.device("cpu"), config.seed, "init")
     try:
-        model: nn.Module = objects.make(
-            "model", config.model, in_channels=in_channels, num_classes=num_classes, **given
-        )
+        with rehearse.bounded():
+            model: nn.Module = objects.make(
+                "model", config.model, in_channels=in_channels, num_classes=num_classes, **given
+            )
     except (RuntimeError, MemoryError) as error:
         reason = str(error).partition("\n")[0]
         raise BadInput(f"model: the network {config.model.name} cannot be made with these sizes ({reason})") from None

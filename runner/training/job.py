@@ -4,15 +4,14 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from tricktable.runner import data, sinks, terminal
+from tricktable.runner import data, machine, sinks, terminal
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
@@ -113,7 +112,7 @@ class _Job:
 
     def go(self) -> Summary:
         try:
-            with _signals(self._flag), self.reporter:
+            with machine.when_stopped(self._flag), self.reporter:
                 _set_aside(self.folder)
                 self._resume()
                 self.folder.set_state("running", **self._progress())
@@ -151,7 +150,11 @@ class _Job:
         return {"epoch": clock.epoch, "epochs": self.run.epochs, "updates": clock.updates, "choices_key": key}
 
     def _flag(self, number: int) -> None:
-        self.signal = number
+        """Ask for a stop at the next edge; who types Ctrl-C twice will not wait for it."""
+        if number == self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal != signal.SIGINT:
+            self.signal = number
 
     def _resume(self) -> None:
         record.write_config(self.folder.files.config, schema.plain(self.config))
@@ -246,30 +249,3 @@ def _set_aside(folder: rundir.RunDir) -> None:
         kept = f" (kept as {seal.set_aside(path)})" if os.path.lexists(path) else ""
         again = "evaluate it again" if path == folder.files.evaluations else "it is made again from the checkpoint"
         terminal.say(f"warning: {path}: {words}{kept}; {again}")
-
-
-@contextlib.contextmanager
-def _signals(flag: Any) -> Iterator[None]:
-    """Let a signal ask for a stop at the next edge; a second one acts as it would have without us.
-
-    Only the main thread may say what signals do; in another they are the caller's affair.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
-    before: dict[int, Any] = {}
-
-    def handle(number: int, _: Any) -> None:
-        for each, old in before.items():
-            signal.signal(each, old)
-        flag(number)
-
-    for name in names:
-        number = getattr(signal, name)
-        before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -3,13 +3,16 @@
 BadInput for each, with the key that it is about in front.
 """
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from tricktable.runner import machine
 from tricktable.runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
 from tricktable.runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from tricktable.runner.data.split import Splits
@@ -18,6 +21,8 @@ from tricktable.runner.training import augmented
 from tricktable.runner.training.count import Count, count, dry_pass
 from tricktable.runner.training.parts import parts_of
 from tricktable.runner.training.run import Run
+
+TENSORS = 20_000  # the deepest of papers' networks, of 1202 layers, has 3,600
 
 
 def called(where: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -35,6 +40,31 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Count:
     except (RuntimeError, ValueError, AssertionError) as error:  # torchvision's and timm's networks assert
         size = "x".join(map(str, shape))
         raise BadInput(f"model: the network cannot take {size} images ({error})") from None
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Refuse a network, while it is made, whose parameters are too many for this machine, or without end.
+
+    A config may be anybody's, and a depth of a billion would be made block by block.
+    """
+    tensors = used = 0
+
+    def registered(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal tensors, used
+        if parameter is not None:
+            tensors += 1
+            used += 0 if parameter.is_meta else parameter.numel() * parameter.element_size()
+        if tensors > TENSORS:
+            raise BadInput(f"model: expected at most {TENSORS:,} parameter tensors; make it less deep")
+        if used > machine.memory():
+            raise BadInput(f"model: its parameters take more than this machine's {machine.memory() / 2**30:.0f} GiB")
+
+    hook = register_module_parameter_registration_hook(registered)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:

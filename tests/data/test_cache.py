@@ -117,7 +117,7 @@ def test_two_processes_may_decode_at_once(tree, cache):
     both = [context.Process(target=decode_once, args=(tree, ready, results)) for _ in range(2)]
     for each in both:
         each.start()
-    found = {results.get(timeout=60) for _ in both}
+    found = {results.get(timeout=900) for _ in both}
     for each in both:
         each.join(60)
         assert each.exitcode == 0

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
 from tests.conftest import TINY
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import meant, runs
-from tricktable.runner.errors import BadInput, CheckpointProblem
+from tricktable.runner.errors import BadInput, CheckpointProblem, DataProblem
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.papers import studies
 from tricktable.runner.training import job, named
@@ -313,3 +314,18 @@ def test_an_ensemble_of_runs_needs_an_inference_for_it(root, typed, line):
     assert str(raised.value) == line
     with pytest.raises(BadInput, match="an ensemble is of several runs, and this is one"):
         reevaluate.together(str(next((root / "s").glob("*-s0-*"))), [f"output.root={root}", "inference=[ensemble]"])
+
+
+def test_a_foreign_config_has_nothing_fetched_and_no_folder_made(root, tmp_path, monkeypatch):
+    """Its data.path and data.download are what its author wrote; what is fetched is typed."""
+    folder = train(root)
+    text = (folder / "config.yaml").read_text()
+    config = yaml.safe_load(text)
+    target = tmp_path / "elsewhere"
+    config["data"] = {**config["data"], "name": "mnist", "path": str(target), "download": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was tried"))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("the network was tried"))
+    with pytest.raises(DataProblem, match="data.download is false"):
+        evaluate(folder, root)
+    assert not target.exists()

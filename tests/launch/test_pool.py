@@ -42,7 +42,7 @@ def run(tmp_path):
 
 
 def wait_for(condition):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 900
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.01)
@@ -176,7 +176,7 @@ def test_a_damaged_summary_fails_its_run_alone(run, tmp_path):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_signal_is_handed_to_all_runs_and_the_third_one_kills(tmp_path, times):
+def test_a_signal_is_handed_to_all_runs_and_a_third_sigint_kills(tmp_path, times):
     fault = "slow" if times == 1 else "hang"
     (tmp_path / "faults.json").write_text(json.dumps({0: fault, 1: fault}))
     command = [*stub.command(tmp_path), "launch", "4"]
@@ -184,9 +184,9 @@ def test_a_signal_is_handed_to_all_runs_and_the_third_one_kills(tmp_path, times)
     wait_for(lambda: (state_of(tmp_path, 0), state_of(tmp_path, 1)) == ("running", "running"))
     time.sleep(0.3)  # the stubs have their handlers
     for _ in range(times):
-        driver.send_signal(signal.SIGTERM)
+        driver.send_signal(signal.SIGTERM if times == 1 else signal.SIGINT)
         time.sleep(0.1)
-    output, _ = driver.communicate(timeout=60)
+    output, _ = driver.communicate(timeout=900)
     assert driver.returncode == 75, output
     assert "interrupted with 0 of 4 runs done; run the same command again to go on" in output
     assert {state_of(tmp_path, seed) for seed in (0, 1)} == {"interrupted" if times == 1 else "running"}
@@ -219,7 +219,7 @@ def test_what_another_process_keeps_for_too_long_is_given_up_and_left_alone(run,
 def test_two_launches_share_the_runs(tmp_path):
     command = [*stub.command(tmp_path), "launch", "12"]
     drivers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [driver.wait(timeout=120) for driver in drivers] == [0, 0]
+    assert [driver.wait(timeout=900) for driver in drivers] == [0, 0]
     found = stub.infos(tmp_path)
     assert {(info["state"], info["finished"]) for info in found.values()} == {("complete", 1)} and len(found) == 12
 
@@ -338,7 +338,7 @@ def test_nobody_listening_stops_no_run(tmp_path):
     command = [*stub.command(tmp_path), "launch", "3"]
     driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     driver.stdout.close()
-    assert driver.wait(timeout=60) == 0 and len(stub.infos(tmp_path)) == 3
+    assert driver.wait(timeout=900) == 0 and len(stub.infos(tmp_path)) == 3
 
 
 def test_a_run_whose_files_were_changed_since_it_ended_is_made_again(run, tmp_path):

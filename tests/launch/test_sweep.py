@@ -48,14 +48,14 @@ def running(folder):
 
 
 def finish(folder, parallel=False):
-    output, _ = (process := start(folder, parallel)).communicate(timeout=120)
+    output, _ = (process := start(folder, parallel)).communicate(timeout=900)
     return process.returncode, output
 
 
 def test_a_run_that_is_killed_is_recorded_and_the_others_run(tmp_path):
     process = start(tmp_path)
     os.kill(running(tmp_path)["pid"], signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 3, output
     assert output.splitlines()[-1] == "tricktable: 1 of 2 runs failed: seed=0 (killed by SIGKILL)"
     found = states(tmp_path)
@@ -73,7 +73,7 @@ def test_a_signal_stops_the_multirun_and_the_same_command_goes_on(tmp_path, name
     process = start(tmp_path, parallel)
     running(tmp_path)
     (os.killpg if whole_group else os.kill)(process.pid, getattr(signal, name))
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 75, output
     assert "run the same command again" in output
     assert {info["state"] for info in states(tmp_path).values()} == {"interrupted"}

@@ -72,7 +72,7 @@ def test_a_driver_that_is_killed_three_times_loses_and_repeats_nothing(tmp_path)
         time.sleep(chance.uniform(0, 0.2))
         driver.kill()
         assert driver.wait() == -signal.SIGKILL
-    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert last.returncode == 0, last.stdout + last.stderr
     found = stub.infos(tmp_path)
     assert {(info["state"], info["finished"]) for info in found.values()} == {("complete", 1)}
@@ -111,7 +111,7 @@ def test_real_runs_survive_a_driver_that_is_killed_three_times(tmp_path):
         time.sleep(chance.uniform(0, 2))
         driver.kill()
         assert driver.wait() == -signal.SIGKILL
-    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert last.returncode == 0, last.stdout + last.stderr
     found = runs.under(tmp_path, "killed")
     assert len(found) == 12 and {run.state for run in found} == {"complete"}

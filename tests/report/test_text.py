@@ -11,7 +11,7 @@ import pytest
 from tests.report.conftest import HOSTILE, make_study
 from tricktable.runner import report
 from tricktable.runner.errors import StorageProblem
-from tricktable.runner.report import cells, columns, latex, markdown
+from tricktable.runner.report import cells, columns, latex, markdown, records
 
 
 def read(path):
@@ -131,7 +131,7 @@ def test_csv_keeps_every_digit_and_every_label(measured, tmp_path):
     assert [float(row["ours"]) for row in rows[:2]] == [row.mean for row in measured.rows[:2]]
     assert float(rows[0]["ours_ci95"]) == measured.rows[0].half
     assert [row["row"] for row in rows[:2]] == list(HOSTILE[:2])
-    assert rows[2]["row"] == "=1+1 <img src=x onerror=alert(1)> \\u202eevil\\u200b\\nline", "spelt out: it cannot act"
+    assert rows[2]["row"] == "'=1+1 <img src=x onerror=alert(1)> \\u202eevil\\u200b\\nline", "spelt out: it cannot act"
     assert (rows[1]["n"], rows[1]["declared"], rows[1]["diverged"]) == ("1", "3", "1")
     assert rows[0]["fingerprint"] == "sha256:0123456789ab" and rows[3]["fingerprint"] == ""
     claims = read(tmp_path / "out" / "claims.csv")
@@ -226,3 +226,22 @@ def test_where_the_paper_reports_its_best_epoch_both_figures_stand_in_the_table(
 def test_a_study_says_its_warnings_too(tmp_path):
     table = dataclasses.replace(make_study(tmp_path), warnings=("These runs were made by several commits: 1, 2.",))
     assert "**Note:** These runs were made by several commits" in markdown.document([table])
+
+
+def test_no_text_is_a_spreadsheet_s_formula_and_numbers_stay_numbers():
+    values = ["=cmd|' /C calc'!A0", "+1+1", "-x", "@SUM(A1)", "\t=1", "-0.5", "1e-3", "plain - text", -0.5]
+    written = records.as_csv([{f"{i}": value for i, value in enumerate(values)} | {"=2+2": 1}])
+    heading, row = csv.reader(io.StringIO(written, newline=""))
+    assert row == [
+        "'=cmd|' /C calc'!A0",
+        "'+1+1",
+        "'-x",
+        "'@SUM(A1)",
+        "\\t=1",
+        "-0.5",
+        "1e-3",
+        "plain - text",
+        "-0.5",
+        "1",
+    ]
+    assert heading[-1] == "'=2+2"

@@ -63,7 +63,7 @@ def digest(folder):
 def whole(tmp_path_factory):
     """The digest of a run that nobody stops."""
     folder = tmp_path_factory.mktemp("whole")
-    output, _ = (process := start(folder)).communicate(timeout=120)
+    output, _ = (process := start(folder)).communicate(timeout=900)
     assert process.returncode == 0, output
     return digest(folder)
 
@@ -90,7 +90,7 @@ def test_kill_9_at_a_random_moment_and_resume(tmp_path, whole, trial):
         kills.append(clock)
     print(f"trial {trial}: killed after {[(c['epoch'], c['position']) for c in kills]} was saved")
     final = start(tmp_path)
-    output, _ = final.communicate(timeout=120)
+    output, _ = final.communicate(timeout=900)
     assert final.returncode == 0, output
     assert digest(tmp_path) == whole
     assert json.loads((run_dir(tmp_path) / "run.json").read_text())["attempt"] == len(kills) + 1
@@ -105,11 +105,11 @@ def test_a_signal_saves_and_exits_75(tmp_path, whole, name):
             break
         time.sleep(0.005)
     process.send_signal(getattr(signal, name))
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 75, output
     assert json.loads((run_dir(tmp_path) / "run.json").read_text())["state"] == "interrupted"
     assert "run the same command again" in output
     final = start(tmp_path)
-    output, _ = final.communicate(timeout=120)
+    output, _ = final.communicate(timeout=900)
     assert final.returncode == 0 and "continuing" in output
     assert digest(tmp_path) == whole
