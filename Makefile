@@ -18,7 +18,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/tricktable train -m --jobs 2 study=demo model=resnet8 schedule.lr=constant,step,cosine seed=0,1,2 epochs=12 compute.threads=1
+	$(BIN)/tricktable train -m --jobs 2 study=demo model=resnet8 data.subset=20 batch_size=32 epochs=20 \
+		'augment=[],[mixup],[cutout]' 'seed=range(5)' compute.threads=1
 	$(BIN)/tricktable table liu2020_radam/sec5.2_warmup --budget smoke --run --jobs 2 compute=cpu compute.threads=1
 
 test: setup lint
@@ -41,6 +42,7 @@ docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md
 	$(BIN)/tricktable list --markdown > docs/tricks.md
 	$(BIN)/tricktable list tables --markdown > docs/recipes.md
+	$(BIN)/python docs/badges.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -41,6 +41,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpu() -> bool:
+    """Whether there is an NVIDIA GPU, without asking torch, whose import takes seconds."""
+    return os.path.exists("/dev/nvidiactl")
+
+
 def memory() -> int:
     """Bytes of memory of this machine, or of this container."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.config import written
 from tricktable.runner.data import members, pictures, worker
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Member
 from tricktable.runner.errors import BadInput, DataProblem
-from tricktable.runner.machine import cores
 
 SIZES = (32, 64, 96, 128, 160, 224)  # that networks are made for, in pixels
 SMALL = 64  # up to which a network for small images fits
+ON_CPU = 32  # pixels of images, without a GPU: a run is then minutes, and not hours
 SHARE = 0.2  # drawn for testing where a folder is not split
 EPOCHS, SEEDS, BATCH = 30, 3, 128
 
@@ -57,7 +57,7 @@ def look(text: str) -> Look:
         raise DataProblem(f"{where}: expected {members.UNSPLIT}, or {members.SHAPE}; found no image in such a place")
     train, test, _ = layout(found, where, None if split else Share(SHARE, 0))
     places = [*train, *test]
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(machine.cores()) as pool:
         opened = list(pool.map(lambda at: _opened(where, at), places))
     return Look(
         where=where,
@@ -132,12 +132,19 @@ def study(seen: Look) -> list[str]:
     ]
     if not seen.split:
         keys.append((f"data.test_share={SHARE}", "the folder is not split: this share of each class is for testing"))
-    if seen.size is not None:
-        keys.append((f"data.size={seen.size}", "the images differ in size, or are large: squares of so many pixels"))
+    side = seen.size or max(max(size) for size in seen.sizes)
+    if not machine.gpu() and side > ON_CPU:
+        side = ON_CPU
+        keys.append(
+            (f"data.size={side}", "squares of so many pixels: there is no GPU here, and a run is to be minutes")
+        )
+    elif seen.size is not None:
+        keys.append((f"data.size={side}", "the images differ in size, or are large: squares of so many pixels"))
     if seen.grey:
         keys.append(("data.grayscale=true", "all of them are grey: one channel is enough"))
-    side = seen.size or max(max(size) for size in seen.sizes)
     model = ("resnet20", "made for small images") if side <= SMALL else ("resnet18", "made for large images")
+    if not machine.gpu():
+        model = ("resnet8", "small, and made for small images")
     keys.append((f"model={model[0]}", f"{model[1]}; `tricktable list model` has others"))
     keys.append((f"batch_size={min(BATCH, max(1, seen.train // 4))}", "at least four steps an epoch"))
     keys.append((f"epochs={EPOCHS}", "enough for a first look; more for a figure to rely on"))

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from tests.data import sets
+from tricktable.runner import machine
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput, DataProblem
 from tricktable.runner.explore import starter
@@ -49,14 +50,17 @@ def test_a_file_is_never_overwritten(pets, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "channels", "keys"),
+    ("size", "channels", "gpu", "keys"),
     [
-        ((32, 32), 3, {"model=resnet20"}),
-        ((28, 28), 1, {"model=resnet20", "data.grayscale=true"}),
-        ((500, 300), 3, {"model=resnet18", "data.size=224"}),
+        ((32, 32), 3, True, {"model=resnet20"}),
+        ((28, 28), 1, True, {"model=resnet20", "data.grayscale=true"}),
+        ((500, 300), 3, True, {"model=resnet18", "data.size=224"}),
+        ((32, 32), 3, False, {"model=resnet8"}),
+        ((500, 300), 3, False, {"model=resnet8", "data.size=32"}),
     ],
 )
-def test_a_split_folder_of_one_size(tmp_path, size, channels, keys):
+def test_a_split_folder_of_one_size(tmp_path, size, channels, gpu, keys, monkeypatch):
+    monkeypatch.setattr(machine, "gpu", lambda: gpu)
     files = {
         f"{split}/{c}/{i}.png": picture(*size, channels) for split in ("train", "test") for c in "ab" for i in range(4)
     }
