@@ -24,7 +24,8 @@ def pets(tmp_path):
     return sets.write_tree(tmp_path / "my pets", files | {"cat/99.png": b"no image"})
 
 
-def test_what_a_folder_holds_is_said_and_the_study_can_be_read(pets, tmp_path):
+def test_what_a_folder_holds_is_said_and_the_study_can_be_read(pets, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "gpu", lambda: True)
     path = tmp_path / "first.yaml"
     said = "\n".join(starter.write(str(pets), path))
     assert "21 training and 5 test images" in said and "2 classes, from 5 images (dog's) to 21 (cat)" in said
