@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tricktable.runner import cli, commands, terminal
+from tricktable.runner import cli, terminal
+from tricktable.runner.commands import looking
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\rfine\u202e\x9b31m"
 
@@ -50,7 +51,7 @@ def test_a_stream_that_is_full_or_gone_is_one_line_at_most(shell, code, said):
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGTERM", "SIGHUP"])
 def test_a_signal_before_anything_has_begun_is_an_interruption(monkeypatch, capsys, name):
-    monkeypatch.setattr(commands, "list_", lambda _: os.kill(os.getpid(), signal.Signals[name]))
+    monkeypatch.setattr(looking, "list_", lambda _: os.kill(os.getpid(), signal.Signals[name]))
     with pytest.raises(SystemExit) as ended:
         cli.main(["list"])
     assert ended.value.code == 75

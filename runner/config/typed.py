@@ -75,7 +75,7 @@ def checked(where: str, hint: Any, value: Any) -> Any:
         return convert(hint, value)
     except (ValueError, OverflowError):
         near = nearest(value, _words(hint)) if isinstance(value, str) else ""
-        if isinstance(value, int | float) and math.isfinite(value) and abs(value) > LARGEST:
+        if isinstance(value, int | float) and LARGEST < abs(value) < math.inf:
             near = f", beyond {LARGEST:g}"
         raise BadInput(f"{where}: expected {describe(hint)}, got {value!r}{near}") from None
 

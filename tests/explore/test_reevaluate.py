@@ -12,7 +12,9 @@ import yaml
 from tests.conftest import TINY
 from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
-from tricktable.runner.disk import meant, runs
+from tricktable.runner.disk import meant, runs, seal
+from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.disk.info import RunInfo
 from tricktable.runner.errors import BadInput, CheckpointProblem, DataProblem
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.papers import studies
@@ -324,6 +326,8 @@ def test_a_foreign_config_has_nothing_fetched_and_no_folder_made(root, tmp_path,
     target = tmp_path / "elsewhere"
     config["data"] = {**config["data"], "name": "mnist", "path": str(target), "download": True}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    info = RunInfo.load(folder)
+    replace(info, seal=seal.of(RunFiles(folder))).write(folder)  # who sends a run seals it
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was tried"))
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("the network was tried"))
     with pytest.raises(DataProblem, match="data.download is false"):

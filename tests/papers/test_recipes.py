@@ -174,11 +174,11 @@ def test_what_is_wrong_in_a_recipe_is_one_line(change, line):
     assert str(error.value) == line
 
 
-def refused(folder, monkeypatch, room, name, values, of) -> str:
+def refused(folder, monkeypatch, name, values, of) -> str:
     """The line that a file of configs/table with such values comes to, without the file's name, which it begins with."""
     (folder / "smith2018_batch_size").mkdir(exist_ok=True)
     (folder / "smith2018_batch_size" / f"{name}.yaml").write_text(yaml.safe_dump(values))
-    monkeypatch.setattr(room, "TABLES", folder)
+    monkeypatch.setattr(recipe, "TABLES", folder)
     with pytest.raises(BadInput) as error:
         of()
     head = f"configs/table/smith2018_batch_size/{name}.yaml: "
@@ -232,9 +232,7 @@ def test_every_key_of_a_recipe_misspelt_by_a_letter_is_refused_with_the_right_on
         for wrong in misspelt(key):
             values = copy.deepcopy(RECIPE)
             within(values)[wrong] = within(values).pop(key, else_)
-            line = refused(
-                tmp_path, monkeypatch, recipe, "fig5_section52", values, lambda: recipe.load.__wrapped__(NAME)
-            )
+            line = refused(tmp_path, monkeypatch, "fig5_section52", values, lambda: recipe.load.__wrapped__(NAME))
             assert_misspelt(line, wrong, key)
     given = {"name", "paper", "table"}
     assert set(LEVELS["recipe"][1]) == {field.name for field in fields(recipe.Recipe)} - given, "every key is tried"
@@ -259,9 +257,7 @@ def test_every_key_of_a_static_check_misspelt_by_a_letter_is_refused(tmp_path, m
             check = dict(CHECKS[kind])
             check[wrong] = check.pop(key, 1)
             values = {FACT: {"original": check} if inside else check}
-            line = refused(
-                tmp_path, monkeypatch, statics, "_static", values, lambda: statics.decide("smith2018_batch_size")
-            )
+            line = refused(tmp_path, monkeypatch, "_static", values, lambda: statics.decide("smith2018_batch_size"))
             assert line.startswith(f"{FACT}.original: unknown" if inside else f"{FACT}: unknown"), line
             assert_misspelt(line, wrong, key)
 
@@ -280,7 +276,7 @@ def test_every_key_of_a_static_check_misspelt_by_a_letter_is_refused(tmp_path, m
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_static_check_is_one_line(tmp_path, monkeypatch, values, line):
-    said = refused(tmp_path, monkeypatch, statics, "_static", values, lambda: statics.decide("smith2018_batch_size"))
+    said = refused(tmp_path, monkeypatch, "_static", values, lambda: statics.decide("smith2018_batch_size"))
     assert said.startswith(line), said
 
 

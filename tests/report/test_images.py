@@ -76,7 +76,7 @@ def test_the_worst_images_are_those_of_the_best_rows_best_run(study):
 
 def test_names_and_pictures_of_anybodys_are_harmless(study):
     said = page.page([study])
-    assert HOSTILE[0] not in said and "<script" not in said
+    assert HOSTILE[0] not in said and said.count("<script") == 1, "the page's own"
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', said)[1]
     assert "default-src" in policy and "img-src data:;" in policy
     for source in re.findall(r'<img src="([^"]*)"', said):

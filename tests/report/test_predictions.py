@@ -11,10 +11,11 @@ from tests.data import sets
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
+from tricktable.runner.report import records
 from tricktable.runner.report.predictions import Table
 from tricktable.runner.training import job
 
-CLASSES = ("ant", "bee", "=cow", "dog", "elk", "fox")
+CLASSES = ("ant", "bee", "=cow", "dog", "elk", "fox")  # in a CSV, what a spreadsheet would take for a formula is quoted
 
 
 @pytest.fixture
@@ -36,11 +37,13 @@ def test_each_test_image_of_each_variant_is_a_row(own, tmp_path):
     ((_, evaluations),) = reevaluate.evaluations(str(root / "s"), [f"output.root={root}"], table.add)
     rows = list(csv.DictReader(table.write().open(encoding="utf-8", newline="")))
     assert len(rows) == 2 * len(names) and [each.variant for each in evaluations] == ["final", "ema"]
-    classes = sorted(CLASSES)
+    classes = [records.cell(name) for name in sorted(CLASSES)]
     for each in evaluations:
         mine = [row for row in rows if row["variant"] == each.variant]
         assert [row["name"] for row in mine] == names and [int(row["index"]) for row in mine] == list(range(len(names)))
-        assert all(row["class"] == row["name"].split("/")[1] == classes[int(row["label"])] for row in mine)
+        assert all(
+            row["class"] == records.cell(row["name"].split("/")[1]) == classes[int(row["label"])] for row in mine
+        )
         assert all(row["predicted_class"] == row["top1_class"] == classes[int(row["predicted"])] for row in mine)
         assert all(int(row["correct"]) == (row["class"] == row["top1_class"]) for row in mine)
         n = len(mine)

