@@ -26,6 +26,15 @@ class Batch(NamedTuple):
     labels: Tensor
     rows: dict[str, Any]
 
+    def tensors(self) -> list[Tensor]:
+        """Return all of them, always in the same order."""
+        tables = (table if isinstance(table, tuple) else (table,) for table in self.rows.values())
+        return [self.images, self.labels, *(each for table in tables for each in table)]
+
+    def copy(self) -> "Batch":
+        """Return it in memory of its own."""
+        return Batch(self.images.clone(), self.labels.clone(), augmented.copied(self.rows))
+
 
 class Outcome(NamedTuple):
     """Scalars of a batch: the loss with the penalties, the loss alone, and how many answers were wrong.

@@ -15,7 +15,7 @@ from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.training import augmented
 from tricktable.runner.training.divergence import divergence_of
 from tricktable.runner.training.evaluate import every_epoch, figures_of, pick
-from tricktable.runner.training.gradients import Batch, gradients, key_noise
+from tricktable.runner.training.gradients import Batch
 from tricktable.runner.training.run import Run
 
 Edge = Callable[[], None]
@@ -72,8 +72,7 @@ def step(run: Run, batch: Batch) -> None:
         nonlocal asked
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
         with _unmoved_buffers(run.model) if asked else contextlib.nullcontext():
-            key_noise(run)
-            outcome = gradients(run, batch)
+            outcome = run.gradients(run, batch)
         if not asked:
             run.sums.add(outcome.loss, outcome.wrong, len(batch.labels))
         asked += 1
