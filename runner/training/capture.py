@@ -54,7 +54,7 @@ class _Recording:
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
         self.replays += 1
-        return self.outcome._replace(total=self.outcome.total.clone())  # an optimizer may compare it with the next one
+        return self.outcome
 
 
 class Capture:
@@ -69,7 +69,11 @@ class Capture:
         self.uses: Counter[int] | None = None  # of each batch size in the whole run
 
     def __call__(self, run: "Run", batch: Batch) -> Outcome:
-        """Set the gradients of a batch; what it returns holds until the next call."""
+        """Set the gradients of a batch. Of what it returns only `total` holds beyond the next call."""
+        outcome = self._of(run, batch)
+        return outcome._replace(total=outcome.total.clone())
+
+    def _of(self, run: "Run", batch: Batch) -> Outcome:
         key_noise(run)
         size = len(batch.labels)
         recording = self.recordings.get(size)
