@@ -63,7 +63,8 @@ LARGER = {"mobilenet_v2": ["data=synthetic", "data.n_train=100", "data.n_test=20
 
 
 @pytest.mark.parametrize(
-    ("network", "precision"), [("resnet", "fp32"), ("wide_resnet", "bf16"), ("pyramidnet", "fp16"), ("mobilenet_v2", "fp16")]
+    ("network", "precision"),
+    [("resnet", "fp32"), ("wide_resnet", "bf16"), ("pyramidnet", "fp16"), ("mobilenet_v2", "fp16")],
 )
 def test_many_tricks_at_once_resume_with_the_same_bits(make_run, network, precision):
     overrides = [*shlex.split(ALL_ON[network]), *LARGER.get(network, [])]
