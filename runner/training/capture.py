@@ -95,13 +95,15 @@ class Capture:
     def _record(self, run: "Run", batch: Batch) -> Outcome:
         """Take the step while it is recorded."""
         assert self.recorder is not None
-        recorder, mine, size = self.recorder(), batch.copy(), len(batch.labels)
+        mine, size = batch.copy(), len(batch.labels)
         _tell(run, size)
         granted, before = Granted(run), [buffer.clone() for buffer in run.model.buffers()]
         try:
+            recorder = self.recorder()
             outcome = recorder.record(lambda: gradients(run, mine))
         except RuntimeError as error:
-            self._refuse(str(error).partition("\n")[0])
+            # On a GPU a second error says that the capture has ended; the first one, during it, says why.
+            self._refuse(str(error.__context__ or error).partition("\n")[0])
             for buffer, saved in zip(run.model.buffers(), before, strict=True):
                 buffer.copy_(saved)
             key_noise(run)
