@@ -25,7 +25,10 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
     "shufflenet": {"units": "zhang"},
     "preact_resnet": {"shortcut_of": "activated", "first_relu": True, "last_norm": False},
 }
-SETTINGS: dict[str, dict[str, Any]] = {"data": {"test_subset": None, "test_share": None}}  # of groups, their later keys
+SETTINGS: dict[str, dict[str, Any]] = {  # of groups, their later keys
+    "data": {"test_subset": None, "test_share": None},
+    "compute": {"capture": "auto"},
+}
 
 
 def former(knob: str) -> str:

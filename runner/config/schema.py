@@ -73,6 +73,7 @@ class ComputeConfig:
     channels_last: bool | None = key()
     threads: int | None = key(low=1, high=1024)
     deterministic: bool = key()
+    capture: Literal["auto", "on", "off"] = key(cosmetic=True)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ def convert(hint: Any, value: Any) -> Any:
             except ValueError:
                 continue
         raise ValueError
+    if origin is Literal and isinstance(value, bool) and {"on", "off"} <= set(arguments):
+        return "on" if value else "off"  # as YAML 1.1 reads these words
     if origin is Literal and value in arguments and not isinstance(value, bool):
         return value
     if origin is list and isinstance(value, list | tuple):

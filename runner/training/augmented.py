@@ -54,6 +54,11 @@ def rows(drawn: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
     return {name: _each(lambda t: t[start:stop], table) for name, table in drawn.items()}
 
 
+def copied(drawn: dict[str, Any]) -> dict[str, Any]:
+    """Return every table in memory of its own."""
+    return {name: _each(torch.clone, table) for name, table in drawn.items()}
+
+
 def batch(run: "Run", images: Tensor, labels: Tensor, drawn: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Turn uint8 B C H W and int64 B into what the network sees and is told, B C H W and B x K, by the batch's rows.
 

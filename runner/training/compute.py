@@ -26,6 +26,7 @@ class Compute:
     channels_last: bool
     threads: int
     deterministic: bool
+    capture: bool
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -48,7 +49,7 @@ class Compute:
         return {**self.plain(), "device": self.device.type, "threads": threads}
 
     def plain(self) -> dict[str, Any]:
-        """Return what a summary says of it."""
+        """Return what a summary says of it; how a step is launched changes no bit."""
         return {
             "device": str(self.device),
             "precision": self.precision,
@@ -75,6 +76,7 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         channels_last=True if asked.channels_last is None else asked.channels_last,
         threads=asked.threads or cores(),
         deterministic=asked.deterministic,
+        capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
     )
 
 

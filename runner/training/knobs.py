@@ -10,6 +10,7 @@ the same: that it falls by half is a matter of lr and B.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -141,6 +142,12 @@ class Knobs:
         if not self._batch_moves:
             return epochs * sum(1 for _ in self.batches(0))
         return sum(1 for epoch in range(epochs) for _ in self.batches(epoch))
+
+    def sizes(self, epochs: int) -> Counter[int]:
+        """Return how many steps a run of so many epochs takes of each number of images."""
+        moving = epochs if self._batch_moves else 1
+        counted = Counter(stop - start for epoch in range(moving) for start, stop in self.batches(epoch))
+        return Counter({size: count * epochs // moving for size, count in counted.items()})
 
     def largest_batch(self, epochs: int) -> int:
         """Return the largest batch size that the schedule asks for."""

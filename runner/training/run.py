@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tricktable.runner.config.abilities import EvaluationWeights, StatefulHook, having
 from tricktable.runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
 from tricktable.runner.training import statistics
+from tricktable.runner.training.capture import Capture, recorder_for
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.count import Count
 from tricktable.runner.training.divergence import Divergence
@@ -56,9 +57,11 @@ class Run:
     stopped: bool = False  # a hook may end the run after this epoch
     divergence: Divergence | None = None
     sums: EpochSums = field(init=False)  # of the open epoch
+    gradients: Capture = field(init=False)
 
     def __post_init__(self) -> None:
         self.sums = EpochSums(self.compute.device)
+        self.gradients = Capture(recorder_for(self.compute))
         own = isinstance(self.optimizer, EvaluationWeights)
         self.variants.setdefault("final", [copy.deepcopy(self.model) if own else self.model])
 

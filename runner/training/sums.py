@@ -36,12 +36,11 @@ class EpochSums:
     def __init__(self, device: torch.device) -> None:
         self.tensor = torch.zeros(len(fields(Totals)), dtype=torch.float64, device=device)
 
-    def add(self, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
-        """Add a batch: logits and targets B K, and its mean loss. A mixed image counts as its larger part."""
-        wrong = (logits.argmax(1) != targets.argmax(1)).sum()
+    def add(self, loss: Tensor, wrong: Tensor, images: int) -> None:
+        """Add a batch of so many images: its mean loss, and how many answers were wrong."""
         finite = torch.isfinite(self.tensor[0] + loss)
-        images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
-        self.tensor += torch.stack((loss * len(targets), wrong, images, finite, steps)).double()
+        number, step = torch.full_like(wrong, images), torch.ones_like(wrong)
+        self.tensor += torch.stack((loss * images, wrong, number, finite, step)).double()
 
     def zero(self) -> None:
         """Begin a new epoch."""

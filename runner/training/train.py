@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import Figures, having
-from tricktable.runner.config.places import CoupledPenalty, DecoupledPenalty, EpochHook, StepHook
+from tricktable.runner.config.places import DecoupledPenalty, EpochHook, StepHook
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.training import augmented
 from tricktable.runner.training.divergence import divergence_of
 from tricktable.runner.training.evaluate import every_epoch, figures_of, pick
-from tricktable.runner.training.parts import announce, parts_of
+from tricktable.runner.training.gradients import Batch
 from tricktable.runner.training.run import Run
 
 Edge = Callable[[], None]
@@ -54,7 +54,7 @@ def train_epoch(run: Run, edge: Edge) -> None:
     tables, crop = augmented.begin(run, order, epoch)
     batches = list(run.knobs.batches(epoch, run.clock.position))
     for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, crop), strict=True):
-        step(run, images, labels, augmented.rows(tables, start, stop))
+        step(run, Batch(images, labels, augmented.rows(tables, start, stop)))
         run.clock.position = stop
         run.clock.updates += 1
         run.clock.samples += stop - start
@@ -63,29 +63,28 @@ def train_epoch(run: Run, edge: Edge) -> None:
         edge()
 
 
-def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None:
-    """Make one update from one batch: uint8 B C H W, int64 B, and its rows of every augmentation's table."""
+def step(run: Run, batch: Batch) -> None:
+    """Make one update from one batch."""
     run.set_knobs()
-    x, y = augmented.batch(run, images, labels, rows)
-    first: list[tuple[Tensor, Tensor]] = []  # logits and loss, of the closure's first call
+    asked = 0
 
     def closure() -> Tensor:
-        run.optimizer.zero_grad(set_to_none=True)
+        nonlocal asked
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
-        with _unmoved_buffers(run.model) if first else contextlib.nullcontext():
-            total, logits, loss = _backward(run, x, y)
-        if not first:
-            first.append((logits, loss))
+        with _unmoved_buffers(run.model) if asked else contextlib.nullcontext():
+            outcome = run.gradients(run, batch)
+        if not asked:
+            run.sums.add(outcome.loss, outcome.wrong, len(batch.labels))
+        asked += 1
         if run.scaler is not None:
             run.scaler.unscale_(run.optimizer)
         for change in run.gradient.values():
             change(run.model.parameters())
-        return total
+        return outcome.total
 
     _update(run, closure)
     for _, penalty in having(run.penalty, DecoupledPenalty):
         penalty.after_step(run.model, run.learning_rates())
-    run.sums.add(*first[0], y)
 
 
 @contextlib.contextmanager
@@ -95,30 +94,6 @@ def _unmoved_buffers(model: nn.Module) -> Iterator[None]:
     yield
     if before:
         torch._foreach_copy_(list(model.buffers()), before)
-
-
-def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Set the gradients of the batch's loss and penalties; return the sum of both, the logits B K, and the loss alone.
-
-    The parts of a batch are taken one after another: the sum of their gradients is the batch's.
-    """
-    penalty = sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), start=x.new_zeros(()))
-    outputs, losses = [], []
-    for i, (start, stop) in enumerate(parts_of(len(x), run.micro_batch)):
-        part = slice(start, stop)
-        if run.micro_batch is not None:
-            announce(run.model, start, stop, len(x))
-        # An optimizer that asks twice (SAM) meets the same noise twice.
-        randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, i)
-        with run.compute.autocast():
-            logits = run.model(x[part])
-        loss = run.loss(logits.float(), y[part], x[part]) * (len(logits) / len(x))
-        due = loss + penalty if i == 0 else loss
-        (due if run.scaler is None else run.scaler.scale(due)).backward()
-        outputs.append(logits.detach())
-        losses.append(loss.detach())
-    whole = torch.stack(losses).sum()
-    return whole + penalty.detach(), torch.cat(outputs), whole
 
 
 def _update(run: Run, closure: Callable[[], Tensor]) -> None:

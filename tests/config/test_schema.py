@@ -49,11 +49,13 @@ def test_every_key_is_numeric_or_cosmetic_on_purpose():
     """What is cosmetic cannot change a figure; a new key is numeric until somebody says otherwise here."""
     assert schema.cosmetic() == {
         "study", "label", "data.path", "data.download", "data.workers", "checkpoint.every", "checkpoint.keep",
-        "output.root", "log",
+        "output.root", "log", "compute.capture",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("override", ["study=other", "output.root=x", "checkpoint.every=7", "data.download=false"])
+@pytest.mark.parametrize(
+    "override", ["study=other", "output.root=x", "checkpoint.every=7", "data.download=false", "compute.capture=on"]
+)
 def test_cosmetic_keys_do_not_make_another_run(override):
     assert schema.numeric(compose()) == schema.numeric(compose([override]))
 

@@ -18,6 +18,7 @@ from tricktable.runner.errors import BadInput
         (int | None, 4, 4), (int | str, 500, 500), (int | str, "5min", "5min"), (list[int], [1, 2], [1, 2]),
         (list[int], [1, "a"], None), (list[float], (60, 120), [60.0, 120.0]), (list[int], 3, None), (int, 1.5, None),
         (Literal["keep", "drop"], "drop", "drop"), (Literal["keep", "drop"], "no", None), (int, 10**30, 10**30),
+        (Literal["auto", "on", "off"], True, "on"), (Literal["auto", "on", "off"], False, "off"),
         (float, 10**400, None), (int, [3], None), (float, {"a": 1}, None),
     ],
 )  # fmt: skip

@@ -22,7 +22,7 @@ def run(make_run):
 
 def add(run, *losses):
     for loss in losses:
-        run.sums.add(torch.zeros(2, 10), torch.tensor(loss), torch.eye(10)[:2])
+        run.sums.add(torch.tensor(loss), torch.tensor(1), 2)
 
 
 def spoil(run):

@@ -67,6 +67,31 @@ def test_resumes_in_the_middle_of_an_epoch_with_the_same_bits(make_run):
         assert torch.equal(a, b), name
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("noise", ["residual=shakedrop", "residual=stochastic_depth"])
+def test_a_graph_that_is_replayed_has_the_bits_of_the_step(make_run, precision, noise):
+    overrides = [*TRICKS, noise, "penalty.l2.strength=0.01", "compute.deterministic=true",
+                 f"compute.precision={precision}", "epochs=6"]  # fmt: skip
+    plain, replayed = (make_run(*overrides, f"compute.capture={capture}") for capture in ("off", "auto"))
+    replayed.gradients.least = 6
+    assert rows_of(plain)[-1]["train_loss"] == rows_of(replayed)[-1]["train_loss"]
+    assert {size: each.replays for size, each in replayed.gradients.recordings.items()} == {16: 18 - 4, 12: 6 - 4}
+    for (name, a), b in zip(plain.state()[0].items(), replayed.state()[0].values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_what_no_graph_can_have_is_computed(make_run):
+    """A pass that fails while it is captured has changed nothing."""
+    plain, refused = (make_run(*TRICKS, "compute.deterministic=true", f"compute.capture={c}") for c in ("off", "on"))
+    for run in (plain, refused):
+        run.loss = lambda logits, targets, images: (torch.logsumexp(logits, 1) * logits.sum().item()).mean()
+    refused.gradients.least = 1
+    rows_of(plain), rows_of(refused)
+    assert refused.gradients.recorder is None
+    for (name, a), b in zip(plain.state()[0].items(), refused.state()[0].values(), strict=True):
+        assert torch.equal(a, b), name
+
+
 @pytest.mark.parametrize("augment", ["augment=[crop,flip,mixup]", OPERATIONS])
 def test_the_gpu_sees_the_augmentations_that_the_cpu_sees(make_run, augment):
     seen = []

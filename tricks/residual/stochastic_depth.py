@@ -38,21 +38,22 @@ class StochasticDepth(nn.Module):
             raise ValueError(f"p_last must lie in [0, 1], got {p_last:g}")
         self.p = 1 - index / total * (1 - p_last) if rule == "linear" else p_last
         self.per = per
-        self.later = False  # whether a later part of a batch comes next
-        self.gate: Tensor | None = None
+        self.in_parts = False  # whether batches are taken in parts
+        self.gate: Tensor | None = None  # then the batch's draw, from its first part on
 
     def part(self, start: int, stop: int, of: int) -> None:
         """A later part of a batch has the draw of its first."""
-        self.later = start > 0
+        self.in_parts = True
+        self.gate = self.gate if start else None
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Tensors of one shape, B first -> one of that shape."""
         x = sum(branches[1:], start=branches[0])
         if not self.training:
             return x * self.p
-        if self.per == "image":
-            return x * self._survives(x, len(x))
-        if self.gate is None or not self.later:
+        if self.per == "image" or not self.in_parts:
+            return x * self._survives(x, len(x) if self.per == "image" else 1)
+        if self.gate is None:
             self.gate = self._survives(x, 1)
         return x * self.gate
 

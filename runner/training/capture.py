@@ -1,0 +1,155 @@
+"""Gradients by recordings: what a batch of one size goes through is recorded once, and replayed.
+
+On a GPU that is a CUDA graph, whose hundreds of kernels cost no Python; on a CPU a tape, for tests. A recording is as
+good as what it takes for granted (granted.py), and gives the same bits as what it replaces. What cannot be recorded is
+said in one line, and done as ever.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from torch import Tensor, nn
+
+from tricktable.runner.terminal import warn_once
+from tricktable.runner.training.compute import Compute
+from tricktable.runner.training.gradients import Batch, Outcome, gradients, key_noise
+from tricktable.runner.training.granted import Granted
+from tricktable.runner.training.parts import announce, parts_of
+
+if TYPE_CHECKING:
+    from tricktable.runner.training.run import Run
+
+AFTER = 3  # steps that are taken as ever first: what torch and cuDNN choose and allocate once is done
+LEAST = 20  # uses of a batch size in the run, below which it is not worth it
+MOST = 8  # recordings at a time: each keeps the memory of its gradients
+
+
+class Recorder(Protocol):
+    """A recording that is still to be made; a RuntimeError is what cannot be."""
+
+    def record(self, body: Callable[[], Outcome]) -> Outcome:
+        """Do what the body does, once, and remember it."""
+
+    def replay(self) -> None:
+        """Do it again, on what lies in the same memory now."""
+
+
+@dataclass
+class _Recording:
+    """A batch of one size, which lies where it lay; what came of it, and the memory of its gradients."""
+
+    recorder: Recorder
+    batch: Batch
+    outcome: Outcome
+    gradients: list[tuple[nn.Parameter, Tensor | None]]
+    granted: Granted
+    replays: int = 0
+
+    def replay(self, batch: Batch) -> Outcome:
+        for mine, given in zip(self.batch.tensors(), batch.tensors(), strict=True):
+            mine.copy_(given, non_blocking=True)
+        self.recorder.replay()
+        for parameter, gradient in self.gradients:
+            parameter.grad = gradient
+        self.replays += 1
+        return self.outcome
+
+
+class Capture:
+    """A run's gradients, batch by batch. `recorder` makes recordings; None: each is computed as ever."""
+
+    def __init__(
+        self, recorder: Callable[[], Recorder] | None, after: int = AFTER, least: int = LEAST, most: int = MOST
+    ) -> None:
+        self.recorder, self.after, self.least, self.most = recorder, after, least, most
+        self.recordings: dict[int, _Recording] = {}
+        self.taken: Counter[int] = Counter()  # steps of each batch size since it was last given up
+        self.uses: Counter[int] | None = None  # of each batch size in the whole run
+
+    def __call__(self, run: "Run", batch: Batch) -> Outcome:
+        """Set the gradients of a batch. Of what it returns only `total` holds beyond the next call."""
+        outcome = self._of(run, batch)
+        return outcome._replace(total=outcome.total.clone())
+
+    def _of(self, run: "Run", batch: Batch) -> Outcome:
+        key_noise(run)
+        size = len(batch.labels)
+        recording = self.recordings.get(size)
+        if recording is not None:
+            changed = _changed(run, size, recording.granted)
+            if changed is None:
+                return recording.replay(batch)
+            self._give_up(size, changed)
+        self.taken[size] += 1
+        return self._record(run, batch) if self._pays(run, size) else gradients(run, batch)
+
+    def _pays(self, run: "Run", size: int) -> bool:
+        if self.recorder is None or self.taken[size] <= self.after or len(self.recordings) >= self.most:
+            return False
+        if self.uses is None:
+            self.uses = run.knobs.sizes(run.epochs)
+        return self.uses[size] >= self.least
+
+    def _record(self, run: "Run", batch: Batch) -> Outcome:
+        """Take the step while it is recorded."""
+        assert self.recorder is not None
+        mine, size = batch.copy(), len(batch.labels)
+        _tell(run, size)
+        granted, before = Granted(run), [buffer.clone() for buffer in run.model.buffers()]
+        try:
+            recorder = self.recorder()
+            outcome = recorder.record(lambda: gradients(run, mine))
+        except RuntimeError as error:
+            # On a GPU a second error says that the capture has ended; the first one, during it, says why.
+            self._refuse(str(error.__context__ or error).partition("\n")[0])
+            for buffer, saved in zip(run.model.buffers(), before, strict=True):
+                buffer.copy_(saved)
+            key_noise(run)
+            return gradients(run, batch)
+        if changed := _changed(run, size, granted):
+            self._refuse(f"a step changes {changed}")
+        else:
+            parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
+            made = [(parameter, parameter.grad) for parameter in parameters]
+            self.recordings[size] = _Recording(recorder, mine, outcome, made, granted)
+        return outcome
+
+    def _give_up(self, size: int, changed: str) -> None:
+        """Forget a recording of what has changed; one is made again unless it changes all the time."""
+        recording = self.recordings.pop(size)
+        self.taken[size] = 0
+        if recording.replays < self.least:
+            self._refuse(f"{changed} changes")
+
+    def _refuse(self, why: str) -> None:
+        self.recorder = None
+        self.recordings.clear()
+        warn_once(f"compute.capture: steps are not recorded, for {why}; they are the same, and slower on a GPU")
+
+
+def recorder_for(compute: Compute) -> Callable[[], Recorder] | None:
+    """Return what makes recordings on this device; None where none are asked for."""
+    if not compute.capture:
+        return None
+    if compute.device.type == "cuda":
+        from tricktable.runner.training.graph import Graph
+
+        return Graph
+    from tricktable.runner.training.tape import Tape
+
+    return Tape
+
+
+def _changed(run: "Run", size: int, granted: Granted) -> str | None:
+    """Return what a recording took for granted, and is not so any more."""
+    _tell(run, size)
+    return granted.changed()
+
+
+def _tell(run: "Run", size: int) -> None:
+    """Tell the modules that act once a batch of its first part, as a step does first: they forget the batch before."""
+    if run.micro_batch is not None:
+        start, stop = parts_of(size, run.micro_batch)[0]
+        announce(run.model, start, stop, size)
