@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -37,19 +38,24 @@ def typed(overrides: Sequence[str]) -> list[Typed]:
 
 def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Parsed]:
     """Each override parsed; `sweep`: with several values, too."""
-    parser = OverridesParser.create()
     parsed: dict[str, Parsed] = {}
     for text in Overrides(overrides):
-        try:
-            override = parser.parse_override(_as_list(_with_home(text)))
-        except HydraException as error:
-            raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
+        override = _override(text)
         _check(override, text, sweep)
         key = override.get_key_element()
         if key in parsed:
             raise BadInput(f"{key} is given twice: {parsed[key].input_line} and {text}")
         parsed[key] = override
     return list(parsed.values())
+
+
+@lru_cache(maxsize=1 << 16)
+def _override(text: Override) -> Parsed:
+    """One of them parsed. It takes a millisecond, and the runs of a study share most of theirs."""
+    try:
+        return OverridesParser.create().parse_override(_as_list(_with_home(text)))
+    except HydraException as error:
+        raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
 
 
 def _with_home(text: Override) -> str:
@@ -92,7 +98,7 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             lists.append([f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()])
         else:
             lists.append([override.input_line or ""])
-    return [list(point) for point in itertools.product(*lists)]
+    return [list(point) for point in itertools.product(*map(Overrides, lists))]  # points share their texts
 
 
 def _unquoted(value: Any) -> Any:
