@@ -94,7 +94,7 @@ def _identities(points: Sequence[Point]) -> list[Identity]:
 
 
 def _held(config: Config) -> tuple[int, ...]:
-    """What tells whether two configs that are there hold the same objects but for the seed, as those of one group do."""
+    """What tells whether two configs, while both are there, hold the same objects but for the seed."""
     return tuple(id(value) for name, value in vars(config).items() if name not in ("seed", "label"))
 
 
