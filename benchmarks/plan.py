@@ -1,4 +1,4 @@
-"""Planning a multirun, from what is typed to jobs with their ids: `python -m benchmarks.plan [--seeds N] [--json FILE]`.
+"""Planning a multirun, from what is typed to jobs with their ids: `python -m benchmarks.plan [--seeds N]`.
 
 Compared with the same points composed one by one, each from its own texts as a single run is: 20 of them, for it is
 slow. Nothing is trained.
