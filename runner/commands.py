@@ -1,45 +1,19 @@
 """What each command does with its arguments; what it needs is imported when it runs."""
 
 import argparse
-import atexit
-import gc
 import json
 import math
-import os
 import re
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
     from tricktable.runner.disk.seal import Damage
     from tricktable.runner.launch.expect import Expectation
-
-
-def _before_torch() -> None:
-    """Import torch as fast as it goes, with threads that wait for their partners asleep.
-
-    Its million objects stay: the collector looks through them neither while they are made nor at the end.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads this when it is imported
-    collects = gc.isenabled()
-    gc.disable()
-    import torch  # noqa: F401
-
-    gc.freeze()
-    if collects:
-        gc.enable()
-    atexit.register(_leave)
-
-
-def _leave() -> None:
-    """Let the process end without a last look through everything; triton would say that its objects leak."""
-    if "triton" not in sys.modules:
-        gc.freeze()
 
 
 def _pool(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -48,7 +22,7 @@ def _pool(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def train(arguments: argparse.Namespace) -> int:
     """One run, or with -m every point of a multirun."""
-    _before_torch()
+    machine.import_torch()
     from dataclasses import replace
 
     from tricktable.runner.config import compose
@@ -103,7 +77,7 @@ def _print_json(document: object) -> None:
 
 def study(arguments: argparse.Namespace) -> int:
     """A study that is written in a file: its runs, then its table, and only then what went wrong."""
-    _before_torch()
+    machine.import_torch()
     from tricktable.runner.launch import pool
     from tricktable.runner.papers import study_file
     from tricktable.runner.report import command
@@ -128,7 +102,7 @@ def init(arguments: argparse.Namespace) -> int:
 
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table, or several: made where that is asked for, shown, and written."""
-    _before_torch()
+    machine.import_torch()
     from pathlib import Path
 
     from tricktable.runner.launch import junit
@@ -203,7 +177,7 @@ def static(arguments: argparse.Namespace) -> int:
 
 def lr_range(arguments: argparse.Namespace) -> int:
     """The learning-rate range test."""
-    _before_torch()
+    machine.import_torch()
     from tricktable.runner.explore import lr_range
 
     options = (arguments.low, arguments.high, arguments.linear, arguments.updates)
@@ -221,7 +195,7 @@ def schedule(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
-    _before_torch()
+    machine.import_torch()
     from tricktable.runner.explore import reevaluate
     from tricktable.runner.report import command
     from tricktable.runner.report import terminal as screen
@@ -242,7 +216,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """A finished run's network as a file."""
-    _before_torch()
+    machine.import_torch()
     from tricktable.runner.explore import export as exporting
 
     print(exporting.command(arguments))
@@ -251,7 +225,7 @@ def export(arguments: argparse.Namespace) -> int:
 
 def figure(arguments: argparse.Namespace) -> int:
     """A figure of finished runs."""
-    _before_torch()
+    machine.import_torch()
     from tricktable.runner.figures import figure as figures
 
     typed = [*arguments.runs, *arguments.overrides]
@@ -267,7 +241,7 @@ def show(arguments: argparse.Namespace) -> int:
     import yaml
 
     if arguments.images is not None:
-        _before_torch()
+        machine.import_torch()
         from tricktable.runner.explore import first_batch
 
         print(first_batch.show(arguments.overrides, arguments.images))

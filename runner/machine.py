@@ -1,9 +1,12 @@
 """The machine: what it has, and what a summary says of it."""
 
+import atexit
 import contextlib
+import gc
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,3 +62,25 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return described.stdout.strip() or None
+
+
+def import_torch() -> None:
+    """Import torch as fast as it goes, with threads that wait for their partners asleep.
+
+    Its million objects stay: the collector looks through them neither while they are made nor at the end.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads this when it is imported
+    collects = gc.isenabled()
+    gc.disable()
+    import torch  # noqa: F401
+
+    gc.freeze()
+    if collects:
+        gc.enable()
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Let the process end without a last look through everything; triton would say that its objects leak."""
+    if "triton" not in sys.modules:
+        gc.freeze()

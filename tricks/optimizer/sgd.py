@@ -51,13 +51,16 @@ class SGD(torch.optim.SGD):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """torch's step to the bit; torch's own imports its compiler, which takes as long as a short run."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        scaling = {"grad_scale": getattr(self, "grad_scale", None), "found_inf": getattr(self, "found_inf", None)}
+        scaling: dict[str, Any] = {
+            "grad_scale": getattr(self, "grad_scale", None),
+            "found_inf": getattr(self, "found_inf", None),
+        }
         for group in self.param_groups:
             weights: list[torch.Tensor] = []
             gradients: list[torch.Tensor] = []
