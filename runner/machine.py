@@ -70,6 +70,8 @@ def import_torch() -> None:
     Its million objects stay: the collector looks through them neither while they are made nor at the end.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads this when it is imported
+    if "torch" in sys.modules:
+        return
     collects = gc.isenabled()
     gc.disable()
     import torch  # noqa: F401
