@@ -1,5 +1,6 @@
 # make demo    set up, then train a small comparison and a paper's table on real images; ends in the table and its page
 # make test    set up, then lint and test
+# make bench   speed on this machine, as ratios: benchmarks/results/, and docs/speed.md from it
 # make wheel   dist/tricktable-<version>-py3-none-any.whl: one package, tricktable, with its configs
 # make test-long    the tests that take longer, such as hundreds of compositions at random
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo wheel test test-long lint docs format clean
+.PHONY: setup bench demo wheel test test-long lint docs format clean
 
 setup: $(READY)
 
@@ -37,6 +38,11 @@ lint: setup
 wheel: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+# Speed, each question once on this machine. Others write benchmarks/results/launches.json (kernels a step).
+bench: setup
+	for each in startup plan folders collect; do $(BIN)/python -m benchmarks.$$each --json benchmarks/results/$$each.json || exit 1; done
+	$(BIN)/python -m benchmarks.page > docs/speed.md
 
 docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md

@@ -1,19 +1,19 @@
 """A small run, start to end, against the bare loop: `python -m benchmarks.startup [--rounds 7] [--json FILE]`.
 
 Both are whole processes that train ResNet-20 on 256 images of 32x32 for 2 epochs (4 steps) and evaluate 128 images
-after each. They alternate, and what counts is the median of the rounds' ratios. Also: what `train --help` costs beside
-`import torch`.
+after each. They alternate, and what counts is the median of the rounds' ratios of processor seconds. Also: what
+`train --help` costs beside `import torch`.
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from benchmarks import written
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,11 +24,12 @@ OURS = [
 
 
 def seconds(arguments: list[str], folder: Path) -> float:
-    """Wall-clock seconds of a Python process in an empty folder; it must succeed."""
+    """Seconds of the processor that a Python process takes in an empty folder; it must succeed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
-    started = time.monotonic()
+    before = os.times()
     subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True, capture_output=True)
-    return time.monotonic() - started
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
 
 
 def ratios(rounds: int, ours: list[str], theirs: list[str]) -> list[dict[str, float]]:
@@ -41,6 +42,14 @@ def ratios(rounds: int, ours: list[str], theirs: list[str]) -> list[dict[str, fl
         if i:
             rows.append({"ours_s": round(first, 3), "theirs_s": round(second, 3), "ratio": round(first / second, 4)})
     return rows
+
+
+def summarised(name: str, rounds: list[dict[str, float]]) -> written.Row:
+    """A comparison's medians."""
+    ours, theirs, ratio = (statistics.median(row[key] for row in rounds) for key in ("ours_s", "theirs_s", "ratio"))
+    every = [row["ratio"] for row in rounds]
+    spread = f"{ratio:.3f} ({min(every):.2f} to {max(every):.2f})"
+    return {"compared": name, "ours, s": round(ours, 2), "theirs, s": round(theirs, 2), "ratio": spread}
 
 
 def main() -> None:
@@ -57,11 +66,9 @@ def main() -> None:
                 arguments.rounds, ["-m", "tricktable", "train", "--help"], ["-c", "import torch"]
             ),
         }
-    for name, rows in results.items():
-        every = [row["ratio"] for row in rows]
-        print(f"{name}: {statistics.median(every):.3f} (median of {len(every)}; {min(every)} to {max(every)})")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    rows = [summarised(name, found) for name, found in results.items()]
+    compared = f"Medians of {arguments.rounds} rounds, in which the two took turns; in brackets the least and the most."
+    written.show("What does a small run cost, start to end?", compared, rows, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What commands share: how one is added, and arguments that several take."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -103,11 +102,6 @@ def _texts(value: object) -> list[str]:
 def pool_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """How many runs at once, on which GPUs, and for how long."""
     return {name: getattr(arguments, name) for name in ("jobs", "gpus", "timeout")}
-
-
-def before_torch() -> None:
-    """Spinning threads wait for descheduled partners on a shared machine; torch reads this when it is imported."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def print_json(document: object) -> None:

@@ -4,10 +4,10 @@ import argparse
 import re
 from pathlib import Path
 
+from tricktable.runner import machine
 from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
-    before_torch,
     completed,
     take_figures,
     take_overrides,
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Finished runs again, without training."""
-    before_torch()
+    machine.import_torch()
     from tricktable.runner.explore import reevaluate
     from tricktable.runner.report import command
     from tricktable.runner.report import terminal as screen
@@ -62,14 +62,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """A finished run's network as a file."""
-    before_torch()
+    machine.import_torch()
     print(exporting.command(arguments))
     return 0
 
 
 def figure(arguments: argparse.Namespace) -> int:
     """A figure of finished runs."""
-    before_torch()
+    machine.import_torch()
     from tricktable.runner.figures import figure as figures
 
     typed = [*arguments.runs, *arguments.overrides]

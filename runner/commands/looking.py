@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
+from tricktable.runner import machine
 from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
-    before_torch,
     completed,
 )
 
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
 
 def lr_range(arguments: argparse.Namespace) -> int:
     """The learning-rate range test."""
-    before_torch()
+    machine.import_torch()
     from tricktable.runner.explore import lr_range
 
     options = (arguments.low, arguments.high, arguments.linear, arguments.updates)
@@ -66,7 +66,7 @@ def show(arguments: argparse.Namespace) -> int:
     import yaml
 
     if arguments.images is not None:
-        before_torch()
+        machine.import_torch()
         from tricktable.runner.explore import first_batch
 
         print(first_batch.show(arguments.overrides, arguments.images))

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
-    before_torch,
     completed,
     pool_of,
     print_json,
@@ -66,7 +65,7 @@ def add(commands: Commands) -> None:
 
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table, or several: made where that is asked for, shown, and written."""
-    before_torch()
+    machine.import_torch()
     from tricktable.runner.launch import junit
     from tricktable.runner.papers import reproduce, several
     from tricktable.runner.report import tables

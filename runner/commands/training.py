@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
-    before_torch,
     pool_of,
     print_json,
     take_baseline,
@@ -59,7 +58,7 @@ def add(commands: Commands) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """One run, or with -m every point of a multirun."""
-    before_torch()
+    machine.import_torch()
     from dataclasses import replace
 
     from tricktable.runner.config import compose
@@ -106,7 +105,7 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
 
 def study(arguments: argparse.Namespace) -> int:
     """A study that is written in a file: its runs, then its table, and only then what went wrong."""
-    before_torch()
+    machine.import_torch()
     from tricktable.runner.launch import pool
     from tricktable.runner.papers import study_file
     from tricktable.runner.report import command

@@ -4,17 +4,17 @@ Hydra's compose API merges configs/. Its grammar is turned into what people gues
 module sets the values itself, so that a key which does not exist is refused.
 """
 
-import copy
 import os
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tricktable.runner.config import CONFIGS, choices, grammar, roots, schema
@@ -22,39 +22,67 @@ from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key
 from tricktable.runner.config.label import label
 from tricktable.runner.config.options import GROUPS, LISTS, default, options
+from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.config.suggestions import Composed
 from tricktable.runner.errors import BadInput
 
 __all__ = ["CONFIGS", "GROUPS", "compose", "default", "expand", "merge", "options"]
+SEED = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def compose(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> schema.Config:
-    """One run's config from the command line's overrides; `varied` as for its label."""
+    """One run's config from the command line's overrides; `varied` as for its label.
+
+    Those that differ by their seed alone are read once, and share what they hold.
+    """
+    typed = Overrides(overrides)
+    seeds = [each.value for each in typed if each.key == "seed"]
+    if len(seeds) != 1 or not SEED.fullmatch(seeds[0]):
+        return schema.read(merge(typed, varied))
+    where = tuple(os.environ.get(name) for name in ("HOME", roots.PLUGINS, roots.CONFIG_DIR))
+    return seeded(_read(typed.without("seed"), frozenset(varied), where), int(seeds[0]))
+
+
+def seeded(config: schema.Config, seed: int) -> schema.Config:
+    """As `seed=...` would compose it; a table has hundreds of points."""
+    return replace(config, seed=seed, label=f"{config.label.removesuffix(f'-s{config.seed}')}-s{seed}")
+
+
+@lru_cache(maxsize=1024)
+def _read(overrides: Overrides, varied: frozenset[str], where: tuple[str | None, ...]) -> schema.Config:
+    """A config with train.yaml's seed. `where` is what its files and paths depend on."""
     return schema.read(merge(overrides, varied))
 
 
 def as_usual() -> Composed:
     """How things stand where nothing is typed."""
-    return Composed.of(*_composed(()))
+    chosen, tree = _composed(())
+    return Composed.of(chosen, OmegaConf.create(tree))
 
 
 def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[str, Any]:
     """configs/ and the overrides merged, as plain values that are not validated yet."""
     groups, values = choices.split(grammar.typed(overrides))
     chosen, composed = _composed(tuple(groups))
-    tree = copy.deepcopy(composed)
+    plain = _copied(composed)
     for typed in values:
-        _apply(tree, typed, chosen)
-    plain: Any = OmegaConf.to_container(tree, resolve=False)
+        _apply(plain, typed, chosen)
     output = plain["output"]
     if isinstance(output, dict) and isinstance(output.get("root"), str):
         output["root"] = os.path.expanduser(output["root"])
     return {**plain, "label": label(chosen, plain, varied)}
 
 
-@lru_cache(maxsize=64)
-def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], DictConfig]:
+def _copied(value: Any) -> Any:
+    """Plain mappings and lists once more; OmegaConf's own take a hundred times as long to copy."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=1024)
+def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What Hydra makes of the choices: it takes tens of milliseconds, and a table's rows share many of them."""
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
@@ -62,13 +90,11 @@ def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], DictConfig]:
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explained(error)) from None
     chosen = dict(tree.hydra.runtime.choices)
-    OmegaConf.set_readonly(tree, False)
-    OmegaConf.set_struct(tree, False)
-    del tree["hydra"]
+    plain: Any = OmegaConf.to_container(tree, resolve=False)
+    del plain["hydra"]
     for name in (*PLACES, *LISTS):
-        if name not in tree:
-            tree[name] = {} if name in LISTS else None
-    return chosen, tree
+        plain.setdefault(name, {} if name in LISTS else None)
+    return chosen, plain
 
 
 def _searched() -> list[str]:
@@ -85,19 +111,19 @@ def _explained(error: Exception) -> str:
     return grammar.one_line(error)
 
 
-def _apply(tree: DictConfig, typed: Typed, chosen: dict[str, Any]) -> None:
+def _apply(tree: dict[str, Any], typed: Typed, chosen: dict[str, Any]) -> None:
     """Set a value in the tree of what was chosen. BadInput for a key that is not there, or has keys of its own."""
     node: Any = tree
     for part in typed.key.split("."):
-        if not isinstance(node, DictConfig) or part not in node:
-            raise BadInput(unknown_key(typed, Composed.of(chosen, tree)))
-        node = node[part]
+        if not isinstance(node, dict) or part not in node:
+            raise BadInput(unknown_key(typed, Composed.of(chosen, OmegaConf.create(tree))))
+        within, node = node, node[part]
     mount, _, last = typed.key.rpartition(".")
     if last == "name":
         place = mount.split(".")[0]
         raise BadInput(
             f"{typed.key}: an option is chosen as a whole: {f'{place}=[...]' if place in LISTS else f'{mount}=...'}"
         )
-    if isinstance(node, DictConfig) and not isinstance(typed.value, dict):
+    if isinstance(node, dict) and not isinstance(typed.value, dict):
         raise BadInput(f"{typed.key}: has keys of its own: {', '.join(f'{typed.key}.{k}' for k in node)}")
-    OmegaConf.update(tree, typed.key, typed.value, merge=False)
+    within[last] = typed.value

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -41,23 +42,28 @@ def typed(overrides: Sequence[str]) -> list[Typed]:
 
 def _parsed(overrides: Sequence[str], sweep: bool = False) -> list[Parsed]:
     """Each override parsed; `sweep`: with several values, too."""
-    parser = OverridesParser.create()
     parsed: dict[str, Parsed] = {}
     for text in Overrides(overrides):
-        if _depth(text) > LEVELS:
-            raise BadInput(f"{text.key}: brackets within brackets, at most {LEVELS} levels of them")
-        try:
-            override = parser.parse_override(_as_list(_with_home(text)))
-        except HydraException as error:
-            raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
-        except ValueError:  # Python's own limit for a number's digits
-            raise BadInput(f"{text.key}: a number has too many digits") from None
+        override = _override(text)
         _check(override, text, sweep)
         key = override.get_key_element()
         if key in parsed:
             raise BadInput(f"{key} is given twice: {parsed[key].input_line} and {text}")
         parsed[key] = override
     return list(parsed.values())
+
+
+@lru_cache(maxsize=1 << 16)
+def _override(text: Override) -> Parsed:
+    """One of them parsed. It takes a millisecond, and the runs of a study share most of theirs."""
+    if _depth(text) > LEVELS:
+        raise BadInput(f"{text.key}: brackets within brackets, at most {LEVELS} levels of them")
+    try:
+        return OverridesParser.create().parse_override(_as_list(_with_home(text)))
+    except HydraException as error:
+        raise BadInput(f"{text}: not in Hydra's override grammar ({one_line(error)}); quote it?") from None
+    except ValueError:  # Python's own limit for a number's digits
+        raise BadInput(f"{text.key}: a number has too many digits") from None
 
 
 def _depth(text: str) -> int:
@@ -107,7 +113,7 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
         else:
             lists.append([override.input_line or ""])
     _check_number(math.prod(map(len, lists)))
-    return [list(point) for point in itertools.product(*lists)]
+    return [list(point) for point in itertools.product(*map(Overrides, lists))]  # points share their texts
 
 
 def _values(override: Parsed) -> list[str]:

@@ -41,4 +41,5 @@ def _network(choice: str, arguments: Mapping[str, Any]) -> str:
 def varied(points: Sequence[Overrides]) -> frozenset[str]:
     """The keys that a multirun's points set in different ways."""
     first = points[0]
-    return frozenset(key for point in points for key in point.keys if point.get(key) != first.get(key))
+    known = set(first)
+    return frozenset(o.key for point in points for o in point if o not in known and o.value != first.get(o.key))

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from tricktable.runner.disk.info import ENDED, PROGRESS, STATES, Identity, RunIn
 from tricktable.runner.errors import BadInput, StorageProblem
 
 UNREADABLE = "has no readable run.json, so of which run it is cannot be told"
+_ENDINGS = (re.compile(r".+-([0-9a-f]{8})"), re.compile(r".+-([0-9a-f]{8})-[0-9]{1,9}"))
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -150,10 +151,26 @@ class RunDir:
         self._info.write(folder)
 
 
-def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDir:
+Listing = Mapping[str, Sequence[str]]  # names in a study's folder by the 8 digits that they end with
+
+
+def listing(root: Path, study: str) -> Listing:
+    """The names in a study's folder as they are now: who asks for many runs looks into it once."""
+    found: dict[str, list[str]] = {}
+    folder = study_folder(root, study)
+    with atomic.storage(folder), contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            if name[0] != ".":  # of two numbers at the end, either may be the digits
+                for match in filter(None, (ending.fullmatch(name) for ending in _ENDINGS)):
+                    found.setdefault(match[1], []).append(name)
+    return found
+
+
+def find_or_plan(root: Path, study: str, slug: str, identity: Identity, known: Listing | None = None) -> RunDir:
     """The run of this identity under root/study, whatever its slug, or a plan for a new one; nothing is created.
 
-    A slug of more than 100 characters is cut. BadInput for a hostile name and for symbolic links.
+    known: what was there earlier; then the folder is not listed, and of what came since only this slug's is found. A
+    slug of more than 100 characters is cut. BadInput for a hostile name and for symbolic links.
     """
     folder = study_folder(root, study)
     if not NAME.fullmatch(slug[:100]):
@@ -161,7 +178,9 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDi
     slug = slug[:100]
     name, note = f"{slug}-{identity.config_hash[:8]}", ""
     with atomic.storage(folder):
-        for path in _alike(folder, identity.config_hash[:8]):
+        hex8 = identity.config_hash[:8]
+        known = listing(root, study) if known is None else {hex8: _renewed(folder, name, known.get(hex8, ()))}
+        for path in (folder / each for each in sorted(known.get(hex8, ()), key=lambda each: _age(each, hex8))):
             if path.is_symlink():
                 raise _linked(path)
             if not path.is_dir():
@@ -180,12 +199,19 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity) -> RunDi
     return RunDir(path, identity, slug, note=terminal.clean(note))
 
 
-def _alike(folder: Path, hex8: str) -> Iterator[Path]:
-    """Entries whose name ends as those of this hash do, oldest first."""
-    ending = re.compile(rf".+-{re.escape(hex8)}(?:-([0-9]{{1,9}}))?")
-    with contextlib.suppress(FileNotFoundError):
-        matches = [(m, p) for p in folder.iterdir() if (m := ending.fullmatch(p.name)) and p.name[0] != "."]
-        yield from (path for _, path in sorted(matches, key=lambda found: (int(found[0][1] or 1), found[1].name)))
+def _renewed(folder: Path, name: str, known: Sequence[str]) -> Sequence[str]:
+    """Names that were there, and those of this name that are there now."""
+    found, number, each = dict.fromkeys(known), 1, name
+    while os.path.lexists(folder / each):
+        found[each] = None
+        number += 1
+        each = f"{name}-{number}"
+    return [*found]
+
+
+def _age(name: str, hex8: str) -> tuple[int, str]:
+    """What orders the folders of one hash, the oldest first."""
+    return 1 if name.endswith(f"-{hex8}") else int(name.rpartition("-")[2]), name
 
 
 def difference(old: Identity, identity: Identity) -> str:

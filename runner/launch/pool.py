@@ -21,8 +21,10 @@ from tricktable.runner import machine
 from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
-from tricktable.runner.errors import BadInput, Interrupted, RunInUse, SweepFailed, TricktableError
+from tricktable.runner.errors import Interrupted, RunInUse, SweepFailed, TricktableError
+from tricktable.runner.launch import limits
 from tricktable.runner.launch.child import CHILD_OF, Child, cause
+from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
@@ -49,9 +51,9 @@ class Job:
         """Equal for jobs that are the same run."""
         return str(self.root), self.study, self.identity.config_hash, self.identity.fingerprint
 
-    def folder(self) -> rundir.RunDir:
-        """Its run directory as it is now, or a plan for it."""
-        return rundir.find_or_plan(self.root, self.study, self.label, self.identity)
+    def folder(self, known: rundir.Listing | None = None) -> rundir.RunDir:
+        """Its run directory as it is now, or a plan for it; `known` as in `find_or_plan`."""
+        return rundir.find_or_plan(self.root, self.study, self.label, self.identity, known)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Outcome:
         return self.reason or ("" if error is None else f"test error {error:.2f}%")
 
 
-def ended(job: Job) -> Outcome | None:
+def ended(job: Job, folder: rundir.RunDir | None = None) -> Outcome | None:
     """The outcome of a job that is complete or diverged; else None, and where its files must be made again."""
-    folder = job.folder()
+    folder = folder or job.folder()
     info = folder.read()
     if not info.ended or seal.damaged(folder.files, info):
         return None
@@ -103,10 +105,10 @@ def launch(
     handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
     parallel = max(1, len(gpus)) if parallel is None else parallel
-    _check(parallel, gpus, timeout)
-    limits = _Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
+    limits.check(parallel, gpus, timeout)
+    bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
     command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
-    outcomes = _Launch({job.key: job for job in jobs}, limits, command).go()
+    outcomes = _Launch({job.key: job for job in jobs}, bounds, command).go()
     return [outcomes[job.key] for job in jobs]
 
 
@@ -121,33 +123,10 @@ def raise_for(outcomes: Sequence[Outcome]) -> None:
         raise Interrupted(f"{counted} were stopped: {listed}")
 
 
-def _check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
-    if parallel < 1:
-        raise BadInput(f"--jobs: expected at least 1, got {parallel}")
-    if timeout is not None and not 0 < timeout < math.inf:
-        raise BadInput(f"--timeout: expected a number of minutes above 0, got {timeout:g}")
-    if gpus:
-        import torch
-
-        there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
-        if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
-            raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
-
-
-@dataclass(frozen=True)
-class _Limits:
-    parallel: int
-    gpus: tuple[int, ...]
-    seconds: float
-    grace: float
-    until: float
-    heard: bool
-
-
 class _Launch:
     """The loop: what waits, what runs, what others work on (and since when), what has ended."""
 
-    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: _Limits, command: Sequence[str]) -> None:
+    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: Limits, command: Sequence[str]) -> None:
         self.limits, self.command = limits, command
         self.view = Overview(len(jobs), live=limits.parallel > 1)
         self.waiting = deque(jobs.values())
@@ -158,6 +137,7 @@ class _Launch:
         self.looked = 0.0
         self.caught: list[int] = []
         self.warned: set[str] = set()
+        self.listings: dict[tuple[Path, str], rundir.Listing] = {}  # of studies, as they were when the launch began
 
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
@@ -178,7 +158,7 @@ class _Launch:
         """Set apart what has ended already, and say what is going to happen."""
         for job in self.waiting:
             with contextlib.suppress(TricktableError):  # it comes again, and is accounted for, in its turn
-                if outcome := ended(job):
+                if outcome := ended(job, self._known(job)):
                     self.outcomes[job.key] = outcome
                     self.view.count(outcome.state)
         places = " and ".join(dict.fromkeys(f"{job.root}/{job.study}" for job in self.waiting))
@@ -192,6 +172,18 @@ class _Launch:
                 f"note: {at_once} runs of {threads} threads each share {cores} cores; compute.threads="
                 f"{max(1, cores // at_once)} is faster, and makes other runs, for threads can change a CPU's bits"
             )
+
+    def _known(self, job: Job) -> rundir.RunDir:
+        """A job's folder, as far as it is known without a look through its study, which may have many thousands."""
+        study = (job.root, job.study)
+        if study not in self.listings:
+            self.listings[study] = rundir.listing(*study)
+        return job.folder(self.listings[study])
+
+    def _folder(self, job: Job) -> rundir.RunDir:
+        """A job's folder, also where another launch has made it since under another label."""
+        found = self._known(job)
+        return found if found.exists else job.folder()
 
     def _step(self) -> None:
         if time.monotonic() > self.limits.until and not self.caught:
@@ -211,13 +203,13 @@ class _Launch:
                 del self.running[job]
                 self._end(job, child)
         if self.view.due:
-            self.view.draw([_training(job, child) for job, child in self.running.items()])
+            self.view.draw([_training(job, child, self._known(job)) for job, child in self.running.items()])
 
     def _look(self) -> None:
         """What others have let go of comes next; what they keep for longer than a run may take is given up."""
         self.looked = time.monotonic()
         for job, since in list(self.elsewhere.items()):
-            folder = job.folder()
+            folder = self._folder(job)
             if not lock.in_use(folder.path):
                 del self.elsewhere[job]
                 self.waiting.appendleft(job)
@@ -226,10 +218,10 @@ class _Launch:
                 self._account(Outcome(job, "failed", f"still {folder.read().owner}"))
 
     def _start(self, job: Job) -> None:
-        if outcome := ended(job):  # by another launch
+        folder = self._known(job)
+        if outcome := ended(job, folder):  # by another launch
             self._account(outcome)
             return
-        folder = job.folder()
         if lock.in_use(folder.path):
             self.elsewhere[job] = time.monotonic()
             self.view.say(f"waiting for {job.title}: {folder.read().owner}")
@@ -253,15 +245,15 @@ class _Launch:
                 self.warned.add(line)
                 self.view.say(f"{job.title}: {line}")
         try:
-            outcome = ended(job) or self._unfinished(job, child, said)
+            folder = self._folder(job)
+            outcome = ended(job, folder) or self._unfinished(job, child, said, folder)
         except TricktableError as error:
             outcome = Outcome(job, "failed", str(error))
         if outcome:
             self._account(outcome, child.seconds)
 
-    def _unfinished(self, job: Job, child: Child, said: str) -> Outcome | None:
+    def _unfinished(self, job: Job, child: Child, said: str, folder: rundir.RunDir) -> Outcome | None:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
-        folder = job.folder()
         info = folder.read()
         state = info.state if info.pid == child.pid else None  # as this very process left it
         if child.late:
@@ -284,9 +276,9 @@ class _Launch:
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
 
 
-def _training(job: Job, child: Child) -> Training:
+def _training(job: Job, child: Child, folder: rundir.RunDir) -> Training:
     """How far a run is, by its run.json."""
-    info = job.folder().read()
+    info = folder.read()
     known = (info.epoch or 0, info.epochs or 0) if info.pid == child.pid else ()
     return Training(job.title, child.seconds, *known)
 

@@ -70,22 +70,32 @@ def _identities(points: Sequence[Point]) -> list[Identity]:
     """Build every point that differs by more than its seed, on data that is loaded once for all that share it."""
     sources: dict[str, Arrays | Files] = {}
     built: dict[str, Identity] = {}
+    groups: dict[tuple[int, ...], tuple[Identity, dict[str, Any]]] = {}
     identities = []
     for overrides, config in points:
-        shared = json.dumps(schema.plain(config.data), sort_keys=True)
-        if shared not in sources:
-            sources = {shared: data.load(config.data)}
-        key = json.dumps(schema.numeric(replace(config, seed=0)), sort_keys=True)
-        try:
-            if key not in built:
-                built[key] = job.prepare(config, sources[shared])[1]
-        except BadInput as error:
-            raise BadInput(f"{overrides}: {error}") from None
-        identities.append(replace(built[key], config_hash=job.config_hash(config)))
+        alike = _held(config)
+        if alike not in groups:
+            shared = json.dumps(schema.plain(config.data), sort_keys=True)
+            if shared not in sources:
+                sources = {shared: data.load(config.data)}
+            key = json.dumps(schema.numeric(replace(config, seed=0)), sort_keys=True)
+            try:
+                if key not in built:
+                    built[key] = job.prepare(config, sources[shared])[1]
+                groups[alike] = built[key], job.hashed(config)
+            except BadInput as error:
+                raise BadInput(f"{overrides}: {error}") from None
+        identity, hashed = groups[alike]
+        identities.append(replace(identity, config_hash=schema.digest({**hashed, "seed": config.seed})))
     if torch.cuda.is_initialized():  # the runs need the memory that was tried out here
         gc.collect()
         torch.cuda.empty_cache()
     return identities
+
+
+def _held(config: Config) -> tuple[int, ...]:
+    """What tells whether two configs, while both are there, hold the same objects but for the seed."""
+    return tuple(id(value) for name, value in vars(config).items() if name not in ("seed", "label"))
 
 
 def _threads(config: Config) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tricktable.runner.config import schema
+from tricktable.runner.config.compose import seeded
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.evaluation import Evaluation
@@ -17,7 +18,7 @@ from tricktable.runner.disk.runs import Runs, StoredRun
 from tricktable.runner.papers.facts import CURVES, GRIDS, Claim, Metric, PaperRow
 from tricktable.runner.papers.measured import MeasuredRow, Measurement, Setting
 from tricktable.runner.papers.metrics import ERRORS, GAIN, GAP, TIME, less, time
-from tricktable.runner.papers.plan import Point, TablePlan, changes, composed, seeded
+from tricktable.runner.papers.plan import Point, TablePlan, changes, composed
 from tricktable.runner.papers.recipe import MODEL_ITSELF
 
 

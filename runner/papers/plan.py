@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from tricktable.runner.config import schema
-from tricktable.runner.config.compose import compose
+from tricktable.runner.config.compose import compose, seeded
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.config.schema import Config
 from tricktable.runner.errors import BadInput
@@ -243,11 +243,6 @@ def _whole(overrides: Overrides, recipe: Recipe, extra: Overrides) -> Overrides:
 def composed(overrides: Overrides) -> Config:
     """A row's config: the same row is asked for by its table, by what it counts, and by its paper's other tables."""
     return compose(overrides)
-
-
-def seeded(config: Config, seed: int) -> Config:
-    """As `seed=...` would compose it; a table has hundreds of points."""
-    return replace(config, seed=seed, label=f"{config.label.removesuffix(f'-s{config.seed}')}-s{seed}")
 
 
 def changes(plan: TablePlan, label: str) -> tuple[Change, ...]:

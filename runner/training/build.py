@@ -15,7 +15,7 @@ from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
 from tricktable.runner.config.schema import Config, Option, parse_spend
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import objects, rehearse
+from tricktable.runner.training import eager, objects, rehearse
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.knobs import Knobs, Payer
 from tricktable.runner.training.run import Run
@@ -131,6 +131,7 @@ def _groups(config: Config, model: nn.Module) -> list[dict[str, Any]]:
 
 def _optimizer(config: Config, groups: list[dict[str, Any]], n: int, num_classes: int) -> torch.optim.Optimizer:
     given = {"n": n, "num_classes": num_classes, "batch_size": config.batch_size, "total_epochs": float(config.epochs)}
+    eager.without_compiler()
     optimizer: torch.optim.Optimizer = objects.make("optimizer", config.optimizer, None, groups=groups, **given)
     return optimizer
 

@@ -1,11 +1,17 @@
-"""What a network costs: parameters, multiply-adds (MAdds) and floating-point operations (FLOPs) of one image."""
+"""What a network costs: parameters, multiply-adds (MAdds) and floating-point operations (FLOPs) of one image.
 
+torch's own counter does the same; using it, as any pass on the meta device, imports torch's compiler, which takes as
+long as importing torch. So a network that lies in memory is counted there.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @dataclass(frozen=True)
@@ -22,26 +28,93 @@ class Count:
 
 
 def count(model: nn.Module, shape: tuple[int, int, int]) -> Count:
-    """Count a model on one image C H W, on the meta device: nothing is computed, and the model stays as it is."""
-    counter = FlopCounterMode(display=False)
-    with counter:
-        dry_pass(model, (1, *shape), training=False)
-    flops = counter.get_total_flops()
+    """Count a model on one blank image C H W, where the model lies; it stays as it is."""
+    counter = _Counter()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it would hide an attention's products
+    try:
+        with counter:
+            dry_pass(model, (1, *shape), training=False)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     trained = sum(size for size, trains in sizes if trains)
-    return Count(sum(size for size, _ in sizes), trained, flops // 2, flops)
+    return Count(sum(size for size, _ in sizes), trained, counter.madds, 2 * counter.madds)
 
 
 @torch.no_grad()
-def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool) -> None:
-    """Pass images B C H W through a model on the meta device: nothing is computed, and the model stays as it is.
+def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool, device: str | None = None) -> None:
+    """Pass blank images B C H W through a model, which stays as it is; on the meta device nothing is computed.
 
-    ValueError or RuntimeError where it cannot take them.
+    device: by default that on which its parameters are. ValueError or RuntimeError where it cannot take them.
     """
-    tensors = chain(model.named_parameters(), model.named_buffers())  # the state_dict lacks buffers that are not saved
-    meta = {k: torch.empty_like(v, device="meta") for k, v in tensors}
+    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    if device is None:
+        device = next((str(each.device) for each in parameters.values()), "cpu")
+        state = {name: buffer.clone() for name, buffer in buffers.items()}
+    else:
+        state = {name: torch.empty_like(each, device=device) for name, each in {**parameters, **buffers}.items()}
     before = model.training
     try:
-        torch.func.functional_call(model.train(training), meta, (torch.empty(shape, device="meta"),))
+        with torch.random.fork_rng(devices=[]):  # what the pass draws is not missed elsewhere
+            images = torch.zeros(shape, device=device)
+            torch.func.functional_call(model.train(training), state, (images,))
     finally:
         model.train(before)
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up the MAdds of what passes: `madds`."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would wrap __torch_dispatch__ so that its first call imports the compiler
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.madds = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = function(*arguments, **(named or {}))
+        rule = _MADDS.get(function.overloadpacket.__name__)
+        if rule is not None:
+            self.madds += rule(arguments, result)
+        return result
+
+
+def _of_convolution(arguments: Sequence[Any], result: Any) -> int:
+    """Each pixel of the result, or of a transposed one's input, meets the whole filter."""
+    images, weight, transposed = arguments[0], arguments[1], arguments[6]
+    pixels = images if transposed else result
+    return int(len(images) * math.prod(pixels.shape[2:]) * weight.numel())
+
+
+def _of_product(first: Tensor, second: Tensor) -> int:
+    """[b x] n k and [b x] k m."""
+    return first.numel() * second.shape[-1]
+
+
+def _of_attention(arguments: Sequence[Any], result: Any) -> int:
+    """Queries by keys, then the weights by values: ... n d, ... m d, ... m e."""
+    query, key, value = arguments[:3]
+    return query.numel() * key.shape[-2] + query.numel() // query.shape[-1] * key.shape[-2] * value.shape[-1]
+
+
+_MADDS: dict[str, Callable[[Sequence[Any], Any], int]] = {  # by torch's names of what it dispatches
+    "convolution": _of_convolution,
+    "mm": lambda arguments, _: _of_product(*arguments[:2]),
+    "bmm": lambda arguments, _: _of_product(*arguments[:2]),
+    "addmm": lambda arguments, _: _of_product(*arguments[1:3]),
+    "baddbmm": lambda arguments, _: _of_product(*arguments[1:3]),
+    **dict.fromkeys(
+        (
+            "_scaled_dot_product_flash_attention_for_cpu",
+            "_scaled_dot_product_flash_attention",
+            "_scaled_dot_product_efficient_attention",
+            "_scaled_dot_product_cudnn_attention",
+        ),
+        _of_attention,
+    ),
+}

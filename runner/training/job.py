@@ -44,9 +44,13 @@ def prepare(config: Config, source: Arrays | Files) -> tuple[Run, Identity]:
 
 
 def config_hash(config: Config) -> str:
-    """Return the SHA-256 of the numeric keys, with `compute` as this machine resolves it."""
-    keys = schema.numeric(named.by_id(config))
-    return schema.digest({**keys, "compute": compute.resolve(config.compute).identity()})
+    """Return the SHA-256 of what is `hashed`."""
+    return schema.digest(hashed(config))
+
+
+def hashed(config: Config) -> dict[str, Any]:
+    """Return the numeric keys, with `compute` as this machine resolves it."""
+    return {**schema.numeric(named.by_id(config)), "compute": compute.resolve(config.compute).identity()}
 
 
 def execute(config: Config, progress: TextIO | None = None) -> Summary:

@@ -102,11 +102,15 @@ def shared(file: Code) -> Iterator[Code]:
                 yield each
 
 
+@functools.lru_cache(maxsize=1024)
+def _imports(text: str) -> tuple[ast.ImportFrom, ...]:
+    """Return the imports of names in a file with this text; a study's runs use the same few files."""
+    return tuple(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom))
+
+
 def _imported(file: Code) -> Iterator[Code]:
     """Yield the files of its root, or of the package's models/ and tricks/, that a file imports."""
-    for node in ast.walk(ast.parse(file.path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom):
-            continue
+    for node in _imports(file.path.read_text(encoding="utf-8")):
         if node.level:  # `from ._shared import x`, `from . import _shared`
             root, folder = file.root, [*Path(file.name).parent.parts][: None if node.level == 1 else 1 - node.level]
         elif (node.module or "").startswith(("tricktable.models", "tricktable.tricks")):

@@ -136,8 +136,12 @@ def smallest_batch(run: Run) -> None:
     """Refuse batches too small to train on: where features are of one pixel, one image has no variance."""
     images = run.knobs.smallest_batch(run.epochs)
     fewest = min(stop - start for start, stop in parts_of(images, run.micro_batch))
+    joint = having(dict(run.model.named_modules()), JointStatistics)
     try:
-        dry_pass(run.model, (fewest, *run.splits.train.shape), training=True)
+        if any(module.images_together != 1 for _, module in joint):
+            dry_pass(run.model, (fewest, *run.splits.train.shape), training=True, device="meta")
+        else:  # whether there are two images or more, no statistics know
+            dry_pass(run.model, (min(fewest, 2), *run.splits.train.shape), training=True)
     except (RuntimeError, ValueError) as error:
         left_over = images < run.knobs.largest_batch(run.epochs)
         way = "; data.last_batch=drop leaves an epoch's smaller last batch out" if left_over else ""

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tricktable.runner import data
 from tricktable.runner.config import catalogue, completion, options, own, roots
-from tricktable.runner.config.compose import _composed, compose
+from tricktable.runner.config.compose import _composed, _read, compose
 from tricktable.runner.disk import config_file
 from tricktable.runner.errors import BadInput
 from tricktable.runner.papers import facts, recipe
@@ -40,7 +40,7 @@ FILES = {
     "configs/data/blobs.yaml": "# blobs\nname: blobs\nn: 4\n",
 }
 CACHED = [
-    _composed,
+    *(_composed, _read),
     *(options.options, options.within, options.composite, options.arguments, options.made_by),
     *(facts.papers, facts.load, recipe.names, recipe.load),
 ]

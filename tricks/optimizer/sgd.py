@@ -6,9 +6,13 @@
 lr stands outside the velocity u, so a change of lr needs no correction of the momentum.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.optim.sgd import sgd
+
+_OPTIONS = ("lr", "momentum", "weight_decay", "dampening", "nesterov", "maximize", "foreach", "fused")
 
 
 class SGD(torch.optim.SGD):
@@ -45,6 +49,28 @@ class SGD(torch.optim.SGD):
             fused=on_gpu,
             foreach=not on_gpu,
         )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """torch's step to the bit; torch's own imports its compiler, which takes as long as a short run."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        scaling: dict[str, Any] = {
+            "grad_scale": getattr(self, "grad_scale", None),
+            "found_inf": getattr(self, "found_inf", None),
+        }
+        for group in self.param_groups:
+            weights: list[torch.Tensor] = []
+            gradients: list[torch.Tensor] = []
+            velocities: list[torch.Tensor | None] = []
+            sparse = self._init_group(group, weights, gradients, velocities)
+            options = {name: group[name] for name in _OPTIONS}
+            sgd(weights, gradients, velocities, has_sparse_grad=sparse, **options, **scaling)
+            for p, velocity in zip(weights, velocities, strict=False):  # without momentum there are none
+                self.state[p]["momentum_buffer"] = velocity
+        return loss
 
     def momentum_gain(self, momentum: float) -> float:
         """How many times lr a steady gradient's step is: u grows to (1 - dampening) / (1 - momentum) of it."""

@@ -89,3 +89,33 @@ def test_the_step_of_a_steady_gradient(arguments):
     gain = make([{"params": [nn.Parameter(torch.zeros(1))]}]).momentum_gain(m)
     assert gain == pytest.approx((1 - dampening) / (1 - m) if m else 1)
     assert steady(make) == pytest.approx(gain, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"momentum": 0.0},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1},
+    ],
+)
+def test_the_step_is_torchs_to_the_bit(arguments):
+    drawn = torch.Generator().manual_seed(0)
+    values = [torch.randn(size, generator=drawn) for size in ((4, 3), (5,), (2,))]
+    ours, theirs = ([nn.Parameter(value.clone()) for value in values] for _ in range(2))
+    weight_decay = arguments.get("weight_decay", 1e-4)
+    a = SGD([{"params": ours[:2]}, {"params": ours[2:]}], lr=0.3, **arguments)
+    named = {"lr": 0.3, "weight_decay": weight_decay, **arguments}
+    b = torch.optim.SGD([{"params": theirs[:2]}, {"params": theirs[2:]}], foreach=True, **named)
+    for step in range(4):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = None if step == 1 and p is ours[1] else torch.randn(p.shape, generator=drawn)
+            q.grad = None if p.grad is None else p.grad.clone()
+        assert a.step(lambda: 7.0) == 7.0
+        b.step()
+        if step == 2:  # a schedule moves them between steps
+            for group in (*a.param_groups, *b.param_groups):
+                group["lr"], group["momentum"] = 0.07, 0.8 if arguments["momentum"] else 0.0
+        assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
+    assert [len(a.state[p]) for p in ours] == [len(b.state[q]) for q in theirs]
+    assert len(ours) == 3 and all(p.requires_grad for p in ours)

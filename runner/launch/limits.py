@@ -1,0 +1,33 @@
+"""How much a launch may do at once, and how long."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tricktable.runner.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Limits:
+    """As `pool.launch` is given them, times in seconds."""
+
+    parallel: int
+    gpus: tuple[int, ...]
+    seconds: float
+    grace: float
+    until: float
+    heard: bool
+
+
+def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
+    """BadInput for numbers that make no sense."""
+    if parallel < 1:
+        raise BadInput(f"--jobs: expected at least 1, got {parallel}")
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise BadInput(f"--timeout: expected a number of minutes above 0, got {timeout:g}")
+    if gpus:
+        import torch
+
+        there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
+        if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
+            raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
