@@ -154,5 +154,5 @@ def digest(folder):
 
 
 def left_over(folder):
-    """What killed processes left half written."""
-    return [path for path in Path(folder).glob("outputs/**/.tmp-*")]
+    """What killed processes left half written in the run's folder."""
+    return [*run_of(folder).rglob(".tmp-*")]

@@ -137,3 +137,14 @@ def _kill_workers():
 
 
 ACTIONS = {"signals": _signals, "remove": _remove, "exit": _exit, "raise": _raise, "kill workers": _kill_workers}
+
+
+def rows_forever(path):
+    """Append rows to a table until somebody ends it."""
+    import itertools
+
+    from tricktable.runner.disk import record
+
+    metrics = record.Metrics(Path(path))
+    for i in itertools.count():
+        metrics.append({"i": i, "text": "x" * (i % 97), "twice": 2 * i})
