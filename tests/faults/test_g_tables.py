@@ -61,8 +61,9 @@ def test_g2_a_writer_is_killed_within_a_row(zygote, tmp_path, held, trials):
 def test_g3_several_processes_evaluate_one_run(zygote, tmp_path, held, number):
     """Its evaluations.csv is the one table that several processes append to."""
     zygote.whole(tmp_path, tiny())
-    run, typed = run_of(tmp_path), ("inference=[flip]", "output.root=outputs", "compute=cpu")
-    children = [zygote.command(tmp_path, "evaluate", run, *typed) for _ in range(number)]
+    run, images = run_of(tmp_path), "data=synthetic data.size=8 data.channels=1 data.n_test=20 data.n_train=20"
+    typed = [*images.split(), "output.root=outputs", "compute=cpu"]
+    children = [zygote.command(tmp_path, "evaluate", run, *typed, f"data.seed={i}") for i in range(number)]
     codes = [child.wait() for child in children]
     assert set(codes) <= {0, 8}, children[0].said
     rows = record.read(run / "evaluations.csv")
