@@ -43,13 +43,14 @@ def read_config(path: Path) -> dict[str, Any]:
 def config_of(path: Path, data: bytes) -> dict[str, Any]:
     """The config of a file's bytes; StorageProblem, with the path, where they are damaged.
 
-    Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none.
+    Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none. So is what nests deeply.
     """
     import yaml
 
-    from tricktable.runner.config.loading import SafeLoader
+    from tricktable.runner.config.loading import SafeLoader, refuse_depth
 
     try:
+        refuse_depth(data)
         # Looking at every event takes as long as reading: only where a byte of the file can begin an alias.
         if _MAY_REFER.search(data) and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(data, SafeLoader)):
             raise ValueError("it has an alias")
