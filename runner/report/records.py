@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -196,10 +197,15 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+# What spreadsheets would compute, or fetch, when they open the file: a label may be anybody's.
+_FORMULA = re.compile(r"[=@]|[+-].*[|!(]")
+
+
 def cell(value: Any) -> Any:
-    """A value as CSV has it."""
+    """A value as CSV has it; before a text that is a formula stands an apostrophe, by which spreadsheets show it."""
     if isinstance(value, str):
-        return terminal.clean(value)
+        text = terminal.clean(value)
+        return f"'{text}" if _FORMULA.match(text) else text
     if isinstance(value, list | tuple):
         return f"[{','.join(str(cell(v)) for v in value)}]"
     if isinstance(value, Mapping):

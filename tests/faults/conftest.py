@@ -27,10 +27,9 @@ def finished(zygote, tmp_path_factory):
 def held(request, record_property):
     """Say of the row that the test is named by how many trials there were, in how many it held, and what else."""
 
-    def say(trials, number, note=""):
-        record_property("fault", {"row": ROW.match(request.node.name)[1].upper(), "trials": trials, "held": int(number)})
-        if note:
-            record_property("note", note)
+    def say(trials, number, note="", row=None):
+        row = row or ROW.match(request.node.name)[1].upper()
+        record_property("fault", {"row": row, "trials": trials, "held": int(number), "note": note})
         assert number == trials, f"{number} of {trials}: {note}"
 
     return say

@@ -131,7 +131,7 @@ def test_csv_keeps_every_digit_and_every_label(measured, tmp_path):
     assert [float(row["ours"]) for row in rows[:2]] == [row.mean for row in measured.rows[:2]]
     assert float(rows[0]["ours_ci95"]) == measured.rows[0].half
     assert [row["row"] for row in rows[:2]] == list(HOSTILE[:2])
-    assert rows[2]["row"] == "=1+1 <img src=x onerror=alert(1)> \\u202eevil\\u200b\\nline", "spelt out: it cannot act"
+    assert rows[2]["row"] == "'=1+1 <img src=x onerror=alert(1)> \\u202eevil\\u200b\\nline", "spelt out: it cannot act"
     assert (rows[1]["n"], rows[1]["declared"], rows[1]["diverged"]) == ("1", "3", "1")
     assert rows[0]["fingerprint"] == "sha256:0123456789ab" and rows[3]["fingerprint"] == ""
     claims = read(tmp_path / "out" / "claims.csv")
