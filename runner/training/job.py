@@ -16,6 +16,7 @@ from tricktable.runner import data, sinks, terminal
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
+from tricktable.runner.data.draw import watched
 from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.data.split import split
 from tricktable.runner.disk import atomic, checkpoint, record, rundir, seal
@@ -113,7 +114,7 @@ class _Job:
 
     def go(self) -> Summary:
         try:
-            with _signals(self._flag), self.reporter:
+            with _signals(self._flag), self.reporter, watched():
                 _set_aside(self.folder)
                 self._resume()
                 self.folder.set_state("running", **self._progress())

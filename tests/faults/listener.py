@@ -13,9 +13,10 @@ FORBIDDEN = (
     "sqlite3.connect", "shutil.unpack_archive", "builtins.input",
 )  # fmt: skip
 CHANGES = (  # events whose first one or two arguments are paths that are changed
-    "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.truncate",
+    "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.truncate", "os.utime",
     "shutil.rmtree", "shutil.move", "shutil.copyfile",
 )  # fmt: skip
+OWN = ["git", "describe"]  # by which a report says of which commit it is
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -40,6 +41,8 @@ class Listener:
             self.armed = True
 
     def _out_of_bounds(self, event, arguments):
+        if event == "subprocess.Popen" and arguments[1][:2] == OWN and arguments[2] == ROOT:
+            return ""
         if event.startswith("socket.") or event in FORBIDDEN:
             return f"{event} {str(arguments)[:200]}"
         if event == "exec" and not self._is_of_a_file(arguments[0]):
@@ -53,6 +56,8 @@ class Listener:
         if event in CHANGES:
             number = 2 if event in ("os.rename", "os.link", "shutil.move", "shutil.copyfile") else 1
             for i, path in enumerate(arguments[:number]):
+                if isinstance(path, int):  # of a file that was opened, which was heard
+                    continue
                 handle = arguments[number + i] if event in ("os.rename", "os.link") else arguments[-1]
                 if not self._below(self._whole(path, handle), [self.folder]):
                     return f"{event} {path}"

@@ -52,3 +52,27 @@ def test_t6_odd_surroundings(tmp_path, held, plain, name, environment, before):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     held(1, digest(folder) == plain[0], name)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ("optimizer.lr=0.07", False), ("seed=1", False), ("augment=[flip]", False), ("epochs=4", False),
+        ("checkpoint.every=1", True), ("checkpoint.keep=3", True),
+    ],
+)  # fmt: skip
+def test_t2_what_is_changed_before_a_resume(zygote, tmp_path, held, plain, change, same):
+    """What can change a figure makes another run, and the one that was stopped stays as it is; what cannot goes on."""
+    stop = ("at_step", {"number": 5, "action": "signals", "numbers": [15]})
+    assert zygote.train(tmp_path, PLAIN, inject=[stop]).wait() == 75
+    first = run_of(tmp_path)
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    key = change.partition("=")[0]
+    child = zygote.train(tmp_path, [*(each for each in PLAIN if not each.startswith(key + "=")), change])
+    assert child.wait() == 0, child.said
+    found = list((tmp_path / "outputs/default").iterdir())
+    if same:
+        held(1, len(found) == 1 and digest(tmp_path) == plain[0], change)
+    else:
+        untouched = before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+        held(1, len(found) == 2 and untouched, change)
