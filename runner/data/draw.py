@@ -151,4 +151,6 @@ def watched() -> Iterator[None]:
             raise
         words = "killed, as where memory runs out" if "killed by signal" in str(error) else "ended"
         more = "data.workers=0 decodes in the run's own process"
-        raise DataProblem(f"a decoding process was {words}; the same command goes on from the last save, {more}") from error
+        raise DataProblem(
+            f"a decoding process was {words}; the same command goes on from the last save, {more}"
+        ) from error

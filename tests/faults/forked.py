@@ -144,7 +144,10 @@ def digest(folder):
     rows = [state.pop("metrics")]
     with open(run / "metrics.csv", newline="") as file:
         rows.append(file.read())
-    rows = [[{k: v for k, v in r.items() if k != "images_per_second"} for r in csv.DictReader(text.splitlines())] for text in rows]
+    rows = [
+        [{k: v for k, v in r.items() if k != "images_per_second"} for r in csv.DictReader(text.splitlines())]
+        for text in rows
+    ]
     summary = json.loads((run / "summary.json").read_text())
     same = ("results", "weights_sha256", "updates", "samples", "epochs", "seed", "state", "params", "madds", "data")
     predicted = hashlib.sha256((run / "predicted.json").read_bytes()).hexdigest()

@@ -90,7 +90,7 @@ def shown(folder, found):
     for path in (folder / "report").glob("*.csv"):
         with path.open(newline="", encoding="utf-8") as file:
             cells = [cell for row in csv.reader(file) for cell in row]
-        assert not [cell for cell in cells if cell[:1] in "=@" and cell or "cmd|" in cell[:5]], "a formula"
+        assert not [cell for cell in cells if (cell[:1] in "=@" and cell) or "cmd|" in cell[:5]], "a formula"
     for path in (folder / "report").rglob("*"):
         if path.suffix in (".md", ".csv", ".tex", ".html"):
             text = path.read_text(encoding="utf-8")
@@ -108,8 +108,14 @@ def of_runs(run, mark):
     """(name, its changed files) of runs from elsewhere."""
     summary, config = json.loads((run / "summary.json").read_text()), (run / "config.yaml").read_text()
     for i, word in enumerate(payloads.WORDS):
-        changed = {**summary, "data": {**summary["data"], "title": word}, "environment": {**summary["environment"], "cpu": word}}
-        label = "\n".join(line if not line.startswith("label:") else f"label: {json.dumps(word)}" for line in config.split("\n"))
+        changed = {
+            **summary,
+            "data": {**summary["data"], "title": word},
+            "environment": {**summary["environment"], "cpu": word},
+        }
+        label = "\n".join(
+            line if not line.startswith("label:") else f"label: {json.dumps(word)}" for line in config.split("\n")
+        )
         yield f"words {i}", {"summary.json": json.dumps(changed), "config.yaml": label}
     for target in payloads.TARGETS[::4]:
         lines = [f"  name: {target}" if line == "  name: resnet8" else line for line in config.split("\n")]
@@ -126,32 +132,49 @@ def checkpoints(mark):
         data = pickle.dumps(call)
         yield f"tensors {name}", {checkpoint.TENSORS: data}
         yield f"state {name}", {checkpoint.STATE: data}
-    yield "instantiator", {checkpoint.STATE: b'{"_instantiator": "os.system", "hyper_parameters": {"_target_": "os.system"}}'}
+    yield (
+        "instantiator",
+        {checkpoint.STATE: b'{"_instantiator": "os.system", "hyper_parameters": {"_target_": "os.system"}}'},
+    )
     yield "path", {checkpoint.STATE: b'{"config_path": "/etc/passwd", "run": {"code": {"../../x.py": "0"}}}'}
 
 
 def resumed(folder, files):
     """A run that is gone on from such a checkpoint, and a network that is loaded from it."""
     sealed(folder / "checkpoints", 3, files)
-    found = checkpoint.newest(folder / "checkpoints", refuse=lambda found: "it is another run's" if "clock" not in found.state else "")
+    found = checkpoint.newest(
+        folder / "checkpoints", refuse=lambda found: "it is another run's" if "clock" not in found.state else ""
+    )
     assert found is None
 
 
 def inputs(run, mark):
     """(kind, name, what meets it in a folder of its own)."""
     for name, data in payloads.weights(mark).items():
-        yield "weights", name, lambda folder, n=name, d=data: weights.read(str(written(folder / n.replace("..", "."), d)))
+        yield (
+            "weights",
+            name,
+            lambda folder, n=name, d=data: weights.read(str(written(folder / n.replace("..", "."), d))),
+        )
     for name, files in checkpoints(mark):
         yield "checkpoint", name, lambda folder, f=files: resumed(folder, f)
     for name, text in payloads.configs(mark).items():
         yield "config", name, lambda folder, t=text: config(folder, t)
     for name in payloads.NAMES:
-        yield "name", name, lambda folder, n=name: job.execute(compose([*TINY, f"output.root={folder}/outputs", f"study='{n}'"]))
+        yield (
+            "name",
+            name,
+            lambda folder, n=name: job.execute(compose([*TINY, f"output.root={folder}/outputs", f"study='{n}'"])),
+        )
     for name, data in payloads.images().items():
         tree = sets.images() | {"train/ant/00.png": data}
         yield "image", name, lambda folder, t=tree: sets.load(sets.write_tree(folder / "set", t))
     for member in payloads.members():
-        yield "archive", member.name, lambda folder, m=member: sets.load(sets.write_tar(folder / "set.tar", sets.images(), m))
+        yield (
+            "archive",
+            member.name,
+            lambda folder, m=member: sets.load(sets.write_tar(folder / "set.tar", sets.images(), m)),
+        )
     for name, files in of_runs(run, mark):
         yield "run and report", name, lambda folder, f=files: foreign(folder, run, f)
 
@@ -165,7 +188,14 @@ def harmless(folder, run):
     """Each way once with what does no harm, so that what is imported late has been."""
     import torch
 
-    config(folder, "\n".join(f"{key}: {value}" for key, value in (each.split("=") for each in TINY if "data." not in each and "." not in each)) + "\ndata: {subset: 6}")
+    config(
+        folder,
+        "\n".join(
+            f"{key}: {value}"
+            for key, value in (each.split("=") for each in TINY if "data." not in each and "." not in each)
+        )
+        + "\ndata: {subset: 6}",
+    )
     torch.save({"a": torch.ones(2)}, folder / "w.pt")
     weights.read(str(folder / "w.pt"))
     for path in (sets.write_tree(folder / "set", sets.images()), sets.write_tar(folder / "set.tar", sets.images())):

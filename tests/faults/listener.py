@@ -66,7 +66,9 @@ class Listener:
     def _is_of_a_file(self, code):
         """As modules are; and what dataclasses and named tuples make of their own fields, when they are imported."""
         name = getattr(code, "co_filename", "?")
-        return name in ("<string>", "<frozen importlib._bootstrap>") and self._importing() or self._below(name, self.readable)
+        return (name in ("<string>", "<frozen importlib._bootstrap>") and self._importing()) or self._below(
+            name, self.readable
+        )
 
     def _importing(self):
         frame = sys._getframe()

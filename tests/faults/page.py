@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from tests.faults.rows import ROWS
 from tricktable.runner import machine
 
@@ -52,7 +54,9 @@ def _notes(found):
         key = tuple("#" if number is not None else word for word, number in zip(words, numbers, strict=True))
         before = notes.get(key, [0] * len(words))
         notes[key] = [(a or 0) + (b or 0) for a, b in zip(before, numbers, strict=True)]
-    texts = [" ".join(str(n) if word == "#" else word for word, n in zip(key, notes[key], strict=True)) for key in notes]
+    texts = [
+        " ".join(str(n) if word == "#" else word for word, n in zip(key, notes[key], strict=True)) for key in notes
+    ]
     if len(texts) > 4:
         return f"{len(texts)} cases"
     return "; ".join(text for text in texts if text).replace("|", "\\|")
@@ -61,11 +65,11 @@ def _notes(found):
 def page(results, peers):
     rows = {row: [one for one in results if one["row"] == row] for row in ROWS}
     trials, held = (sum(one[name] for one in results) for name in ("trials", "held"))
-    here = machine.facts() if "facts" in vars(machine) else {}
+    cpu = machine.environment(torch.device("cpu"))["cpu"]
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "safetensors", "hydra-core"))
     text = [
         HEAD,
-        f"{datetime.now(UTC):%d %B %Y}, {here.get('cpu', 'a processor')}, {machine.cores()} cores, Linux {os.uname().release}, "
+        f"{datetime.now(UTC):%d %B %Y}, {cpu}, {machine.cores()} cores, Linux {os.uname().release}, "
         f"Python {sys.version.split()[0]}, {libraries}. {trials:,} trials, {held:,} held. Times are of the tests' processes, "
         "two at once, on a machine that did other work too.",
         "",
@@ -75,7 +79,12 @@ def page(results, peers):
     ]
     failed = [one for one in results if one["held"] < one["trials"]]
     if failed:
-        text += ["", "Not held:", "", *(f"- {one['row']}: `{one['test']}`: {one['held']} of {one['trials']}" for one in failed)]
+        text += [
+            "",
+            "Not held:",
+            "",
+            *(f"- {one['row']}: `{one['test']}`: {one['held']} of {one['trials']}" for one in failed),
+        ]
     text += [PEERS.rstrip("\n")]
     for each in peers:
         text.append(f"| {each['peer']} | {each['fault']} | {each['trials']} | {each['held']} | {each['what']} |")

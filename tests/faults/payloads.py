@@ -86,14 +86,14 @@ def configs(mark):
     )  # fmt: skip
     files = {f"{i} {target}": places[i % len(places)].format(target, mark) for i, target in enumerate(TARGETS)}
     nodes = {
-        "callbacks": "hydra: {callbacks: {x: {_target_: builtins.open, file: '%s', mode: w}}}" % mark,
+        "callbacks": f"hydra: {{callbacks: {{x: {{_target_: builtins.open, file: '{mark}', mode: w}}}}}}",
         "job_logging": "hydra: {job_logging: {handlers: {x: {(): os.system, command: ls}}}}",
-        "class": "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '%s'}}}}" % mark,
-        "launcher": "hydra: {launcher: {_target_: os.system}}", "run.dir": "hydra: {run: {dir: '%s'}}" % mark,
+        "class": f"hydra: {{job_logging: {{handlers: {{x: {{class: logging.FileHandler, filename: '{mark}'}}}}}}}}",
+        "launcher": "hydra: {launcher: {_target_: os.system}}", "run.dir": f"hydra: {{run: {{dir: '{mark}'}}}}",
         "env_set": "hydra: {job: {env_set: {PATH: /tmp}}}", "searchpath": "hydra: {searchpath: [file:///etc]}",
         "defaults": "defaults: [{override hydra/launcher: joblib}, /etc/passwd]\nepochs: 3",
         "env": "study: ${oc.env:TRICKTABLE_SECRET}", "decode": "study: ${oc.decode:'[1]'}", "select": "study: ${hydra:runtime.cwd}",
-        "create": "study: ${oc.create:{_target_: os.system}}", "apply": "model: !!python/object/apply:os.system ['mkdir %s']" % mark,
+        "create": "study: ${oc.create:{_target_: os.system}}", "apply": f"model: !!python/object/apply:os.system ['mkdir {mark}']",
         "new": "model: !!python/object/new:os.system ['ls']", "name": "model: !!python/name:os.system",
         "module": "model: !!python/module:antigravity", "tuple": "augment: !!python/tuple [crop]",
         "bomb": "a: &a [x]\n" + "".join(f"{c}: &{c} [{', '.join(['*' + chr(ord(c) - 1)] * 9)}]\n" for c in "bcdefghi"),

@@ -1,7 +1,9 @@
 """The same faults, met by plain torch.save and by Hydra's multirun: `python -m tests.faults.peers`, JSON a line."""
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,13 +12,6 @@ from pathlib import Path
 
 import torch
 
-SAVES = """
-import sys, torch
-state = {f"layer{i}": torch.full((256, 1024), 1.0) for i in range(16)}
-print("ready", flush=True)
-while True:
-    torch.save(state, sys.argv[1])
-"""
 JOB = """
 import os, sys
 import hydra
@@ -39,13 +34,14 @@ FAULTS = {
 def killed_in_a_save(folder, kills):
     """Of so many kills at random, after how many the file in place can be read."""
     good, path, chance = 0, folder / "last.pt", random.Random(0)
+    state = {f"layer{i}": torch.full((256, 1024), 1.0) for i in range(16)}
     for _ in range(kills):
-        child = subprocess.Popen([sys.executable, "-c", SAVES, str(path)], stdout=subprocess.PIPE)
-        child.stdout.readline()
-        time.sleep(0.2 + chance.uniform(0, 0.3))
-        child.kill()
-        child.wait()
-        child.stdout.close()
+        child = os.fork()
+        while child == 0:
+            torch.save(state, path)
+        time.sleep(chance.uniform(0.1, 0.4))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         try:
             torch.load(path, weights_only=True)
             good += 1
@@ -75,21 +71,33 @@ def multirun(folder, fault):
     script = folder / "job.py"
     script.write_text(JOB.replace("FAULT", FAULTS[fault]))
     done = subprocess.run(
-        [sys.executable, str(script), "-m", "+i=0,1,2"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(script), "-m", "+i=0,1,2"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return done.stdout.count("finished"), done.returncode
 
 
 def main():
+    def say(peer, fault, trials, held, what):
+        print(json.dumps({"peer": peer, "fault": fault, "trials": trials, "held": held, "what": what}), flush=True)
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(json.dumps({"peer": "torch.save in place", "fault": "kill -9 at random", "trials": 25, "held": killed_in_a_save(folder, 25),
-                          "what": "the file can be read"}))  # fmt: skip
-        print(json.dumps({"peer": "torch.load", "fault": "one bit flipped", "trials": 400, "held": flipped(folder, 400), "what": "it is noticed"}))
+        say("torch.save in place", "kill -9 at random", 25, killed_in_a_save(folder, 25), "the file can be read")
+        say("torch.load", "one bit flipped", 400, flipped(folder, 400), "it is noticed")
         for fault in FAULTS:
             finished, code = multirun(folder, fault)
-            print(json.dumps({"peer": "Hydra's multirun", "fault": f"{fault} in one of three jobs", "trials": 2, "held": finished,
-                              "what": f"the others finish (exit {code})"}))  # fmt: skip
+            say(
+                "Hydra's multirun",
+                f"{fault} in the second of three jobs",
+                2,
+                finished,
+                f"the others finish (exit {code})",
+            )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_runtest_logreport(report):
-    if report.when != "call" or not (path := os.environ.get("TRICKTABLE_FAULTS")) or "PYTEST_XDIST_WORKER" in os.environ:
+    if (
+        report.when != "call"
+        or not (path := os.environ.get("TRICKTABLE_FAULTS"))
+        or "PYTEST_XDIST_WORKER" in os.environ
+    ):
         return
     told = [value for name, value in report.user_properties if name == "fault"]
     if not told and not report.skipped:

@@ -64,7 +64,9 @@ def test_a1_kill_9_at_random_and_resume(zygote, finished, tmp_path, held, trials
             whole[each] = zygote.whole(tmp_path / "-".join(map(str, key)), overrides)
         same, kills, twice = trial(zygote, tmp_path / f"trial-{seed}", overrides, whole[each], seed)
         good, kinds, both = good + same, kinds + kills, both + twice
-    held(len(trials), good, f"{len(kinds)} kills, {kinds.count('in a save')} in a save, {both} a second one in one epoch")
+    held(
+        len(trials), good, f"{len(kinds)} kills, {kinds.count('in a save')} in a save, {both} a second one in one epoch"
+    )
 
 
 @pytest.mark.parametrize("point", [f"{p}:{n}" for p in POINTS for n in (1, 3)])

@@ -45,7 +45,12 @@ def gone_on(zygote, folder, stopped, plain, change, seed):
     path = last / rng.choice([checkpoint.TENSORS, checkpoint.STATE, checkpoint.MANIFEST])
     path.write_bytes(change(rng, path.read_bytes()))
     child = zygote.train(folder, PLAIN)
-    good = child.wait() == 0 and digest(folder) == plain[0] and f"warning: checkpoint outputs/default/{last.parent.parent.name}/checkpoints/{last.name} cannot be used" in child.said
+    good = (
+        child.wait() == 0
+        and digest(folder) == plain[0]
+        and f"warning: checkpoint outputs/default/{last.parent.parent.name}/checkpoints/{last.name} cannot be used"
+        in child.said
+    )
     if good:
         shutil.rmtree(folder)
     else:

@@ -12,7 +12,6 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.faults.forked import digest, left_over, run_of, tiny
-from tests.faults.trials import several
 
 PLAIN = tiny("checkpoint.every=2", "epochs=2", "hook=[ema]")
 CALLS = ("write", "fsync", "replace", "rename", "mkdir", "open")
@@ -78,8 +77,6 @@ def test_c3_an_input_output_error_at_any_write_and_fsync(zygote, tmp_path, held,
     held(len(faults), good, "a call each of write and fsync")
 
 
-
-
 def in_a_small_disk(folder, size, options=""):
     """A run on a file system of so many bytes, and again when it has grown; both exit codes and what was said."""
     folder.mkdir()
@@ -126,7 +123,11 @@ def test_c2_a_folder_that_may_not_be_written(zygote, tmp_path, held, call):
 def test_c4_a_folder_that_is_removed_while_it_runs(zygote, tmp_path, held, plain, step, what):
     """No half of a run is made again; the same command makes it whole."""
     name = zygote_name(zygote, tmp_path)
-    paths = {"run": f"outputs/default/{name}", "study": "outputs/default", "checkpoints": f"outputs/default/{name}/checkpoints"}
+    paths = {
+        "run": f"outputs/default/{name}",
+        "study": "outputs/default",
+        "checkpoints": f"outputs/default/{name}/checkpoints",
+    }
     folder = tmp_path / "run"
     remove = {"number": step, "action": "remove", "folder": str(folder / paths[what])}
     if what == "checkpoints" and step == 1:

@@ -77,13 +77,19 @@ def test_f3_of_eight_processes_on_one_run_one_has_it(zygote, tmp_path, held, tri
         info = json.loads((run_of(folder) / "run.json").read_text())
         refused += codes[8]
         same = set(codes) <= {0, 8} and (info["state"], info["attempt"]) == ("complete", 1)
-        same = same and len(list((folder / "outputs/default").iterdir())) == 1 and (whole is None or digest(folder) == whole)
+        same = (
+            same
+            and len(list((folder / "outputs/default").iterdir())) == 1
+            and (whole is None or digest(folder) == whole)
+        )
         good += same
         if same:
             shutil.rmtree(folder)
         else:
             print(trial, codes, info, children[0].said[-2000:])
-    held(len(trials), good, f"times eight processes, {refused} of them refused with exit 8, none trained beside another")
+    held(
+        len(trials), good, f"times eight processes, {refused} of them refused with exit 8, none trained beside another"
+    )
 
 
 @pytest.mark.parametrize("trials", several(0, 10))

@@ -1,6 +1,7 @@
 """A finished run's files, each with one bit flipped or its end cut off: it is found, or no figure comes from the file."""
 
 import random
+import shutil
 
 import pytest
 
@@ -135,3 +136,17 @@ def test_a_copy_with_other_line_ends_and_times_is_as_good(root):
     finally:
         for path, data in kept.items():
             path.write_bytes(data)
+
+
+def test_a_copy_of_a_run_in_the_same_study_counts_once(root):
+    """The same run in two folders is one seed, and the table says so."""
+    (run, _) = runs.under(root, STUDY)
+    before = rows(root)[0]
+    copy = run.folder.with_name(f"a-{run.id}")
+    shutil.copytree(run.folder, copy)
+    try:
+        figures, damaged, warnings = rows(root)
+        assert figures == before and damaged == []
+        assert warnings[0] == f"In no row, for each is a copy of a run that is: {copy.name}."
+    finally:
+        shutil.rmtree(copy)

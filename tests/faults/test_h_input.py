@@ -22,7 +22,9 @@ def mistyped(key):
     found = [
         word[:middle] + word[middle + 1 :],
         word[:middle] + word[middle : middle + 1] * 2 + word[middle + 1 :],
-        word[: middle - 1] + word[middle : middle + 1] + word[middle - 1 : middle] + word[middle + 1 :] if middle else word + "x",
+        word[: middle - 1] + word[middle : middle + 1] + word[middle - 1 : middle] + word[middle + 1 :]
+        if middle
+        else word + "x",
         word[:middle] + "q" + word[middle + 1 :],
     ]
     return [f"{head}.{each}" if head else each for each in dict.fromkeys(found) if each and each != word]

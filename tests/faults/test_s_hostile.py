@@ -29,7 +29,9 @@ def test_s1_to_s6_nothing_hostile_runs_connects_or_leaves_its_folder(tmp_path, h
     bad, kinds = [], {}
     for each in met:
         heard = [words for words in each["heard"] if not words.startswith(LOOKED_AT.get(each["name"], "nothing"))]
-        good = each["end"] in ("refused", "neutralised") and not (heard or each["ran"] or each["told"] or "\n" in each["line"])
+        good = each["end"] in ("refused", "neutralised") and not (
+            heard or each["ran"] or each["told"] or "\n" in each["line"]
+        )
         kinds.setdefault(each["kind"], []).append(good)
         bad += [] if good else [each]
     print(*bad, sep="\n")
@@ -59,7 +61,9 @@ print(json.dumps(heard))
 
 def test_s1_the_listener_hears_what_runs(tmp_path):
     """The same calls, unpickled by Python's own: each is heard, though `sys.exit` does nothing that is out of bounds."""
-    done = subprocess.run([sys.executable, "-c", CONTROL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CONTROL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     heard = json.loads(done.stdout.splitlines()[-1])
     assert [name for name, words in heard.items() if not words] in (["sys.exit"], ["sys.exit", "import"])
 

@@ -19,7 +19,9 @@ def plain(zygote, tmp_path_factory):
     return zygote.whole(tmp_path_factory.mktemp("plain"), PLAIN)
 
 
-@pytest.mark.parametrize("jumps", [[0, 3600], [0, -3600, 7200], [-50 * YEAR * 2], [0, -YEAR, YEAR]], ids=["forth", "back", "1970", "both"])
+@pytest.mark.parametrize(
+    "jumps", [[0, 3600], [0, -3600, 7200], [-50 * YEAR * 2], [0, -YEAR, YEAR]], ids=["forth", "back", "1970", "both"]
+)
 def test_t1_a_clock_that_jumps(zygote, tmp_path, held, plain, jumps):
     clock, stop = ("clock", {"jumps": jumps}), ("at_step", {"number": 5, "action": "signals", "numbers": [15]})
     assert zygote.train(tmp_path, PLAIN, inject=[clock, stop]).wait() == 75

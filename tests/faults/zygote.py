@@ -36,8 +36,8 @@ def _import():
         from tricktable.runner.papers import studies  # noqa: F401
         from tricktable.runner.training import job
 
-        with tempfile.TemporaryDirectory() as folder:
-            job.execute(compose([*TINY, f"output.root={folder}"]), progress=open(os.devnull, "w"))
+        with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nothing:
+            job.execute(compose([*TINY, f"output.root={folder}"]), progress=nothing)
         os.write(writer, json.dumps([*sys.modules]).encode())
         os._exit(0)
     os.close(writer)
