@@ -28,7 +28,7 @@ test: setup lint
 test-faults: setup
 	@mkdir -p build && rm -f build/faults.jsonl
 	$(BIN)/python -m tests.faults.peers > build/peers.jsonl
-	TRICKTABLE_FAULTS=build/faults.jsonl $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -p tests.faults.results \
+	TRICKTABLE_FAULTS=build/faults.jsonl $(BIN)/python -m pytest --numprocesses 2 --dist load --maxschedchunk 1 -p tests.faults.results \
 		$$($(BIN)/python -m tests.faults.rows) || failed=1; \
 	$(BIN)/python -m tests.faults.page build/faults.jsonl build/peers.jsonl docs/reliability.md; exit $$failed
 

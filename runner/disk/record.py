@@ -43,7 +43,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def config_of(path: Path, data: bytes) -> dict[str, Any]:
     """The config of a file's bytes; StorageProblem, with the path, where they are damaged.
 
-    Aliases are refused: a few hundred bytes of them can stand for gigabytes, and we write none. So is what nests deeply.
+    Refused are aliases, a few hundred bytes of which can stand for gigabytes (we write none), and what nests deeply.
     """
     import yaml
 

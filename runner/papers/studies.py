@@ -36,7 +36,7 @@ def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTab
 
 
 def _once(group: Sequence[StoredRun]) -> list[StoredRun]:
-    """A config's runs without those that are the same run in another folder: the one whose folder has its name stays."""
+    """A config's runs without copies, which are the same run in another folder: the one that has its own name stays."""
     kept: dict[tuple[str, str], StoredRun] = {}
     for run in sorted(group, key=lambda run: run.id != run.info.id):
         kept.setdefault((run.info.identity.config_hash, run.info.identity.fingerprint), run)
