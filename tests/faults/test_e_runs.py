@@ -44,6 +44,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.faults
 def test_e2_a_decoding_process_that_is_killed_is_one_line_and_the_run_goes_on(tmp_path, held):
     """By the kernel, say, where memory runs out: exit code 5, and the same command continues."""
     rng = np.random.default_rng(0)

@@ -91,13 +91,13 @@ def cut(rng, data):
     return data[: rng.randrange(len(data))]
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(400, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("number", [pytest.param(40, id="short"), pytest.param(400, marks=pytest.mark.faults)])
 def test_b2_a_flipped_bit_is_found_in_every_file_that_figures_come_from(root, held, number):
     others = trials(root, number, flip, 0)
     held(number, number - len(others), "bits, over every file of a run's folder")
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(200, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("number", [pytest.param(40, id="short"), pytest.param(200, marks=pytest.mark.faults)])
 def test_b1_a_file_that_was_cut_off_is_found(root, held, number):
     """But for run.json without its last line's end, which says the same."""
     others = trials(root, number, cut, 1)

@@ -12,7 +12,7 @@ from tricktable.runner.disk import record, runs
 from tricktable.runner.papers import studies
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("seconds", [pytest.param(2, id="short"), pytest.param(60, marks=pytest.mark.faults)])
 def test_g1_a_report_is_made_while_runs_train(zygote, tmp_path, held, seconds):
     """Every table parses, none has fewer runs or rows than the one before, and the last has all."""
     overrides, end = tiny("epochs=4", "study=s"), time.monotonic() + seconds
@@ -57,7 +57,7 @@ def test_g2_a_writer_is_killed_within_a_row(zygote, tmp_path, held, trials):
     held(len(trials), good, f"{torn} left an unfinished row")
 
 
-@pytest.mark.parametrize("number", [3, pytest.param(10, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("number", [pytest.param(3, id="short"), pytest.param(10, marks=pytest.mark.faults)])
 def test_g3_several_processes_evaluate_one_run(zygote, tmp_path, held, number):
     """Its evaluations.csv is the one table that several processes append to."""
     zygote.whole(tmp_path, tiny())
