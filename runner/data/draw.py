@@ -149,8 +149,8 @@ def watched() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
-        words = "killed, as where memory runs out" if "killed by signal" in str(error) else "ended"
+        words = "was killed, as where memory runs out" if "killed by signal" in str(error) else "ended"
         more = "data.workers=0 decodes in the run's own process"
         raise DataProblem(
-            f"a decoding process was {words}; the same command goes on from the last save, {more}"
+            f"a decoding process {words}; the same command goes on from the last save, {more}"
         ) from error
