@@ -22,7 +22,7 @@ LOOKED_AT = {"teacher": "read /etc", "weights": "read /etc/passwd"}
 def test_s1_to_s6_nothing_hostile_runs_connects_or_leaves_its_folder(tmp_path, held, every):
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.hostile", str(tmp_path), str(every)],
-        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     met = [json.loads(line) for line in done.stdout.splitlines()]
