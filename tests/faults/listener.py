@@ -43,7 +43,7 @@ class Listener:
     def _out_of_bounds(self, event, arguments):
         if event == "subprocess.Popen" and arguments[1][:2] == OWN and arguments[2] == ROOT:
             return ""
-        if event.startswith("socket.") or event in FORBIDDEN:
+        if (event.startswith("socket.") and event != "socket.gethostname") or event in FORBIDDEN:
             return f"{event} {str(arguments)[:200]}"
         if event == "exec" and not self._is_of_a_file(arguments[0]):
             return f"exec of {getattr(arguments[0], 'co_filename', arguments[0])}"

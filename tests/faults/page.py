@@ -41,7 +41,7 @@ def told(row, each, found):
     trials, held = (sum(one[name] for one in found) for name in ("trials", "held"))
     seconds = sum(one["seconds"] for one in found)
     if not trials:
-        return f"| {row} | {each.fault} | {each.outcome} | 0 | - | - | not run this time |"
+        return f"| {row} | {each.fault} | {each.outcome} | 0 | - | - | not reached |"
     return f"| {row} | {each.fault} | {each.outcome} | {trials:,} | {held:,} | {seconds:,.0f} s | {_notes(found)} |"
 
 
@@ -77,6 +77,9 @@ def page(results, peers):
         "|---|---|---|---|---|---|---|",
         *(told(row, each, rows[row]) for row, each in ROWS.items()),
     ]
+    missing = [row for row, each in ROWS.items() if not rows[row] and not each.absent]
+    if missing:
+        text += ["", f"Not reached in the time that there was: {', '.join(missing)}; `make test-faults` tries them too."]
     failed = [one for one in results if one["held"] < one["trials"]]
     if failed:
         text += [
