@@ -151,6 +151,4 @@ def watched() -> Iterator[None]:
             raise
         words = "was killed, as where memory runs out" if "killed by signal" in str(error) else "ended"
         more = "data.workers=0 decodes in the run's own process"
-        raise DataProblem(
-            f"a decoding process {words}; the same command goes on from the last save, {more}"
-        ) from error
+        raise DataProblem(f"a decoding process {words}; the same command goes on from the last save, {more}") from error

@@ -71,7 +71,7 @@ def page(results, peers):
         HEAD,
         f"{datetime.now(UTC):%d %B %Y}, {cpu}, {machine.cores()} cores, Linux {os.uname().release}, "
         f"Python {sys.version.split()[0]}, {libraries}. {trials:,} trials, {held:,} held. Times are of the tests' processes, "
-        "two at once, on a machine that did other work too.",
+        "a few at once, on a machine that did much other work.",
         "",
         "| row | fault | promised | trials | held | time | of which |",
         "|---|---|---|---|---|---|---|",
@@ -79,7 +79,10 @@ def page(results, peers):
     ]
     missing = [row for row, each in ROWS.items() if not rows[row] and not each.absent]
     if missing:
-        text += ["", f"Not reached in the time that there was: {', '.join(missing)}; `make test-faults` tries them too."]
+        text += [
+            "",
+            f"Not reached in the time that there was: {', '.join(missing)}; `make test-faults` tries them too.",
+        ]
     failed = [one for one in results if one["held"] < one["trials"]]
     if failed:
         text += [

@@ -138,7 +138,7 @@ def test_c4_a_folder_that_is_removed_while_it_runs(zygote, tmp_path, held, plain
     else:
         assert child.wait() == 7 and child.said.count("tricktable: ") == 1 and run_of(folder) is None, child.said
     again = zygote.train(folder, PLAIN)
-    held(1, again.wait() == 0 and digest(folder) == plain[0], again.said)
+    held(1, again.wait() == 0 and digest(folder) == plain[0], f"the {what} removed")
 
 
 def zygote_name(zygote, folder):
