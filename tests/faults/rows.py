@@ -19,7 +19,7 @@ JOB, DAMAGE = "tests/training/test_job.py::test_", "tests/disk/test_checkpoint_d
 SWEEP, POOL = "tests/launch/test_sweep_faults.py::test_", "tests/launch/test_pool.py::test_"
 ARCHIVES, OFFICIAL = "tests/data/test_archives.py::test_", "tests/data/test_official.py::test_"
 ROWS = {
-    "A1": Row("kill -9 at random, resumed, over every trick", "the bits of a run that nobody stopped",
+    "A1": Row("kill -9 at random, resumed (300 trials are over every trick, fewer over some)", "the bits of a run that nobody stopped",
               ("tests/training/test_kill.py::test_kill_9_at_a_random_moment_and_resume",)),
     "A2": Row("kill -9 at each point of a save", "the newest whole checkpoint; nothing left over"),
     "A3": Row("stopped at a boundary: first, middle, last step of an epoch, of the run, complete", "the same bits; what is complete stays as it is"),
