@@ -3,12 +3,13 @@
 # make bench   speed on this machine, as ratios: benchmarks/results/, and docs/speed.md from it
 # make wheel   dist/tricktable-<version>-py3-none-any.whl: one package, tricktable, with its configs
 # make test-long    the tests that take longer, such as hundreds of compositions at random
+# make test-faults  kills, flipped bits, full disks, hostile files: each as often as docs/reliability.md then says
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup bench demo wheel test test-long lint docs format clean
+.PHONY: setup bench demo wheel test test-long test-faults lint docs format clean
 
 setup: $(READY)
 
@@ -24,7 +25,14 @@ demo: setup
 	$(BIN)/tricktable table liu2020_radam/sec5.2_warmup --budget smoke --run --jobs 2 compute=cpu compute.threads=1
 
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not long"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not long and not faults"
+
+test-faults: setup
+	@mkdir -p build && rm -f build/faults.jsonl
+	$(BIN)/python -m tests.faults.peers > build/peers.jsonl
+	TRICKTABLE_FAULTS=build/faults.jsonl $(BIN)/python -m pytest --numprocesses 2 --dist load --maxschedchunk 1 -p tests.faults.results \
+		$$($(BIN)/python -m tests.faults.rows) || failed=1; \
+	$(BIN)/python -m tests.faults.page build/faults.jsonl build/peers.jsonl docs/reliability.md; exit $$failed
 
 test-long: setup
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long

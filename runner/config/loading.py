@@ -39,7 +39,12 @@ class _Loader(SafeLoader):
 
 def load(path: Path) -> Any:
     """A YAML file's plain values; BadInput, with the line, where it is none."""
-    loader = _Loader(path.read_text(encoding="utf-8"))
+    data = path.read_bytes()
+    try:
+        refuse(data, aliases=True)
+    except (ValueError, yaml.YAMLError) as error:
+        raise BadInput(" ".join(str(error).split())) from None
+    loader = _Loader(data.decode("utf-8"))
     try:
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -49,11 +54,12 @@ def load(path: Path) -> Any:
         loader.dispose()
 
 
-def refuse(data: bytes) -> None:
+def refuse(data: bytes, aliases: bool = False) -> None:
     """ValueError for what a file of a few bytes could do harm with, before its values are made.
 
     That is an alias, which can stand for gigabytes; lists or mappings more than LEVELS deep, for libyaml's own stack
-    overflows; and a number of more than DIGITS digits. We write none of these.
+    overflows; and a number of more than DIGITS digits. We write none of these. `aliases`: they are let through, as in
+    files that people write.
     """
     # Looking at every event takes as long as reading: only where a byte of the file can begin such a thing.
     nested = len(_OPENS.findall(data)) + 2 * max(map(len, _INDENT.findall(data)), default=0) > LEVELS
@@ -61,7 +67,7 @@ def refuse(data: bytes) -> None:
         return
     depth = 0
     for event in yaml.parse(data, SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
             raise ValueError("it has an alias")
         if isinstance(event, yaml.ScalarEvent) and _LONG.fullmatch(event.value.encode("utf-8", "replace")):
             raise ValueError(f"line {_line(event)}: a number has more than {DIGITS} digits")

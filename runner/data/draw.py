@@ -1,5 +1,6 @@
 """Batches of a split. Small images live on the device as uint8, once, and a batch is an index."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -138,3 +139,16 @@ class Resident:
             else:
                 rows = order[start:stop]
                 yield self.images.index_select(0, rows), self.labels.index_select(0, rows)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """DataProblem where a decoding process died: torch raises its own error, wherever the main process stands then."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        words = "was killed, as where memory runs out" if "killed by signal" in str(error) else "ended"
+        more = "data.workers=0 decodes in the run's own process"
+        raise DataProblem(f"a decoding process {words}; the same command goes on from the last save, {more}") from error

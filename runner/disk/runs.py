@@ -58,8 +58,11 @@ class StoredRun:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """config.yaml, as plain data."""
-        return record.config_of(self.files.config, seal.needed(self.files.config, self.info))
+        """config.yaml, as plain data; with the label, which every run has."""
+        config = record.config_of(self.files.config, seal.needed(self.files.config, self.info))
+        if not isinstance(config.get("label"), str) or type(config.get("seed")) is not int:
+            raise seal.broken(self.files.config, "it has no label, or no seed")
+        return config
 
     @cached_property
     def settings(self) -> schema.Config:
@@ -113,8 +116,8 @@ class StoredRun:
                 seal.found(path, self.info)
             return
         config, summary = self.config, self.summary
-        if not isinstance(config.get("label"), str) or config.get("seed") != summary.seed:
-            raise seal.broken(self.files.config, "its label or its seed is not the run's")
+        if config["seed"] != summary.seed:
+            raise seal.broken(self.files.config, "its seed is not the run's")
         _ = self.epochs, self.evaluations
 
     def _rows(self, path: Path) -> list[dict[str, record.Value]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from tricktable.runner import terminal
 from tricktable.runner.config import renamed, schema
 from tricktable.runner.config.options import LISTS
 from tricktable.runner.disk.code import changed
@@ -24,8 +25,22 @@ def tabulate(study: str, runs: Runs, baseline: str | None = None) -> MeasuredTab
     named = "" if baseline is None else f" --baseline {shlex.quote(baseline)}"
     found = runs.of_study(study)
     groups = labelled(run for run in found if run.info.ended and found.whole(run))
-    table = table_of(study, groups, f"tricktable report {study}{named}", baseline)
+    once = [(label, _once(group)) for label, group in groups]
+    table = table_of(study, once, f"tricktable report {study}{named}", baseline)
+    copies = [run for (_, all_), (_, kept) in zip(groups, once, strict=True) for run in all_ if run not in kept]
+    if table and copies:
+        names = ", ".join(terminal.clean(run.id) for run in copies)
+        said = f"In no row, for each is a copy of a run that is: {names}."
+        table = replace(table, warnings=(said, *table.warnings))
     return accounted(table, found)
+
+
+def _once(group: Sequence[StoredRun]) -> list[StoredRun]:
+    """A config's runs without copies, which are the same run in another folder: the one that has its own name stays."""
+    kept: dict[tuple[str, str], StoredRun] = {}
+    for run in sorted(group, key=lambda run: run.id != run.info.id):
+        kept.setdefault((run.info.identity.config_hash, run.info.identity.fingerprint), run)
+    return [run for run in group if run in kept.values()]
 
 
 def accounted(table: MeasuredTable | None, runs: Runs) -> MeasuredTable | None:

@@ -167,7 +167,8 @@ def parts(found: Sequence[T], size: int = PER_FIGURE) -> Iterator[tuple[str, Seq
 
 
 def short(label: str, longest: int = LONGEST) -> str:
-    """A label within a drawing, where it cannot wrap."""
+    """A label within a drawing, where it cannot wrap; what is anybody's text does nothing there."""
+    label = terminal.clean(label)
     return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 

@@ -198,7 +198,7 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A value as CSV has it."""
+    """A value as CSV has it; before a text that is a formula stands an apostrophe, by which spreadsheets show it."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list | tuple):

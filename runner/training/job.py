@@ -15,6 +15,7 @@ from tricktable.runner import data, machine, sinks, terminal
 from tricktable.runner.config import schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
+from tricktable.runner.data.draw import watched
 from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.data.split import split
 from tricktable.runner.disk import atomic, checkpoint, record, rundir, seal
@@ -116,7 +117,7 @@ class _Job:
 
     def go(self) -> Summary:
         try:
-            with machine.when_stopped(self._flag), self.reporter:
+            with machine.when_stopped(self._flag), self.reporter, watched():
                 _set_aside(self.folder)
                 self._resume()
                 self.folder.set_state("running", **self._progress())

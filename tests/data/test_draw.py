@@ -11,7 +11,7 @@ from tests.data.sets import config
 from tricktable.runner import data
 from tricktable.runner.data import worker
 from tricktable.runner.data.decode import Decoded
-from tricktable.runner.data.draw import Crop, Resident
+from tricktable.runner.data.draw import Crop, Resident, watched
 from tricktable.runner.data.split import split
 from tricktable.runner.data.stream import default_workers
 from tricktable.runner.errors import BadInput, DataProblem
@@ -80,6 +80,18 @@ def test_a_resident_does_not_wait_for_the_device(resident):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert same([(x.cpu(), y.cpu()) for x, y in drawn], bytes_of(resident, BATCHES, order))
+
+
+@pytest.mark.parametrize("words", ["(pid 7) is killed by signal: Killed. ", "(pid(s) 7, 8) exited unexpectedly"])
+def test_a_decoding_process_that_died_is_a_data_problem(words):
+    """As torch says it, wherever the main process stands then; tests/faults/test_e_runs.py kills real ones."""
+    with (
+        pytest.raises(DataProblem, match="^a decoding process (was killed|ended).*the same command goes on"),
+        watched(),
+    ):
+        raise RuntimeError(f"DataLoader worker {words}")
+    with pytest.raises(RuntimeError, match="^another$"), watched():
+        raise RuntimeError("another")
 
 
 @pytest.mark.gpu
