@@ -46,7 +46,7 @@ ROWS = {
     "C4": Row("the run's folder removed while it trains", "exit 7, no half of it is made again"),
     "D1": Row("SIGINT, SIGTERM, SIGUSR1, SIGHUP at random, in a step, a save, an evaluation", "saved, exit 75, the same bits",
               ("tests/training/test_kill.py::test_a_signal_saves_and_exits_75",)),
-    "D2": Row("a second signal while it saves", "stops at once, the save before is whole"),
+    "D2": Row("a second SIGINT while it saves", "stops at once, the save before is whole"),
     "D3": Row("nobody reads its output any more", "it goes on", (POOL + "nobody_listening_stops_no_run", "tests/training/test_progress.py::test_a_terminal_that_goes_away_does_not_stop_a_run")),
     "E1": Row("a loss or a weight that is not finite", "exit 4 with the update; the last finite save is kept",
               (JOB + "a_diverged_run_keeps_its_last_finite_checkpoint", JOB + "weights_that_are_not_finite_are_not_saved",
