@@ -22,7 +22,9 @@ from tricktable.runner.training.evaluate import every_epoch, figures_of
 from tricktable.runner.training.named import Frozen
 from tricktable.runner.training.train import train_epoch
 
-BASE = ("model=resnet8", "model.width=8", "data=synthetic", "data.n_train=24", "data.n_test=8", "batch_size=8", "epochs=2")
+BASE = ("data=synthetic", "data.n_train=24", "data.n_test=8", "batch_size=8", "epochs=2")
+NETWORK = ("model=resnet8", "model.width=8")
+RUN = "a_run"  # for the name of a finished run
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
 
@@ -50,6 +52,7 @@ def pretend():
     """Have torch's Python believe in the device: autocast and the scaler ask whether it is there."""
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True
+    torch.nn.utils.clip_grad._has_foreach_support = lambda tensors, device: True
     rekey = randomness.rekey
     randomness.rekey = lambda device, *position: None if device.type == "cuda" else rekey(device, *position)
 
@@ -66,7 +69,8 @@ def _source(settings):
 def make(overrides, precision="tf32", deterministic=False):
     """A Run of these overrides on the fake device; to be called, and to be used, below MODE."""
     keys = {override.partition("=")[0] for override in overrides}
-    config = compose([*(each for each in BASE if each.partition("=")[0] not in keys), *overrides])
+    tiny = (*BASE, *(() if "model" in keys else NETWORK))
+    config = compose([*(each for each in tiny if each.partition("=")[0] not in keys), *overrides])
     compute = FakeCompute(torch.device("cuda"), precision, channels_last=True, threads=1, deterministic=deterministic)
     with unset_fake_temporarily():
         real = split(_source(config.data), config.data)
@@ -87,15 +91,15 @@ def make(overrides, precision="tf32", deterministic=False):
 
 
 def _with_networks(config, splits, compute):
-    """The config with a new network for each finished run that it names: `<run>`."""
+    """The config with a new network for each finished run that it names, RUN."""
 
     def given(option, teacher):
-        if "<run>" not in option.arguments.values():
+        if RUN not in option.arguments.values():
             return option
-        network = build.build_model(compose([*BASE]), 3, 10)
+        network = build.build_model(replace(config, init=()), 3, 10)
         if teacher:
             network = Frozen(network, compute, splits, splits.mean, splits.std)
-        return Option(option.name, {k: network if v == "<run>" else v for k, v in option.arguments.items()})
+        return Option(option.name, {k: network if v == RUN else v for k, v in option.arguments.items()})
 
     return replace(config, loss=given(config.loss, True), init=tuple(given(each, False) for each in config.init))
 
