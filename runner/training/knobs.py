@@ -151,10 +151,14 @@ class Knobs:
             int(self.at(t)["batch_size"]) for t in times
         )  # with each epoch's first, which may be too large to take
 
+    def sizes(self, epochs: int) -> set[int]:
+        """Return how many images the steps of the run take, each number once."""
+        moving = epochs if self._batch_moves else 1
+        return {stop - start for epoch in range(moving) for start, stop in self.batches(epoch)}
+
     def smallest_batch(self, epochs: int) -> int:
         """Return the fewest images that a step of the run takes."""
-        moving = epochs if self._batch_moves else 1
-        return min(stop - start for epoch in range(moving) for start, stop in self.batches(epoch))
+        return min(self.sizes(epochs))
 
     @property
     def _batch_moves(self) -> bool:

@@ -1,5 +1,6 @@
 """What an epoch adds up over its batches: on the device, and as numbers when it is read."""
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -35,13 +36,19 @@ class EpochSums:
 
     def __init__(self, device: torch.device) -> None:
         self.tensor = torch.zeros(len(fields(Totals)), dtype=torch.float64, device=device)
+        self.loss, self.wrong, _, self.finite, _ = self.tensor  # views of it
+        self.known: dict[int, Tensor] = {}  # what a batch of so many images adds, whatever its loss
 
     def add(self, logits: Tensor, loss: Tensor, targets: Tensor) -> None:
         """Add a batch: logits and targets B K, and its mean loss. A mixed image counts as its larger part."""
-        wrong = (logits.argmax(1) != targets.argmax(1)).sum()
-        finite = torch.isfinite(self.tensor[0] + loss)
-        images, steps = torch.full_like(wrong, len(targets)), torch.ones_like(wrong)
-        self.tensor += torch.stack((loss * len(targets), wrong, images, finite, steps)).double()
+        images = len(targets)
+        if images not in self.known:
+            self.known[images] = torch.zeros_like(self.tensor)
+            self.known[images][2], self.known[images][4] = images, 1
+        self.finite += (self.loss + loss).abs() < math.inf  # each kernel counts here: torch.isfinite has four
+        self.loss += loss * images
+        self.wrong += (logits.argmax(1) != targets.argmax(1)).sum()
+        self.tensor += self.known[images]
 
     def zero(self) -> None:
         """Begin a new epoch."""

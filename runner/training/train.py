@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import Figures, having
@@ -49,6 +49,7 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
 def train_epoch(run: Run, edge: Edge) -> None:
     """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
+    run.counters.read()
     epoch, n = run.clock.epoch, run.knobs.n
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
     tables, crop = augmented.begin(run, order, epoch)
@@ -72,29 +73,31 @@ def step(run: Run, images: Tensor, labels: Tensor, rows: dict[str, Any]) -> None
     def closure() -> Tensor:
         run.optimizer.zero_grad(set_to_none=True)
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
-        with _unmoved_buffers(run.model) if first else contextlib.nullcontext():
+        with _unmoved_buffers(run) if first else contextlib.nullcontext():
             total, logits, loss = _backward(run, x, y)
         if not first:
             first.append((logits, loss))
         if run.scaler is not None:
             run.scaler.unscale_(run.optimizer)
         for change in run.gradient.values():
-            change(run.model.parameters())
+            change(run.parameters)
         return total
 
-    _update(run, closure)
-    for _, penalty in having(run.penalty, DecoupledPenalty):
+    taken = _update(run, closure)
+    for _, penalty in having(run.penalty, DecoupledPenalty) if taken else ():
         penalty.after_step(run.model, run.learning_rates())
     run.sums.add(*first[0], y)
 
 
 @contextlib.contextmanager
-def _unmoved_buffers(model: nn.Module) -> Iterator[None]:
+def _unmoved_buffers(run: Run) -> Iterator[None]:
     """Set the model's buffers back, at the end, to what they were at the beginning."""
-    before = [buffer.clone() for buffer in model.buffers()]
+    buffers, counts = list(run.model.buffers()), run.counters.counts.copy()
+    before = [buffer.clone() for buffer in buffers]
     yield
     if before:
-        torch._foreach_copy_(list(model.buffers()), before)
+        torch._foreach_copy_(buffers, before)
+    run.counters.counts = counts
 
 
 def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,33 +105,45 @@ def _backward(run: Run, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     The parts of a batch are taken one after another: the sum of their gradients is the batch's.
     """
-    penalty = sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), start=x.new_zeros(()))
-    outputs, losses = [], []
-    for i, (start, stop) in enumerate(parts_of(len(x), run.micro_batch)):
+    penalty: Tensor | None = None
+    for _, each in having(run.penalty, CoupledPenalty):
+        penalty = each.loss(run.model) if penalty is None else penalty + each.loss(run.model)
+    outputs, losses, parts = [], [], parts_of(len(x), run.micro_batch)
+    for i, (start, stop) in enumerate(parts):
         part = slice(start, stop)
         if run.micro_batch is not None:
             announce(run.model, start, stop, len(x))
         # An optimizer that asks twice (SAM) meets the same noise twice.
         randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, i)
-        with run.compute.autocast():
+        with run.compute.autocast(), run.counters.held():
             logits = run.model(x[part])
-        loss = run.loss(logits.float(), y[part], x[part]) * (len(logits) / len(x))
-        due = loss + penalty if i == 0 else loss
+        loss = run.loss(logits.float(), y[part], x[part])
+        if len(parts) > 1:
+            loss = loss * (len(logits) / len(x))
+        due = loss if penalty is None or i else loss + penalty
         (due if run.scaler is None else run.scaler.scale(due)).backward()
         outputs.append(logits.detach())
         losses.append(loss.detach())
-    whole = torch.stack(losses).sum()
-    return whole + penalty.detach(), torch.cat(outputs), whole
+    whole = torch.stack(losses).sum() if len(parts) > 1 else losses[0]
+    total = whole if penalty is None else whole + penalty.detach()
+    return total, torch.cat(outputs) if len(parts) > 1 else outputs[0], whole
 
 
-def _update(run: Run, closure: Callable[[], Tensor]) -> None:
+def _update(run: Run, closure: Callable[[], Tensor]) -> bool:
+    """Take the step; whether it was taken, and not left out because a gradient overflowed.
+
+    On a GPU the host does not know: what would have to is refused (rehearse.overflow).
+    """
     if run.scaler is None:
         run.optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its optimizers do not
-        return
+        return True
     with torch.enable_grad():
         closure()
-    run.scaler.step(run.optimizer)  # leaves the step out where a gradient overflowed
+    on_cpu = run.compute.device.type == "cpu"
+    scale = run.scaler.get_scale() if on_cpu else 0.0
+    run.scaler.step(run.optimizer)
     run.scaler.update()
+    return not on_cpu or run.scaler.get_scale() >= scale
 
 
 def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: float) -> EpochRow:
