@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tricktable.runner.training.counters import Counters
+
 
 @dataclass(frozen=True)
 class Count:
@@ -39,9 +41,12 @@ def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool) -> None:
     ValueError or RuntimeError where it cannot take them.
     """
     tensors = chain(model.named_parameters(), model.named_buffers())  # the state_dict lacks buffers that are not saved
-    meta = {k: torch.empty_like(v, device="meta") for k, v in tensors}
+    counters = Counters(model)  # torch reads them back where a normalisation has no momentum
+    left = set(map(id, counters.tensors()))
+    meta = {k: torch.empty_like(v, device="meta") for k, v in tensors if id(v) not in left}
     before = model.training
     try:
-        torch.func.functional_call(model.train(training), meta, (torch.empty(shape, device="meta"),))
+        with counters.tried():
+            torch.func.functional_call(model.train(training), meta, (torch.empty(shape, device="meta"),))
     finally:
         model.train(before)

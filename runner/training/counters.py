@@ -46,25 +46,35 @@ class Counters:
             for i, value in zip(asked, values, strict=True):
                 self.counts[i] = int(value)
 
+    def tensors(self) -> list[Tensor]:
+        """Return the model's own counters, int64 without dimensions."""
+        return [_counter(norm) for norm in self.norms]
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Around a forward pass: count on the host, and add what was counted to the model's own counters at its end."""
         if not self.known:
             self.read()
-        own = [_counter(norm) for norm in self.norms]
-        tallies = [_Tally(count) for count in self.counts]
-        for norm, tally in zip(self.norms, tallies, strict=True):
-            norm._buffers["num_batches_tracked"] = tally  # type: ignore[assignment]  # for as long as torch adds to it
-        try:
+        with self.tried() as tallies:
             yield
-        finally:
-            for norm, counter in zip(self.norms, own, strict=True):
-                norm._buffers["num_batches_tracked"] = counter
         moved = [i for i, tally in enumerate(tallies) if tally.added]
         if moved:
+            own = self.tensors()
             torch._foreach_add_([own[i] for i in moved], [tallies[i].added for i in moved])
             for i in moved:
                 self.counts[i] += tallies[i].added
+
+    @contextlib.contextmanager
+    def tried(self) -> Iterator[list[_Tally]]:
+        """Around a forward pass that is to leave the counters as they are."""
+        own, tallies = self.tensors(), [_Tally(count) for count in self.counts]
+        for norm, tally in zip(self.norms, tallies, strict=True):
+            norm._buffers["num_batches_tracked"] = tally  # type: ignore[assignment]  # for as long as torch adds to it
+        try:
+            yield tallies
+        finally:
+            for norm, counter in zip(self.norms, own, strict=True):
+                norm._buffers["num_batches_tracked"] = counter
 
 
 def _is_torchs(norm: _BatchNorm) -> bool:

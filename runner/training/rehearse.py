@@ -182,7 +182,7 @@ def _try(run: Run, images: int) -> None:
     before = [buffer.clone() for buffer in run.model.buffers()]
     try:
         blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
-        with run.compute.autocast():
+        with run.compute.autocast(), run.counters.tried():
             logits = run.model.train()(run.prepare(blank))
         sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), logits.float().mean()).backward()
     finally:
