@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
+from tests.cuda.cases import RUN
 from tests.cuda.recorder import Recorder
 from tricktable.runner import data, randomness
 from tricktable.runner.config.compose import compose
@@ -23,9 +24,8 @@ from tricktable.runner.training.evaluate import every_epoch, figures_of
 from tricktable.runner.training.named import Frozen
 from tricktable.runner.training.train import train_epoch
 
-BASE = ("data=synthetic", "data.n_train=24", "data.n_test=8", "batch_size=8", "epochs=2")
+BASE = ("data=synthetic", "data.n_train=16", "data.n_test=8", "batch_size=8", "epochs=2")
 NETWORK = ("model=resnet8", "model.width=8")
-RUN = "a_run"  # for the name of a finished run
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
 

@@ -17,6 +17,7 @@ struct OneDevice : at::CUDAHooksInterface {
   bool supportsDepthwiseConvolutionWithCuDNN() const override { return true; }
   bool supportsBFloat16ConvolutionWithCuDNNv8() const override { return true; }
   long versionCuDNN() const override { return 91000; }
+  virtual long versionRuntimeCuDNN() const { return 91000; }  // not every torch asks
   double batchnormMinEpsilonCuDNN() const override { return 0.0; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
   c10::DeviceIndex current_device() const override { return 0; }
