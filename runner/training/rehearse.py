@@ -52,12 +52,12 @@ def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:
 
 @torch.no_grad()
 def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
-    """Ask each for its loss, and to change a copy of the model."""
+    """Ask each for its loss, and to change the model: a copy of it, for they remember a model that they have seen."""
     for name, trick in penalty.items():
+        twin = copy.deepcopy(model)
         if isinstance(trick, CoupledPenalty):
-            called(f"penalty.{name}", trick.loss, model)
+            called(f"penalty.{name}", trick.loss, twin)
         if isinstance(trick, DecoupledPenalty):
-            twin = copy.deepcopy(model)
             rates = {p: 0.0 for p in twin.parameters() if p.requires_grad}
             called(f"penalty.{name}", trick.after_step, twin, rates)
 

@@ -34,7 +34,7 @@ FAMILIES = {  # a member of each that is soon passed through, and its images' ch
     "vgg": ("vgg16_bn_cifar", 3, 32),
     "wide_resnet": ("wrn_10_4", 3, 32),
 }
-FUSED = ("adam", "lookahead", "sgd")  # takes its step in one kernel, and so can leave it out on the device
+FP16 = ("adam", "sgd")  # optimizers that take their step in one kernel, and so can leave it out on the device
 IN_THE_NETWORK = ("conv", "norm", "activation", "residual", "head", "penalty", "gradient")
 CPU_ALONE = ("schedule",)  # numbers, which the host works out
 
@@ -57,18 +57,12 @@ def families():
     }
 
 
-def halves():
-    """bf16 with what stands in the network or sees its gradients, and fp16 with every optimizer."""
-    bf16 = {
-        f"{place}/{name} bf16": {"overrides": _tried(place, name), "precision": "bf16"}
-        for place in IN_THE_NETWORK
-        for name in options(place)
-    }
-    fp16 = {
+def optimizers():
+    """fp16 with every optimizer."""
+    return {
         f"optimizer/{name} fp16": {"overrides": _tried("optimizer", name), "precision": "fp16"}
         for name in options("optimizer")
     }
-    return bf16 | fp16
 
 
 def settings():
@@ -91,13 +85,18 @@ def settings():
     }  # fmt: skip
 
 
-def slow():
-    """The deepest networks, in bf16: for `make test-long`."""
-    members = ("pyramidnet110", "resnet56", "wrn_28_10", "preact_resnet18", "densenet_bc100_k12", "mobilenet_v2_cifar")
-    return {f"{name} bf16": {"overrides": [f"model={name}", "augment=[crop,flip]"], "precision": "bf16"} for name in members}
+def halves():
+    """bf16 with what stands in the network or sees its gradients, and a deep network: for `make test-long`."""
+    members = ("pyramidnet110", "preact_resnet18", "mobilenet_v2_cifar")
+    return {
+        f"{place}/{name} bf16": {"overrides": _tried(place, name), "precision": "bf16"}
+        for place in IN_THE_NETWORK
+        for name in options(place)
+    } | {f"{name} bf16": {"overrides": [f"model={name}"], "precision": "bf16"} for name in members}
 
 
-GROUPS = {group.__name__: group for group in (tricks, families, halves, settings)}
+GROUPS = {group.__name__: group for group in (tricks, families, optimizers, settings, halves)}
+QUICK, LONG = ("tricks", "families", "optimizers", "settings"), ("halves",)
 
 
 def _tried(place, name):

@@ -17,14 +17,14 @@ from tricktable.runner import data, randomness
 from tricktable.runner.config.compose import compose
 from tricktable.runner.config.schema import Option
 from tricktable.runner.data.split import split
-from tricktable.runner.training import build
+from tricktable.runner.training import build, rehearse
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.counters import Counters
 from tricktable.runner.training.evaluate import every_epoch, figures_of
 from tricktable.runner.training.named import Frozen
 from tricktable.runner.training.train import train_epoch
 
-BASE = ("data=synthetic", "data.n_train=16", "data.n_test=8", "batch_size=8", "epochs=2")
+BASE = ("data=synthetic", "data.n_train=16", "data.n_test=8", "batch_size=8", "epochs=3")
 NETWORK = ("model=resnet8", "model.width=8")
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -78,18 +78,23 @@ def make(overrides, precision="tf32", deterministic=False):
         real = split(_source(config.data), config.data)
     parts = {name: part and part.to("cuda") for name in ("train", "validation", "test") for part in (getattr(real, name),)}
     splits = replace(real, **parts, mean=real.mean.to("cuda"), std=real.std.to("cuda"))
-    original = build.build_model
+    original, penalties = build.build_model, rehearse.penalties
+
+    def on_values(penalty, model):
+        """The model is not on the device yet, and a copy of it is no fake."""
+        with unset_fake_temporarily():
+            penalties(penalty, model)
 
     def build_model(config, channels, classes, images=None):
         """With values: an initialisation may look at them."""
         with unset_fake_temporarily():
             return original(config, channels, classes, images and functools.partial(build._some, real))
 
-    build.build_model = build_model
+    build.build_model, rehearse.penalties = build_model, on_values
     try:
         return build.build(_with_networks(config, splits, compute), splits, compute)
     finally:
-        build.build_model = original
+        build.build_model, rehearse.penalties = original, penalties
 
 
 def _with_networks(config, splits, compute):
