@@ -107,5 +107,5 @@ SEARCHED = 8  # batch sizes for which trying every algorithm pays: each is tried
 
 
 def search(compute: Compute, sizes: int) -> None:
-    """Have cuDNN try its algorithms out for each new shape, where a run's batches have few sizes, else take its guess."""
+    """Have cuDNN try its algorithms out for each new shape where batches have few sizes, else take its guess."""
     torch.backends.cudnn.benchmark = compute.device.type == "cuda" and not compute.deterministic and sizes <= SEARCHED

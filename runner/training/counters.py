@@ -1,7 +1,7 @@
 """How many batches each batch normalisation has seen: one kernel a step for all of them, and no value read back.
 
-torch's BatchNorm adds 1 to a counter of its own in each forward pass, a kernel a layer; and with momentum None (the plain
-mean) it reads the counter back, so that the host waits in every layer.
+torch's BatchNorm adds 1 to a counter of its own in each forward pass, a kernel a layer; and with momentum None (the
+plain mean) it reads the counter back, so that the host waits in every layer.
 """
 
 import contextlib

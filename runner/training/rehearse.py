@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tricktable.runner.config.abilities import Candidates, JointStatistics, OverflowAware, PictureCrop, VariantHook, having
+from tricktable.runner.config.abilities import (
+    Candidates,
+    JointStatistics,
+    OverflowAware,
+    PictureCrop,
+    VariantHook,
+    having,
+)
 from tricktable.runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
@@ -88,7 +95,7 @@ def overflow(run: Run) -> None:
     """Refuse for fp16 on a GPU what would have to know whether a step was left out: only the device does."""
     if run.scaler is None or run.compute.device.type == "cpu":
         return
-    why = "fp16 leaves out a step whose gradient overflowed, and a GPU does not wait to say so, as {} would need; use bf16"
+    why = "fp16 leaves out a step whose gradient overflowed, and a GPU does not wait to say so, as {} needs; use bf16"
     optimizer = run.optimizer
     if not isinstance(optimizer, OverflowAware) or not optimizer._step_supports_amp_scaling:
         raise BadInput(f"compute.precision: {why.format('this optimizer')}, or an optimizer of one kernel (sgd, adam)")
@@ -136,7 +143,7 @@ def smallest_batch(run: Run) -> None:
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> int:
-    """Return how many tensors of a parameter's own shape an optimizer keeps; it is tried on the number that it holds."""
+    """Return how many tensors of a parameter's shape an optimizer keeps; it is tried on the number that it holds."""
     one_step(optimizer)
     (parameter,) = optimizer.param_groups[0]["params"]
     kept = optimizer.state.get(parameter, {}).values()

@@ -194,8 +194,8 @@ def _get(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], prefix: str) -
 def _as(parameter: Tensor, value: Any) -> Any:
     """Lay a saved value out as the parameter of its shape: fused steps take no mixture of memory formats.
 
-    A single number has one layout, and its device is torch's affair: the count of steps stays on the CPU, where the host
-    reads it.
+    A single number has one layout, and its device is torch's affair: the count of steps stays on the CPU, where the
+    host reads it.
     """
     alike = isinstance(value, Tensor) and value.ndim > 0 and value.shape == parameter.shape
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value

@@ -53,7 +53,9 @@ def _run(library, cases):
         results |= made
         waiting = [(name, case) for name, case in waiting if name not in made]
         if waiting and done.returncode >= 0:
-            raise AssertionError(f"the process with the fake device ended with {done.returncode}:\n{done.stderr[-3000:]}")
+            raise AssertionError(
+                f"the process with the fake device ended with {done.returncode}:\n{done.stderr[-3000:]}"
+            )
         if waiting and not made:
             results[waiting.pop(0)[0]] = {"error": f"killed by signal {-done.returncode}", "frames": []}
     return results

@@ -3,13 +3,14 @@
 For a process of its own, with the shim preloaded (child.py): it changes torch for good.
 """
 
+import contextlib
 import functools
 import time
 from dataclasses import replace
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode, unset_fake_temporarily
 
 from tests.cuda.cases import RUN
 from tests.cuda.recorder import Recorder
@@ -40,7 +41,9 @@ class FakeCompute(Compute):
             if id(tensor) not in made:
                 layout = self.memory_format if tensor.ndim == 4 else torch.preserve_format
                 fake = MODE.from_tensor(tensor.detach()).to(self.device, memory_format=layout)
-                made[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+                made[id(tensor)] = (
+                    nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+                )
             return made[id(tensor)]
 
         for module in model.modules():
@@ -76,7 +79,9 @@ def make(overrides, precision="tf32", deterministic=False):
     compute = FakeCompute(torch.device("cuda"), precision, channels_last=True, threads=1, deterministic=deterministic)
     with unset_fake_temporarily():
         real = split(_source(config.data), config.data)
-    parts = {name: part and part.to("cuda") for name in ("train", "validation", "test") for part in (getattr(real, name),)}
+    parts = {
+        name: part and part.to("cuda") for name in ("train", "validation", "test") for part in (getattr(real, name),)
+    }
     splits = replace(real, **parts, mean=real.mean.to("cuda"), std=real.std.to("cuda"))
     original, penalties = build.build_model, rehearse.penalties
 
@@ -139,8 +144,6 @@ def report(overrides, precision="tf32", deterministic=False):
 
 def _evaluate(run, module, recorder):
     """What an evaluation waits for, without the figures that are read at its end."""
-    try:
+    with contextlib.suppress(DataDependentOutputException):  # it reads its figures
         figures_of(run, module)
-    except torch._subclasses.fake_tensor.DataDependentOutputException:
-        pass
     return recorder.waits
