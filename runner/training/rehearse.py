@@ -191,7 +191,10 @@ def _try(run: Run, images: int) -> None:
         blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
         with run.compute.autocast(), run.counters.tried():
             logits = run.model.train()(run.prepare(blank))
-        sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), logits.float().mean()).backward()
+        loss = logits.float().mean()
+        for _, penalty in having(run.penalty, CoupledPenalty):
+            loss = loss + penalty.loss(run.model)
+        loss.backward()
     finally:
         run.model.zero_grad(set_to_none=True)
         for buffer, saved in zip(run.model.buffers(), before, strict=True):
