@@ -82,6 +82,13 @@ class EvaluationWeights(Protocol):
 
 
 @runtime_checkable
+class OverflowAware(Protocol):
+    """An optimizer that leaves a step whose fp16 gradient overflowed out on the device; torch's word for it."""
+
+    _step_supports_amp_scaling: bool
+
+
+@runtime_checkable
 class MomentumGain(Protocol):
     """An optimizer that knows how many times lr a steady gradient's step is; the noise scale of others is null."""
 

@@ -166,7 +166,13 @@ def _pack(tensors: Mapping[str, "Tensor"]) -> bytes:
 
     if any(not isinstance(name, str) or name == "__metadata__" for name in tensors):
         raise ValueError("tensors are named by texts, and none `__metadata__`, a word of the file format")
-    own = {name: torch.empty(t.shape, dtype=t.dtype).copy_(t.detach()) for name, t in tensors.items()}
+    on_gpu = any(t.is_cuda for t in tensors.values())
+    own = {
+        name: torch.empty(t.shape, dtype=t.dtype, pin_memory=t.is_cuda).copy_(t.detach(), non_blocking=True)
+        for name, t in tensors.items()
+    }
+    if on_gpu:  # waited for once, and not once a tensor
+        torch.cuda.synchronize()
     data = safetensors.torch.save(own)
     if int.from_bytes(data[:8], "little") > HEADER_LIMIT:
         raise ValueError(f"{len(own)} tensors have more than {HEADER_LIMIT} bytes of names and shapes")

@@ -16,8 +16,9 @@ from tricktable.runner.config.schema import Config, Option, parse_spend
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import eager, objects, rehearse
-from tricktable.runner.training.compute import Compute
+from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
+from tricktable.runner.training.parts import parts_of
 from tricktable.runner.training.run import Run
 
 
@@ -51,9 +52,13 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
         scaler=torch.amp.GradScaler(compute.device.type) if compute.precision == "fp16" else None,
         micro_batch=config.micro_batch,
     )
+    rehearse.overflow(run)
     rehearse.micro_batches(run)
     rehearse.smallest_batch(run)
-    rehearse.memory(run)
+    sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
+    search(compute, len(sizes))
+    if compute.device.type == "cuda":
+        rehearse.memory(run, rehearse.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):
         rehearse.called(f"hook.{name}", hook.begin, run)

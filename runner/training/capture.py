@@ -83,7 +83,7 @@ class Capture:
                 return recording.replay(batch)
             self._give_up(size, changed)
         self.taken[size] += 1
-        return self._record(run, batch) if self._pays(run, size) else gradients(run, batch)
+        return self._record(run, batch) if self._pays(run, size) else gradients(run, batch, run.counters.held)
 
     def _pays(self, run: "Run", size: int) -> bool:
         if self.recorder is None or self.taken[size] <= self.after or len(self.recordings) >= self.most:
@@ -107,7 +107,7 @@ class Capture:
             for buffer, saved in zip(run.model.buffers(), before, strict=True):
                 buffer.copy_(saved)
             key_noise(run)
-            return gradients(run, batch)
+            return gradients(run, batch, run.counters.held)
         if changed := _changed(run, size, granted):
             self._refuse(f"a step changes {changed}")
         else:

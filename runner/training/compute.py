@@ -92,13 +92,22 @@ def warn_of_threads(compute: Compute) -> None:
 def apply(compute: Compute) -> None:
     """Set torch's process-wide switches: threads, TF32, the choice of algorithms."""
     torch.set_num_threads(compute.threads)
-    if compute.device.type != "cuda":
+    on_gpu = compute.device.type == "cuda"
+    if torch.are_deterministic_algorithms_enabled() != (on_gpu and compute.deterministic):  # setting it imports much
+        torch.use_deterministic_algorithms(on_gpu and compute.deterministic)
+    if not on_gpu:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch renames these switches; the names below work from 2.10 on
         torch.backends.cuda.matmul.allow_tf32 = compute.precision == "tf32"
         torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
-    torch.backends.cudnn.benchmark = not compute.deterministic
     if compute.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+
+
+SEARCHED = 8  # batch sizes for which trying every algorithm pays: each is tried out when it first comes
+
+
+def search(compute: Compute, sizes: int) -> None:
+    """Have cuDNN try its algorithms out for each new shape where batches have few sizes, else take its guess."""
+    torch.backends.cudnn.benchmark = compute.device.type == "cuda" and not compute.deterministic and sizes <= SEARCHED

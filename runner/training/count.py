@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tricktable.runner.training.counters import Counters
+
 
 @dataclass(frozen=True)
 class Count:
@@ -48,7 +50,10 @@ def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool, device: s
 
     device: by default that on which its parameters are. ValueError or RuntimeError where it cannot take them.
     """
-    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    counters = Counters(model)  # torch reads them back where a normalisation has no momentum
+    left = set(map(id, counters.tensors()))
+    parameters = dict(model.named_parameters())
+    buffers = {name: buffer for name, buffer in model.named_buffers() if id(buffer) not in left}
     if device is None:
         device = next((str(each.device) for each in parameters.values()), "cpu")
         state = {name: buffer.clone() for name, buffer in buffers.items()}
@@ -56,7 +61,7 @@ def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool, device: s
         state = {name: torch.empty_like(each, device=device) for name, each in {**parameters, **buffers}.items()}
     before = model.training
     try:
-        with torch.random.fork_rng(devices=[]):  # what the pass draws is not missed elsewhere
+        with counters.tried(), torch.random.fork_rng(devices=[]):  # what the pass draws is not missed elsewhere
             images = torch.zeros(shape, device=device)
             torch.func.functional_call(model.train(training), state, (images,))
     finally:

@@ -4,6 +4,8 @@ No clock, knob or key is read here, and no value that lies on the device: so wha
 done again by replaying it (capture.py).
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -52,26 +54,31 @@ def key_noise(run: "Run") -> None:
     randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, 0)
 
 
-def gradients(run: "Run", batch: Batch) -> Outcome:
+def gradients(run: "Run", batch: Batch, held: Callable[[], AbstractContextManager[None]] = nullcontext) -> Outcome:
     """Set the gradients of the batch's loss and penalties.
 
-    The parts of a batch are taken one after another: the sum of their gradients is the batch's.
+    The parts of a batch are taken one after another: the sum of their gradients is the batch's. Each forward pass is
+    made within `held`: Counters.held counts on the host, and cannot be recorded.
     """
     x, y = augmented.batch(run, *batch)
     run.optimizer.zero_grad(set_to_none=True)
-    penalty = sum((p.loss(run.model) for _, p in having(run.penalty, CoupledPenalty)), start=x.new_zeros(()))
-    outputs, losses = [], []
-    for i, (start, stop) in enumerate(parts_of(len(x), run.micro_batch)):
+    penalty: Tensor | None = None
+    for _, each in having(run.penalty, CoupledPenalty):
+        penalty = each.loss(run.model) if penalty is None else penalty + each.loss(run.model)
+    outputs, losses, parts = [], [], parts_of(len(x), run.micro_batch)
+    for i, (start, stop) in enumerate(parts):
         part = slice(start, stop)
         if run.micro_batch is not None:
             announce(run.model, start, stop, len(x))
-        with run.compute.autocast():
+        with run.compute.autocast(), held():
             logits = run.model(x[part])
-        loss = run.loss(logits.float(), y[part], x[part]) * (len(logits) / len(x))
-        due = loss + penalty if i == 0 else loss
+        loss = run.loss(logits.float(), y[part], x[part])
+        if len(parts) > 1:
+            loss = loss * (len(logits) / len(x))
+        due = loss if penalty is None or i else loss + penalty
         (due if run.scaler is None else run.scaler.scale(due)).backward()
         outputs.append(logits.detach())
         losses.append(loss.detach())
-    whole = torch.stack(losses).sum()
-    wrong = (torch.cat(outputs).argmax(1) != y.argmax(1)).sum()
-    return Outcome(whole + penalty.detach(), whole, wrong)
+    whole, answers = (losses[0], outputs[0]) if len(parts) == 1 else (torch.stack(losses).sum(), torch.cat(outputs))
+    wrong = (answers.argmax(1) != y.argmax(1)).sum()
+    return Outcome(whole if penalty is None else whole + penalty.detach(), whole, wrong)

@@ -160,8 +160,7 @@ class Knobs:
 
     def smallest_batch(self, epochs: int) -> int:
         """Return the fewest images that a step of the run takes."""
-        moving = epochs if self._batch_moves else 1
-        return min(stop - start for epoch in range(moving) for start, stop in self.batches(epoch))
+        return min(self.sizes(epochs))
 
     @property
     def _batch_moves(self) -> bool:

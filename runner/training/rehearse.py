@@ -13,12 +13,20 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from tricktable.runner import machine
-from tricktable.runner.config.abilities import Candidates, JointStatistics, PictureCrop, VariantHook, having
+from tricktable.runner.config.abilities import (
+    Candidates,
+    JointStatistics,
+    OverflowAware,
+    PictureCrop,
+    VariantHook,
+    having,
+)
 from tricktable.runner.config.places import Augment, CoupledPenalty, DecoupledPenalty, Penalty
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import augmented
 from tricktable.runner.training.count import Count, count, dry_pass
+from tricktable.runner.training.evaluate import BATCH, every_epoch
 from tricktable.runner.training.parts import parts_of
 from tricktable.runner.training.run import Run
 
@@ -81,18 +89,24 @@ def augmentations(augment: Mapping[str, Augment], splits: Splits) -> None:
 
 @torch.no_grad()
 def penalties(penalty: Mapping[str, Penalty], model: nn.Module) -> None:
-    """Ask each for its loss, and to change a copy of the model."""
+    """Ask each for its loss, and to change the model: a copy of it, for they remember a model that they have seen."""
     for name, trick in penalty.items():
+        twin = copy.deepcopy(model)
         if isinstance(trick, CoupledPenalty):
-            called(f"penalty.{name}", trick.loss, model)
+            called(f"penalty.{name}", trick.loss, twin)
         if isinstance(trick, DecoupledPenalty):
-            twin = copy.deepcopy(model)
             rates = {p: 0.0 for p in twin.parameters() if p.requires_grad}
             called(f"penalty.{name}", trick.after_step, twin, rates)
 
 
 def one_gradient(optimizer: torch.optim.Optimizer) -> None:
     """Refuse for fp16 an optimizer that asks for its gradients more than once a step; it is tried on what it holds."""
+    if one_step(optimizer) > 1:
+        raise BadInput("compute.precision: fp16 scales one gradient a step, and this optimizer takes more: bf16")
+
+
+def one_step(optimizer: torch.optim.Optimizer) -> int:
+    """Take a step by gradients of zero; return how often it asked for them."""
     calls = 0
 
     def closure() -> Tensor:
@@ -104,8 +118,21 @@ def one_gradient(optimizer: torch.optim.Optimizer) -> None:
         return torch.zeros(())
 
     optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its optimizers do not
-    if calls > 1:
-        raise BadInput("compute.precision: fp16 scales one gradient a step, and this optimizer takes more: bf16")
+    return calls
+
+
+def overflow(run: Run) -> None:
+    """Refuse for fp16 on a GPU what would have to know whether a step was left out: only the device does."""
+    if run.scaler is None or run.compute.device.type == "cpu":
+        return
+    why = "fp16 leaves out a step whose gradient overflowed, and a GPU does not wait to say so, as {} needs; use bf16"
+    optimizer = run.optimizer
+    if not isinstance(optimizer, OverflowAware) or not optimizer._step_supports_amp_scaling:
+        raise BadInput(f"compute.precision: {why.format('this optimizer')}, or an optimizer of one kernel (sgd, adam)")
+    if optimizer._optimizer_step_post_hooks:
+        raise BadInput(f"compute.precision: {why.format('what this optimizer does after its step')}")
+    for name, _ in having(run.penalty, DecoupledPenalty):
+        raise BadInput(f"compute.precision: {why.format(f'penalty.{name}, which is decoupled,')}, or the coupled form")
 
 
 def micro_batches(run: Run) -> None:
@@ -149,10 +176,32 @@ def smallest_batch(run: Run) -> None:
         raise BadInput(f"batch_size: the network cannot train on {fewest} image{s} at once ({error}){way}") from None
 
 
-def memory(run: Run) -> None:
-    """Try on a GPU, forward and backward, whether the largest batch fits its memory."""
+def state_tensors(optimizer: torch.optim.Optimizer) -> int:
+    """Return how many tensors of a parameter's shape an optimizer keeps; it is tried on the number that it holds."""
+    one_step(optimizer)
+    (parameter,) = optimizer.param_groups[0]["params"]
+    kept = optimizer.state.get(parameter, {}).values()
+    return sum(isinstance(value, Tensor) and value.shape == parameter.shape for value in kept)
+
+
+def memory(run: Run, states: int) -> None:
+    """Try on a GPU whether training on the largest batch fits its memory, and evaluating.
+
+    states: of each parameter's shape, what the optimizer will keep.
+    """
     largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
-    fits = fitting(largest, lambda images: _try(run, images)) if run.compute.device.type == "cuda" else largest
+    kept = [p for p in run.parameters for _ in range(states - len(run.optimizer.state.get(p, {}))) if p.requires_grad]
+    held: list[Tensor] = []
+
+    def attempt(images: int) -> None:
+        held[:] = [torch.empty_like(p) for p in kept]
+        _try(run, images)
+
+    fits = fitting(largest, attempt)
+    shown = min(BATCH, run.splits.test.n)
+    if fits == largest and not fitting(shown, lambda images: _evaluate(run, images)) == shown:
+        raise BadInput(f"data: evaluating {shown} images at once, as a run does, does not fit this GPU's memory")
+    held.clear()
     if fits < largest:
         way = f"{fits} do: micro_batch={fits} takes as many at once, to the same gradients" if fits else "nor does one"
         raise BadInput(f"batch_size: {largest} images do not fit this GPU's memory, {way}")
@@ -174,13 +223,28 @@ def _try(run: Run, images: int) -> None:
     before = [buffer.clone() for buffer in run.model.buffers()]
     try:
         blank = torch.zeros(images, *run.splits.train.shape, dtype=torch.uint8, device=run.compute.device)
-        with run.compute.autocast():
-            run.model.train()(run.prepare(blank)).float().mean().backward()
+        with run.compute.autocast(), run.counters.tried():
+            logits = run.model.train()(run.prepare(blank))
+        loss = logits.float().mean()
+        for _, penalty in having(run.penalty, CoupledPenalty):
+            loss = loss + penalty.loss(run.model)
+        loss.backward()
     finally:
         run.model.zero_grad(set_to_none=True)
         for buffer, saved in zip(run.model.buffers(), before, strict=True):
             buffer.copy_(saved)
         torch.cuda.empty_cache()
+
+
+@torch.no_grad()
+def _evaluate(run: Run, images: int) -> None:
+    """Pass blank images through the inference of every epoch."""
+    _, module = every_epoch(run)
+    blank = torch.zeros(images, *run.splits.test.shape, dtype=torch.uint8, device=run.compute.device)
+    with run.compute.autocast():
+        module.eval()(run.prepare(blank))
+    run.model.train()
+    torch.cuda.empty_cache()
 
 
 def results(run: Run) -> None:

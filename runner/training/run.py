@@ -14,6 +14,7 @@ from tricktable.runner.training import statistics
 from tricktable.runner.training.capture import Capture, recorder_for
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.count import Count
+from tricktable.runner.training.counters import Counters
 from tricktable.runner.training.divergence import Divergence
 from tricktable.runner.training.knobs import Knobs
 from tricktable.runner.training.sums import EpochSums
@@ -58,10 +59,14 @@ class Run:
     divergence: Divergence | None = None
     sums: EpochSums = field(init=False)  # of the open epoch
     gradients: Capture = field(init=False)
+    counters: Counters = field(init=False)  # of the batch normalisations that train
+    parameters: list[nn.Parameter] = field(init=False)  # the model's, listed once: the model has many modules
 
     def __post_init__(self) -> None:
         self.sums = EpochSums(self.compute.device)
         self.gradients = Capture(recorder_for(self.compute))
+        self.counters = Counters(self.model)
+        self.parameters = list(self.model.parameters())
         own = isinstance(self.optimizer, EvaluationWeights)
         self.variants.setdefault("final", [copy.deepcopy(self.model) if own else self.model])
 
@@ -190,6 +195,10 @@ def _get(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], prefix: str) -
 
 
 def _as(parameter: Tensor, value: Any) -> Any:
-    """Lay a saved value out as the parameter of its shape: fused steps take no mixture of memory formats."""
-    alike = isinstance(value, Tensor) and value.shape == parameter.shape
+    """Lay a saved value out as the parameter of its shape: fused steps take no mixture of memory formats.
+
+    A single number has one layout, and its device is torch's affair: the count of steps stays on the CPU, where the
+    host reads it.
+    """
+    alike = isinstance(value, Tensor) and value.ndim > 0 and value.shape == parameter.shape
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value) if alike else value

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tricktable.runner import randomness
 from tricktable.runner.training import augmented
+from tricktable.runner.training.counters import Counters
 from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def recompute(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # torch's word for the plain mean
-        _pass(run, model, edge)
+        _pass(run, model, Counters(model), edge)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -48,7 +49,7 @@ def recompute(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
 
 
 @torch.no_grad()
-def _pass(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
+def _pass(run: "Run", model: nn.Module, counters: Counters, edge: Callable[[], None]) -> None:
     """Show the model the training set once."""
     n, at = run.knobs.n, run.clock.updates
     order = torch.randperm(n, generator=randomness.generator(run.seed, PURPOSE, "order", at))
@@ -62,7 +63,7 @@ def _pass(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
             if run.micro_batch is not None:
                 announce(model, first, last, len(x))
             randomness.rekey(device, run.seed, PURPOSE, "noise", at, start + first)
-            with run.compute.autocast():
+            with run.compute.autocast(), counters.held():
                 model(x[first:last])
         edge()
 

@@ -1,5 +1,6 @@
 """What an epoch adds up over its batches: on the device, and as numbers when it is read."""
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -35,12 +36,18 @@ class EpochSums:
 
     def __init__(self, device: torch.device) -> None:
         self.tensor = torch.zeros(len(fields(Totals)), dtype=torch.float64, device=device)
+        self.loss, self.wrong, _, self.finite, _ = self.tensor  # views of it
+        self.known: dict[int, Tensor] = {}  # what a batch of so many images adds, whatever its loss
 
     def add(self, loss: Tensor, wrong: Tensor, images: int) -> None:
         """Add a batch of so many images: its mean loss, and how many answers were wrong."""
-        finite = torch.isfinite(self.tensor[0] + loss)
-        number, step = torch.full_like(wrong, images), torch.ones_like(wrong)
-        self.tensor += torch.stack((loss * images, wrong, number, finite, step)).double()
+        if images not in self.known:
+            self.known[images] = torch.zeros_like(self.tensor)
+            self.known[images][2], self.known[images][4] = images, 1
+        self.finite += (self.loss + loss).abs() < math.inf  # each kernel counts here: torch.isfinite has four
+        self.loss += loss * images
+        self.wrong += wrong
+        self.tensor += self.known[images]
 
     def zero(self) -> None:
         """Begin a new epoch."""

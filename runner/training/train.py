@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import Figures, having
@@ -49,6 +49,7 @@ def train(run: Run, edge: Edge) -> Iterator[EpochRow]:
 def train_epoch(run: Run, edge: Edge) -> None:
     """Take the steps of the open epoch that are still to be taken. Nothing in it waits for the device."""
     run.model.train()
+    run.counters.read()
     epoch, n = run.clock.epoch, run.knobs.n
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
     tables, crop = augmented.begin(run, order, epoch)
@@ -71,7 +72,7 @@ def step(run: Run, batch: Batch) -> None:
     def closure() -> Tensor:
         nonlocal asked
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
-        with _unmoved_buffers(run.model) if asked else contextlib.nullcontext():
+        with _unmoved_buffers(run) if asked else contextlib.nullcontext():
             outcome = run.gradients(run, batch)
         if not asked:
             run.sums.add(outcome.loss, outcome.wrong, len(batch.labels))
@@ -79,31 +80,40 @@ def step(run: Run, batch: Batch) -> None:
         if run.scaler is not None:
             run.scaler.unscale_(run.optimizer)
         for change in run.gradient.values():
-            change(run.model.parameters())
+            change(run.parameters)
         return outcome.total
 
-    _update(run, closure)
-    for _, penalty in having(run.penalty, DecoupledPenalty):
+    taken = _update(run, closure)
+    for _, penalty in having(run.penalty, DecoupledPenalty) if taken else ():
         penalty.after_step(run.model, run.learning_rates())
 
 
 @contextlib.contextmanager
-def _unmoved_buffers(model: nn.Module) -> Iterator[None]:
+def _unmoved_buffers(run: Run) -> Iterator[None]:
     """Set the model's buffers back, at the end, to what they were at the beginning."""
-    before = [buffer.clone() for buffer in model.buffers()]
+    buffers, counts = list(run.model.buffers()), run.counters.counts.copy()
+    before = [buffer.clone() for buffer in buffers]
     yield
     if before:
-        torch._foreach_copy_(list(model.buffers()), before)
+        torch._foreach_copy_(buffers, before)
+    run.counters.counts = counts
 
 
-def _update(run: Run, closure: Callable[[], Tensor]) -> None:
+def _update(run: Run, closure: Callable[[], Tensor]) -> bool:
+    """Take the step; whether it was taken, and not left out because a gradient overflowed.
+
+    On a GPU the host does not know: what would have to is refused (rehearse.overflow).
+    """
     if run.scaler is None:
         run.optimizer.step(closure)  # type: ignore[arg-type]  # torch's stub wants a float, its optimizers do not
-        return
+        return True
     with torch.enable_grad():
         closure()
-    run.scaler.step(run.optimizer)  # leaves the step out where a gradient overflowed
+    on_cpu = run.compute.device.type == "cpu"
+    scale = run.scaler.get_scale() if on_cpu else 0.0
+    run.scaler.step(run.optimizer)
     run.scaler.update()
+    return not on_cpu or run.scaler.get_scale() >= scale
 
 
 def _row(run: Run, evaluated: Mapping[str, float | None], images_per_second: float) -> EpochRow:

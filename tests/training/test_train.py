@@ -12,7 +12,7 @@ from tricktable.runner import randomness
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import augmented
+from tricktable.runner.training import augmented, rehearse
 from tricktable.runner.training.evaluate import FIGURES, evaluate, results
 from tricktable.runner.training.train import train
 
@@ -568,3 +568,21 @@ def test_micro_batches_that_would_change_the_statistics_are_refused(make_run, ov
     with pytest.raises(BadInput) as error:
         make_run("micro_batch=8", *overrides)
     assert str(error.value).startswith(said)
+
+
+@pytest.mark.parametrize("overflows", [False, True])
+def test_a_decoupled_penalty_leaves_out_what_an_fp16_step_leaves_out(make_run, overflows):
+    run = make_run("epochs=1", "batch_size=60", "compute.precision=fp16", "penalty=[l1]", "penalty.l1.decoupled=true")
+    before, called = [p.detach().clone() for p in run.model.parameters()], []
+    run.penalty["l1"].after_step = lambda model, lr: called.append(model)
+    original = run.loss
+    run.loss = lambda *batch: original(*batch) * (math.inf if overflows else 1.0)
+    rows_of(run)
+    assert len(called) == (not overflows)
+    assert all(map(torch.equal, before, run.model.parameters())) is overflows
+
+
+def test_an_optimizers_state_is_counted_by_a_parameters_shape():
+    p = torch.nn.Parameter(torch.zeros(1))
+    assert rehearse.state_tensors(torch.optim.Adam([p])) == 2
+    assert rehearse.state_tensors(torch.optim.SGD([p], lr=0.1)) == 0

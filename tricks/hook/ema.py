@@ -30,20 +30,20 @@ class EMA:
         self.decay, self.warmup = decay, warmup
         self.steps = 0
         self.average: dict[str, Tensor] = {}
-        self.placed = False  # whether the averages lie as the model's tensors do: device and memory format
+        self.lists: tuple[list[Tensor], list[Tensor]] | None = None  # the averages laid out as the model's, and those
 
     @torch.no_grad()
     def on_step(self, run: Any) -> None:
         """Move the averages towards run.model's tensors, on their device."""
-        live = _tensors(run.model)
         self.steps += 1
-        if not self.placed:  # the run's first step, or the first after `load_state_dict`
+        if self.lists is None:  # the run's first step, or the first after `load_state_dict`
+            live = _tensors(run.model)
             begin = {**live, **self.average}
             assert begin.keys() == live.keys()
             self.average = {name: torch.empty_like(tensor).copy_(begin[name]) for name, tensor in live.items()}
-            self.placed = True
+            self.lists = list(self.average.values()), list(live.values())
         decay = min(self.decay, 1 - 1 / self.steps) if self.warmup else self.decay
-        torch._foreach_lerp_(list(self.average.values()), list(live.values()), 1 - decay)
+        torch._foreach_lerp_(*self.lists, 1 - decay)
 
     @torch.no_grad()
     def finish(self, run: Any) -> None:
@@ -63,7 +63,7 @@ class EMA:
         self.steps = int(state["steps"])
         prefix = "average."
         self.average = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.placed = False
+        self.lists = None
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

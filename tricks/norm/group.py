@@ -5,7 +5,8 @@ arXiv:1803.08494.
     mu and sigma^2 over one image's pixels of a group of C/G consecutive channels, in training and in evaluation alike
 """
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def group_norm(
@@ -26,4 +27,14 @@ def group_norm(
     for name, value in (("num_groups", num_groups), ("group_size", group_size)):
         if value is not None and (value < 1 or num_features % value):
             raise ValueError(f"{name} must divide each layer's channels, got {value} for {num_features} channels")
-    return nn.GroupNorm(num_groups or num_features // (group_size or 1), num_features, eps=eps)
+    return _GroupNorm(num_groups or num_features // (group_size or 1), num_features, eps=eps)
+
+
+class _GroupNorm(nn.GroupNorm):
+    """torch's, whose output keeps channels_last on a GPU (torch before 2.12 leaves it)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B C H W -> B C H W."""
+        y = super().forward(x)
+        kept = x.is_cuda and x.is_contiguous(memory_format=torch.channels_last)
+        return y.contiguous(memory_format=torch.channels_last) if kept else y

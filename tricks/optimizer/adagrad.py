@@ -13,7 +13,7 @@ import torch
 
 
 class Adagrad(torch.optim.Adagrad):
-    """torch's Adagrad over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere.
+    """torch's Adagrad over parameter groups, by its `foreach`: not every torch has one kernel for it on a GPU.
 
     eps_inside: whether eps stands inside the root. The paper has no decay.
     """
@@ -32,15 +32,13 @@ class Adagrad(torch.optim.Adagrad):
                 raise ValueError(f"{name} must be at least 0, got {value:g}")
         if eps <= 0:
             raise ValueError(f"eps must be above 0, got {eps:g}")
-        on_gpu = all(p.is_cuda for group in groups for p in group["params"])
         super().__init__(
             groups,
             lr=lr,
             eps=0.0 if eps_inside else eps,
             initial_accumulator_value=eps if eps_inside else 0.0,  # a sum that begins at eps is G + eps
             weight_decay=weight_decay,
-            fused=on_gpu,
-            foreach=not on_gpu,
+            foreach=True,
         )
 
     def momentum_gain(self, momentum: float) -> float:

@@ -16,7 +16,12 @@ _OPTIONS = ("lr", "momentum", "weight_decay", "dampening", "nesterov", "maximize
 
 
 class SGD(torch.optim.SGD):
-    """torch's SGD over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere."""
+    """torch's SGD over parameter groups: one kernel on a GPU, torch's `foreach` elsewhere and where it dampens.
+
+    With one kernel the velocities begin as zeros. torch would leave them uninitialised until the first step that is
+    taken, and count one as taken that a scaler of fp16 leaves out. (The first velocity is g either way, but for a
+    dampening, which torch does not apply to it.)
+    """
 
     def __init__(
         self,
@@ -38,7 +43,7 @@ class SGD(torch.optim.SGD):
             raise ValueError(f"dampening must lie in [0, 1], got {dampening:g}")
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov needs a momentum above 0 and dampening 0")
-        on_gpu = all(p.is_cuda for group in groups for p in group["params"])
+        fused = dampening == 0 and all(p.is_cuda for group in groups for p in group["params"])
         super().__init__(
             groups,
             lr=lr,
@@ -46,9 +51,17 @@ class SGD(torch.optim.SGD):
             weight_decay=weight_decay,
             dampening=dampening,
             nesterov=nesterov,
-            fused=on_gpu,
-            foreach=not on_gpu,
+            fused=fused,
+            foreach=not fused,
         )
+        if fused and momentum:
+            self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -23,6 +23,7 @@ class L1:
         if strength < 0:
             raise ValueError(f"strength must be at least 0, got {strength:g}")
         self.strength = strength
+        self.of: tuple[nn.Module, list[nn.Parameter]] | None = None  # the model that it acts on, and its weights
         if decoupled:
             self.after_step = self._threshold
         else:
@@ -35,15 +36,21 @@ class L1:
         return {"l1_zeros": zeros / sum(weight.numel() for weight in weights)}
 
     def _norm(self, model: nn.Module) -> Tensor:
-        return self.strength * torch.stack([weight.abs().sum() for weight in _weights(model)]).sum()
+        return self.strength * torch.stack([weight.abs().sum() for weight in self._weights(model)]).sum()
 
     @torch.no_grad()
     def _threshold(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
-        thresholds = [lr[weight] * self.strength for weight in _weights(model)]
-        weights: list[Tensor] = [*_weights(model)]
+        thresholds = [lr[weight] * self.strength for weight in self._weights(model)]
+        weights: list[Tensor] = [*self._weights(model)]
         cut = list(torch._foreach_clamp_min(weights, [-threshold for threshold in thresholds]))
         torch._foreach_clamp_max_(cut, thresholds)
         torch._foreach_sub_(weights, cut)  # w - w is exactly 0, and nan stays nan
+
+    def _weights(self, model: nn.Module) -> list[nn.Parameter]:
+        """Those of the model, looked for once."""
+        if self.of is None or self.of[0] is not model:
+            self.of = model, _weights(model)
+        return self.of[1]
 
 
 def _weights(model: nn.Module) -> list[nn.Parameter]:

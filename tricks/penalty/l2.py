@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+_Weights = tuple[list[nn.Parameter], list[tuple[nn.Module, str, nn.Parameter]]]
+
 
 class L2:
     """Acts on all trainable parameters, and adds to what the optimizer itself decays.
@@ -28,26 +30,33 @@ class L2:
         if strength < 0:
             raise ValueError(f"strength must be at least 0, got {strength:g}")
         self.strength = strength
+        self.of: tuple[nn.Module, _Weights] | None = None  # the model that it acts on, and its weights
         if decoupled:
             self.after_step = self._shrink
         else:
             self.loss = self._half_square
 
     def _half_square(self, model: nn.Module) -> Tensor:
-        stored, computed = _trainable(model)
+        stored, computed = self._trainable(model)
         values: list[Tensor] = [*stored, *(getattr(module, name) for module, name, _ in computed)]
         return 0.5 * self.strength * torch.stack([value.square().sum() for value in values]).sum()
 
     @torch.no_grad()
     def _shrink(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
-        stored, computed = _trainable(model)
+        stored, computed = self._trainable(model)
         if stored:
             torch._foreach_mul_([*stored], [1 - lr[weight] * self.strength for weight in stored])
         for module, name, source in computed:  # setting the value sets what it is computed from
             setattr(module, name, (1 - lr[source] * self.strength) * getattr(module, name))
 
+    def _trainable(self, model: nn.Module) -> _Weights:
+        """Those of the model, looked for once."""
+        if self.of is None or self.of[0] is not model:
+            self.of = model, _trainable(model)
+        return self.of[1]
 
-def _trainable(model: nn.Module) -> tuple[list[nn.Parameter], list[tuple[nn.Module, str, nn.Parameter]]]:
+
+def _trainable(model: nn.Module) -> _Weights:
     """The weights that are parameters, and those that are computed: module, name, and a parameter of their source."""
     sources: set[nn.Parameter] = set()
     computed = []

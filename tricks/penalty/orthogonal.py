@@ -26,22 +26,29 @@ class Orthogonal:
         if strength < 0:
             raise ValueError(f"strength must be at least 0, got {strength:g}")
         self.strength = strength
+        self.of: tuple[nn.Module, list[nn.Parameter]] | None = None  # the model that it acts on, and its weights
         if decoupled:
             self.after_step = self._descend
         else:
             self.loss = self._distance
 
     def _distance(self, model: nn.Module) -> Tensor:
-        squares = [_excess(weight.flatten(1)).square().sum() for weight in _weights(model)]
+        squares = [_excess(weight.flatten(1)).square().sum() for weight in self._weights(model)]
         return self.strength * torch.stack(squares).sum()
 
     @torch.no_grad()
     def _descend(self, model: nn.Module, lr: Mapping[nn.Parameter, float]) -> None:
-        for weight in _weights(model):
+        for weight in self._weights(model):
             w = weight.flatten(1)
             excess = _excess(w)
             gradient = excess @ w if len(excess) == len(w) else w @ excess
             weight.sub_(gradient.view(weight.shape), alpha=4 * lr[weight] * self.strength)
+
+    def _weights(self, model: nn.Module) -> list[nn.Parameter]:
+        """Those of the model, looked for once."""
+        if self.of is None or self.of[0] is not model:
+            self.of = model, _weights(model)
+        return self.of[1]
 
 
 def _excess(w: Tensor) -> Tensor:

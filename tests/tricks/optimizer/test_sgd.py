@@ -119,3 +119,31 @@ def test_the_step_is_torchs_to_the_bit(arguments):
         assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
     assert [len(a.state[p]) for p in ours] == [len(b.state[q]) for q in theirs]
     assert len(ours) == 3 and all(p.requires_grad for p in ours)
+
+
+class OnGpu(nn.Parameter):
+    """A parameter that says it is on a GPU: the kernel for a CPU has the same arguments."""
+
+    is_cuda = property(lambda self: True)
+
+
+def test_a_first_step_that_a_scaler_leaves_out_leaves_velocities_of_zero():
+    """found_inf is torch's: the kernel does nothing where it is 1."""
+    p, q = OnGpu(torch.tensor([1.0, 2.0])), nn.Parameter(torch.tensor([1.0, 2.0]))
+    one, other = SGD([{"params": [p]}], weight_decay=0.1), SGD([{"params": [q]}], weight_decay=0.1)
+    assert one.param_groups[0]["fused"] and not other.param_groups[0]["fused"]
+    one.grad_scale, one.found_inf = torch.ones(()), torch.ones(())
+    p.grad = torch.tensor([torch.inf, 1.0])
+    one.step()
+    assert p.tolist() == [1, 2] and one.state[p]["momentum_buffer"].tolist() == [0, 0]
+    one.found_inf = torch.zeros(())
+    for g in ([1.0, 1.0], [0.5, -1.0]):
+        p.grad, q.grad = torch.tensor(g), torch.tensor(g)
+        one.step()
+        other.step()
+        torch.testing.assert_close(p.detach(), q.detach())
+
+
+def test_where_it_dampens_it_takes_no_fused_step():
+    """Of velocities that begin as zeros the first would be dampened, and torch's is not."""
+    assert not SGD([{"params": [OnGpu(torch.zeros(1))]}], dampening=0.5).param_groups[0]["fused"]
