@@ -6,6 +6,7 @@ one: whoever reads sees the old bytes or the new ones, whenever the process is k
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -59,6 +60,11 @@ def storage(path: Path, needed: int | None = None) -> Iterator[None]:
         if needed is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             line += f"; at least {max(needed, 100_000) / 1e6:.1f} MB must be free"
         raise StorageProblem(clean(line)) from error
+
+
+def sha256(data: bytes) -> str:
+    """The digest of bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def dump(value: Any, *, exact: bool = False) -> bytes:

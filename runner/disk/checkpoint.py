@@ -12,7 +12,6 @@ as `*.corrupt`, never deleted, and the one before it is used.
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -180,12 +179,8 @@ def _pack(tensors: Mapping[str, "Tensor"]) -> bytes:
 
 
 def _manifest(step: int, files: Mapping[str, bytes]) -> bytes:
-    listed = {name: {"size": len(files[name]), "sha256": _digest(files[name])} for name in (TENSORS, STATE)}
+    listed = {name: {"size": len(files[name]), "sha256": atomic.sha256(files[name])} for name in (TENSORS, STATE)}
     return atomic.dump({"format": FORMAT, "step": step, "files": listed})
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _commit(temporary: Path, final: Path) -> None:
@@ -277,7 +272,7 @@ def _verified(name: str, entry: Mapping[str, Any], handle: int, limit: int) -> b
     data = atomic.read(name, size, handle)
     if len(data) != size:
         raise _BadError(f"it has {len(data)} bytes instead of {size}")
-    if _digest(data) != entry.get("sha256"):
+    if atomic.sha256(data) != entry.get("sha256"):
         raise _BadError("its bytes have changed since they were written (SHA-256)")
     return data
 

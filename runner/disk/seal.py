@@ -4,7 +4,6 @@ It is written with the state that ends the run, in one replacement of run.json. 
 folder: neither times nor paths are part of it, and lines may end as a version control system ends them.
 """
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +37,7 @@ class Damage:
 
 def digest(data: bytes) -> str:
     """SHA-256 of a text file, hexadecimal."""
-    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+    return atomic.sha256(data.replace(b"\r\n", b"\n"))
 
 
 def of(files: RunFiles) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
 from tricktable.runner.config.schema import Config, Option, parse_spend
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import eager, objects, rehearse
+from tricktable.runner.training import eager, memory, objects, rehearse
 from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
 from tricktable.runner.training.parts import parts_of
@@ -58,7 +58,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
     search(compute, len(sizes))
     if compute.device.type == "cuda":
-        rehearse.memory(run, rehearse.state_tensors(_optimizer_alone(config, splits.train.n)))
+        memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):
         rehearse.called(f"hook.{name}", hook.begin, run)

@@ -35,6 +35,6 @@ def divergence_of(run: "Run", row: EpochRow | None = None, weights: bool = False
     losses = [row.train_loss, row.val_loss, row.test_loss] if row else []
     if not all(math.isfinite(loss) for loss in losses if loss is not None):
         return Divergence(run.clock.updates, "the loss")
-    if weights and not torch.stack([torch.isfinite(p).all() for p in run.parameters]).all():  # read once
+    if weights and not torch.stack([torch.isfinite(p).all() for p in run.model.parameters()]).all():  # read once
         return Divergence(run.clock.updates, "a weight")
     return None

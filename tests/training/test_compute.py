@@ -5,8 +5,8 @@ import torch
 
 from tricktable.runner.training.compute import SEARCHED, Compute, apply, search
 
-CPU = Compute(torch.device("cpu"), "fp32", channels_last=True, threads=1, deterministic=True)
-GPU = Compute(torch.device("cuda"), "tf32", channels_last=True, threads=1, deterministic=False)
+CPU = Compute(torch.device("cpu"), "fp32", channels_last=True, threads=1, deterministic=True, capture=False)
+GPU = Compute(torch.device("cuda"), "tf32", channels_last=True, threads=1, deterministic=False, capture=False)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def as_it_was():
         (GPU, 1, True),
         (GPU, SEARCHED, True),
         (GPU, SEARCHED + 1, False),
-        (Compute(torch.device("cuda"), "tf32", True, 1, deterministic=True), 1, False),
+        (Compute(torch.device("cuda"), "tf32", True, 1, deterministic=True, capture=False), 1, False),
         (CPU, 1, False),
     ],
 )

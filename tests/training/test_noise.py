@@ -8,7 +8,7 @@ import torch
 
 from tricktable.runner.config.compose import compose, options
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import build, objects, rehearse
+from tricktable.runner.training import build, memory, objects
 from tricktable.runner.training.knobs import Knobs, Payer, time_constant
 from tricktable.runner.training.train import train
 
@@ -276,7 +276,7 @@ def test_memory_that_does_not_suffice_is_halved_until_it_does():
         if images > 700:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert rehearse.fitting(5120, attempt) == 640 and tried == [5120, 2560, 1280, 640]
-    assert rehearse.fitting(640, attempt) == 640
+    assert memory.fitting(5120, attempt) == 640 and tried == [5120, 2560, 1280, 640]
+    assert memory.fitting(640, attempt) == 640
     with pytest.raises(RuntimeError, match="else"):
-        rehearse.fitting(8, lambda images: (_ for _ in ()).throw(RuntimeError("something else")))
+        memory.fitting(8, lambda images: (_ for _ in ()).throw(RuntimeError("something else")))

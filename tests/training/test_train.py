@@ -12,7 +12,7 @@ from tricktable.runner import randomness
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.summary import Result
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import augmented, rehearse
+from tricktable.runner.training import augmented, memory
 from tricktable.runner.training.evaluate import FIGURES, evaluate, results
 from tricktable.runner.training.train import train
 
@@ -584,5 +584,5 @@ def test_a_decoupled_penalty_leaves_out_what_an_fp16_step_leaves_out(make_run, o
 
 def test_an_optimizers_state_is_counted_by_a_parameters_shape():
     p = torch.nn.Parameter(torch.zeros(1))
-    assert rehearse.state_tensors(torch.optim.Adam([p])) == 2
-    assert rehearse.state_tensors(torch.optim.SGD([p], lr=0.1)) == 0
+    assert memory.state_tensors(torch.optim.Adam([p])) == 2
+    assert memory.state_tensors(torch.optim.SGD([p], lr=0.1)) == 0
