@@ -54,7 +54,7 @@ class _Recording:
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
         self.replays += 1
-        return self.outcome
+        return _kept(self.outcome)
 
 
 class Capture:
@@ -70,10 +70,6 @@ class Capture:
 
     def __call__(self, run: "Run", batch: Batch) -> Outcome:
         """Set the gradients of a batch. Of what it returns only `total` holds beyond the next call."""
-        outcome = self._of(run, batch)
-        return outcome._replace(total=outcome.total.clone())
-
-    def _of(self, run: "Run", batch: Batch) -> Outcome:
         key_noise(run)
         size = len(batch.labels)
         recording = self.recordings.get(size)
@@ -114,7 +110,7 @@ class Capture:
             parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
             made = [(parameter, parameter.grad) for parameter in parameters]
             self.recordings[size] = _Recording(recorder, mine, outcome, made, granted)
-        return outcome
+        return _kept(outcome)
 
     def _give_up(self, size: int, changed: str) -> None:
         """Forget a recording of what has changed; one is made again unless it changes all the time."""
@@ -127,6 +123,11 @@ class Capture:
         self.recorder = None
         self.recordings.clear()
         warn_once(f"compute.capture: steps are not recorded, for {why}; they are the same, and slower on a GPU")
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    """An outcome of a recording, whose memory is the next replay's; the optimizer returns `total` as its own."""
+    return outcome._replace(total=outcome.total.clone())
 
 
 def recorder_for(compute: Compute) -> Callable[[], Recorder] | None:

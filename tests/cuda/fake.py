@@ -76,7 +76,8 @@ def make(overrides, precision="tf32", deterministic=False):
     keys = {override.partition("=")[0] for override in overrides}
     tiny = (*BASE, *(() if "model" in keys else NETWORK))
     config = compose([*(each for each in tiny if each.partition("=")[0] not in keys), *overrides])
-    compute = FakeCompute(torch.device("cuda"), precision, channels_last=True, threads=1, deterministic=deterministic)
+    how = {"channels_last": True, "threads": 1, "deterministic": deterministic, "capture": False}
+    compute = FakeCompute(torch.device("cuda"), precision, **how)
     with unset_fake_temporarily():
         real = split(_source(config.data), config.data)
     parts = {
