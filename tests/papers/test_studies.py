@@ -23,7 +23,7 @@ def fake_run(study, number, overrides, error, state="complete", fingerprint="sha
     folder.mkdir(parents=True)
     folder.joinpath("config.yaml").write_text(yaml.safe_dump(schema.plain(config), sort_keys=False))
     folder.joinpath("run.json").write_text(
-        json.dumps({"state": state, "config_hash": "0", "fingerprint": "0", "code": {}, "started": f"{number}"})
+        json.dumps({"state": state, "config_hash": f"{number}", "fingerprint": "0", "code": {}, "started": f"{number}"})
     )
     summary = {
         "id": folder.name, "state": state, "diverged_at": 3 if state == "diverged" else None, "seed": config.seed, "params": 1000, "madds": 5,
