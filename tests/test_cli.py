@@ -151,18 +151,18 @@ def test_count_of_the_whole_zoo(tricktable):
     assert re.search(r"^resnet56 .*853,018", text, re.M) and "MAdds" in text
 
 
-def test_a_new_model_without_a_paper_is_counted_on_its_data(tricktable):
-    yaml_of = ROOT / "configs" / "model" / "zz_without_a_paper.yaml"
-    yaml_of.write_text("# for a test\nname: mlp\nhidden: [10]\ndropout: 0.0\ninput_dropout: 0.0\nresolution: 8\n")
-    try:
-        (row,) = json.loads(tricktable("count", f"model={yaml_of.stem}", "--json").stdout)
-        assert (row["input"], row["classes"], row["params"]) == ([1, 8, 8], 10, 64 * 10 + 10 + 10 * 10 + 10)
-        (row,) = json.loads(tricktable("count", f"model={yaml_of.stem}", "data=cifar100", "--json").stdout)
-        assert (row["input"], row["classes"], row["params"]) == ([3, 32, 32], 100, 3 * 64 * 10 + 10 + 10 * 100 + 100)
-        refused = tricktable("count", f"model={yaml_of.stem}", "data=image_folder")
-        assert refused.returncode == 2 and "choose others, such as data=cifar10" in refused.stderr
-    finally:
-        yaml_of.unlink()
+def test_a_new_model_without_a_paper_is_counted_on_its_data(tricktable, tmp_path):
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "without_a_paper.yaml").write_text(
+        "# for a test\nname: mlp\nhidden: [10]\ndropout: 0.0\ninput_dropout: 0.0\nresolution: 8\n"
+    )
+    mine = ("count", "--config-dir", tmp_path / "mine", "model=without_a_paper")
+    (row,) = json.loads(tricktable(*mine, "--json").stdout)
+    assert (row["input"], row["classes"], row["params"]) == ([1, 8, 8], 10, 64 * 10 + 10 + 10 * 10 + 10)
+    (row,) = json.loads(tricktable(*mine, "data=cifar100", "--json").stdout)
+    assert (row["input"], row["classes"], row["params"]) == ([3, 32, 32], 100, 3 * 64 * 10 + 10 + 10 * 100 + 100)
+    refused = tricktable(*mine, "data=image_folder")
+    assert refused.returncode == 2 and "choose others, such as data=cifar10" in refused.stderr
 
 
 def test_version_and_bare_command(tricktable):
