@@ -84,9 +84,12 @@ def test_a_signal_to_the_whole_group_leaves_the_decoding_processes_at_work(tmp_p
     names = tuple(f"{i}.png" for i in range(12))
     stream = Stream(tmp_path, names, torch.arange(12), size=8, channels=3, workers=2)
     seen = []
-    for _, labels in stream.draw([(i, i + 1) for i in range(12)]):
-        seen += labels.tolist()
-        for child in multiprocessing.active_children():
-            for number in machine.STOPS:
-                os.kill(child.pid, number)
+    with machine.when_stopped(
+        lambda number: None
+    ):  # as in a run: until they look away themselves, they have its handlers
+        for _, labels in stream.draw([(i, i + 1) for i in range(12)]):
+            seen += labels.tolist()
+            for child in multiprocessing.active_children():
+                for number in machine.STOPS:
+                    os.kill(child.pid, number)
     assert seen == list(range(12))
