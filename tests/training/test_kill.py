@@ -1,7 +1,5 @@
 """kill -9 and signals at any moment: the run that goes on ends with the bits of one that was never stopped."""
 
-import csv
-import hashlib
 import json
 import random
 import signal
@@ -10,9 +8,9 @@ import sys
 import time
 
 import pytest
-from safetensors import safe_open
 
 from tests.conftest import ROOT
+from tests.faults.forked import digest, newest, run_of
 
 # Some seconds of steps after the start-up, in epochs long enough to be hit in their middle.
 RUN = (
@@ -25,38 +23,16 @@ UPDATES = 200  # 4 epochs of 50
 
 
 def start(folder, every=3):
-    command = [sys.executable, "-m", "tricktable", "train", *RUN, f"checkpoint.every={every}", f"output.root={folder}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tricktable",
+        "train",
+        *RUN,
+        f"checkpoint.every={every}",
+        f"output.root={folder}/outputs",
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def run_dir(folder):
-    found = list(folder.glob("default/*/run.json"))
-    return found[0].parent if found else None
-
-
-def newest_state(folder):
-    """The newest checkpoint's clock, if there is one that is whole."""
-    for path in sorted(folder.glob("default/*/checkpoints/step_*/state.json"), reverse=True):
-        try:
-            return json.loads(path.read_text())["clock"]
-        except (OSError, ValueError, KeyError):
-            continue
-    return None
-
-
-def digest(folder):
-    """Parameters, buffers, optimizer and hook state, clock, and the rows without their wall-clock column."""
-    run = run_dir(folder)
-    final = sorted((run / "checkpoints").glob("step_*"))[-1]
-    sums = hashlib.sha256()
-    with safe_open(final / "tensors.safetensors", "pt") as tensors:
-        for name in sorted(tensors.keys()):
-            sums.update(name.encode() + tensors.get_tensor(name).numpy().tobytes())
-    with open(run / "metrics.csv") as file:
-        rows = [{k: v for k, v in row.items() if k != "images_per_second"} for row in csv.DictReader(file)]
-    summary = json.loads((run / "summary.json").read_text())
-    state = json.loads((final / "state.json").read_text())
-    return sums.hexdigest(), state["clock"], rows, summary["results"], summary["weights_sha256"]
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +47,12 @@ def whole(tmp_path_factory):
 def kill_at(folder, update, delay):
     """Start or go on, kill -9 some time after this update was saved; the newest checkpoint's clock, None if it ended."""
     process = start(folder)
-    while process.poll() is None and ((clock := newest_state(folder)) is None or clock["updates"] < update):
+    while process.poll() is None and ((clock := newest(folder)) is None or clock["updates"] < update):
         time.sleep(0.002)
     time.sleep(delay)
     process.kill()
     process.wait()
-    return newest_state(folder) if process.returncode == -signal.SIGKILL else None
+    return newest(folder) if process.returncode == -signal.SIGKILL else None
 
 
 # The command as it is; tests/faults/test_a_resume.py does so more often, from runs that are forked.
@@ -96,21 +72,21 @@ def test_kill_9_at_a_random_moment_and_resume(tmp_path, whole, trial):
     output, _ = final.communicate(timeout=900)
     assert final.returncode == 0, output
     assert digest(tmp_path) == whole
-    assert json.loads((run_dir(tmp_path) / "run.json").read_text())["attempt"] == len(kills) + 1
+    assert json.loads((run_of(tmp_path) / "run.json").read_text())["attempt"] == len(kills) + 1
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_saves_and_exits_75(tmp_path, whole, name):
     process = start(tmp_path, every=1000)
     while process.poll() is None:
-        state = run_dir(tmp_path)
+        state = run_of(tmp_path)
         if state and (state / "metrics.csv").exists() and (state / "metrics.csv").stat().st_size > 200:
             break
         time.sleep(0.005)
     process.send_signal(getattr(signal, name))
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 75, output
-    assert json.loads((run_dir(tmp_path) / "run.json").read_text())["state"] == "interrupted"
+    assert json.loads((run_of(tmp_path) / "run.json").read_text())["state"] == "interrupted"
     assert "run the same command again" in output
     final = start(tmp_path)
     output, _ = final.communicate(timeout=900)
