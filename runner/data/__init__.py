@@ -4,7 +4,6 @@ It imports config, and nothing of disk, its neighbour. Nothing heavy is imported
 import this package too.
 """
 
-import importlib
 import inspect
 import typing
 from typing import TYPE_CHECKING, Any
@@ -53,7 +52,7 @@ def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[i
 
     `dataset`: which known set (`imagenet`) a source of anybody's images is to be given, where that is known.
     """
-    said = vars(_source(data.name).module())
+    said = _said(data.name)
     if "KNOWN" in said:
         total, shape, classes = said["KNOWN"]
     elif dataset in said.get("SETS", ()) and data.arguments.get("size"):
@@ -67,8 +66,7 @@ def known(data: "DataConfig", dataset: str | None = None) -> "tuple[int, tuple[i
 
 def side(data: "DataConfig") -> "tuple[int, int] | None":
     """Height and width of a source's images, where it says so without being read; else None."""
-    _function(data.name)
-    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
+    said = _said(data.name)
     if "KNOWN" in said:
         height, width = said["KNOWN"][1][1:]
         return height, width
@@ -78,9 +76,12 @@ def side(data: "DataConfig") -> "tuple[int, int] | None":
 
 def white(data: "DataConfig") -> int:
     """The value of a source's pixels that is white: 255, unless it says another."""
-    _function(data.name)
-    said = vars(importlib.import_module(f"tricktable.runner.data.sources.{data.name}"))
-    return int(said.get("WHITE", 255))
+    return int(_said(data.name).get("WHITE", 255))
+
+
+def _said(name: str) -> dict[str, Any]:
+    """What a source's file says of its images without reading them (KNOWN, SETS, WHITE), wherever it lies."""
+    return vars(_source(name).module())
 
 
 def _function(name: str) -> Any:

@@ -36,7 +36,7 @@ FILES = {
     "tricks/augment/_constants.py": "def twice(x):\n    return 2 * x\n",
     "configs/augment/constant.yaml": "# @package augment.constant\n# adds a constant\nname: constant\nby: 0.1\n",
     "configs/experiment/first.yaml": "# a first try\naugment: [flip, constant]\naugment.constant.by: 0.5\nepochs: 3\n",
-    "data/blobs.py": "def blobs(*, n: int = 4):\n    return n\n",
+    "data/blobs.py": "WHITE = 7\nKNOWN = (9, (1, 5, 6), 3)\n\n\ndef blobs(*, n: int = 4):\n    return n\n",
     "configs/data/blobs.yaml": "# blobs\nname: blobs\nn: 4\n",
 }
 CACHED = [
@@ -125,7 +125,9 @@ def test_the_identity_has_the_files_by_their_names_in_the_folder(plugins, tmp_pa
 
 
 def test_a_data_source_of_ones_own_is_in_the_identity(plugins):
-    assert "data/blobs.py" in objects.files(compose(["data=blobs"]))
+    config = compose(["data=blobs"])
+    assert "data/blobs.py" in objects.files(config)
+    assert (data.side(config.data), data.white(config.data), data.known(config.data)) == ((5, 6), 7, (9, (1, 5, 6), 3))
     assert not any("digits" in name for name in objects.files(compose(["data=digits"])))
 
 
