@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from tricktable.runner.config import CONFIGS
 from tricktable.runner.errors import BadInput
 
 __all__ = ["SafeLoader", "load", "refuse"]
@@ -41,7 +42,8 @@ def load(path: Path) -> Any:
     """A YAML file's plain values; BadInput, with the line, where it is none."""
     data = path.read_bytes()
     try:
-        refuse(data, aliases=True)
+        if not path.is_relative_to(CONFIGS):  # the package's are ours, and hundreds
+            refuse(data, aliases=True)
     except (ValueError, yaml.YAMLError) as error:
         raise BadInput(" ".join(str(error).split())) from None
     loader = _Loader(data.decode("utf-8"))

@@ -215,7 +215,7 @@ def _age(name: str, hex8: str) -> tuple[int, str]:
 
 
 def difference(old: Identity, identity: Identity) -> str:
-    """Why a run, or a checkpoint, of the same keys is not the one asked for, in words; empty where it is."""
+    """Why a run of the same keys is not the one asked for, in words; empty where it is."""
     causes = []
     if files := changed(old.code, identity.code) + changed(old.teachers, identity.teachers):
         more = f" and {len(files) - 5} more" if len(files) > 5 else ""

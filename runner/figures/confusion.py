@@ -73,9 +73,7 @@ def counted(runs: Sequence[StoredRun], images: Request) -> tuple[Tensor, tuple[s
 
 def _most_frequent(counts: Tensor) -> list[tuple[int, int]]:
     """(class, predicted) of what is wrong, the most frequent first, of equals the first class."""
-    k = len(counts)
     found = [(-n, i, j) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row) if n and i != j]
-    assert k, "a network has classes"
     return [(i, j) for _, i, j in sorted(found)]
 
 
