@@ -1,8 +1,6 @@
 """table, report, compare, static."""
 
 import argparse
-import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,6 @@ from tricktable.runner.commands.arguments import (
     take_pool,
     take_programs,
 )
-from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
     from tricktable.runner.disk.seal import Damage
@@ -66,7 +63,7 @@ def add(commands: Commands) -> None:
 def table(arguments: argparse.Namespace) -> int:
     """A paper's table, or several: made where that is asked for, shown, and written."""
     machine.import_torch()
-    from tricktable.runner.launch import junit
+    from tricktable.runner.launch import junit, limits
     from tricktable.runner.papers import reproduce, several
     from tricktable.runner.report import tables
 
@@ -74,10 +71,10 @@ def table(arguments: argparse.Namespace) -> int:
     if arguments.dry_run and len(names) == 1:
         reproduce.dry_run(*reproduce.requested(names[0], arguments.budget, arguments.overrides))
         return 0
-    limits = {**pool_of(arguments), "until": _until(arguments.minutes)}
+    bounds = {**pool_of(arguments), "until": limits.until("--minutes", arguments.minutes)}
     typed = arguments.budget, arguments.overrides, arguments.make, arguments.figures
     with terminal.set_aside(arguments.json):
-        shown = tables.tables(names, *typed, **limits) if names[1:] else tables.table(names[0], *typed, **limits)
+        shown = tables.tables(names, *typed, **bounds) if names[1:] else tables.table(names[0], *typed, **bounds)
     if arguments.junit:
         junit.write(Path(arguments.junit), tables.cases(shown))
     if arguments.json:
@@ -86,13 +83,6 @@ def table(arguments: argparse.Namespace) -> int:
     if shown.ending:
         raise shown.ending
     return 0
-
-
-def _until(minutes: float | None) -> float:
-    """The end of so many minutes, by the monotonic clock."""
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise BadInput(f"--minutes: expected a number above 0, got {minutes:g}")
-    return math.inf if minutes is None else time.monotonic() + 60 * minutes
 
 
 def report(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """How much a launch may do at once, and how long."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,3 +32,10 @@ def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
         there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
         if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
             raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
+
+
+def until(where: str, minutes: float | None) -> float:
+    """The end of so many minutes, by the monotonic clock; `where` they were given, for BadInput."""
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise BadInput(f"{where}: expected a number above 0, got {minutes:g}")
+    return math.inf if minutes is None else time.monotonic() + 60 * minutes

@@ -1,25 +1,21 @@
 """`tricktable.table`, `study`: measured tables, which show themselves in a notebook."""
 
-import math
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas
 
 from tricktable.runner import report
 from tricktable.runner.config.compose import compose
-from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import BadInput, suggest
-from tricktable.runner.launch import pool
-from tricktable.runner.papers import recipe, studies, study_file
+from tricktable.runner.launch import limits, pool
+from tricktable.runner.papers import recipe, study_file
 from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.python.apart import apart, hushed, silent
 from tricktable.runner.python.typed import several
-from tricktable.runner.report import latex, markdown, notebook, records, tables
+from tricktable.runner.report import command, latex, markdown, notebook, records, tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,28 +101,16 @@ def table(
     if name not in recipe.names():
         if run or budget:
             raise BadInput(f"no table of a paper is called {name}{suggest(name, recipe.names())}")
-        return _of_study(name, Path(compose(texts).output.root), baseline)
+        root = Path(compose(texts).output.root)
+        return Table(command.of_study(name, root, baseline), command.study_folder(name, root))
     if baseline is not None:
         raise BadInput("baseline: it is of a study's table, and this is a paper's")
-    limits: dict[str, Any] = {"jobs": jobs, "gpus": gpus, "timeout": timeout}
-    if minutes is not None:
-        if not 0 < minutes < math.inf:
-            raise BadInput(f"minutes: expected a number above 0, got {minutes:g}")
-        limits["until"] = time.monotonic() + 60 * minutes
+    bounds = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": limits.until("minutes", minutes)}
     silently = silent(quiet)
     with apart(), hushed(silently):
-        measured, outcomes, folder = tables.measure(name, budget, texts, run, heard=silently, **limits)
+        measured, outcomes, folder = tables.measure(name, budget, texts, run, heard=silently, **bounds)
         pool.raise_for(outcomes)
     return Table(measured, folder)
-
-
-def _of_study(name: str, root: Path, baseline: str | None) -> Table:
-    if not (root / name).is_dir():
-        raise BadInput(f"{name}: neither a table (tricktable list tables) nor a study in {root}")
-    measured = studies.tabulate(name, under(root, name), baseline)
-    if measured is None:
-        raise BadInput(f"{root / name}: no run has finished")
-    return Table(measured, root / name / "report")
 
 
 def study(
@@ -147,7 +131,7 @@ def study(
         measured = study_file.tabulate(found, made)
     assert measured is not None, "its runs have ended"
     first = made[0][1].job
-    return Table(measured, first.root / first.study / "report")
+    return Table(measured, command.study_folder(first.study, first.root))
 
 
 def _frame(found: Sequence[records.Record]) -> pandas.DataFrame:

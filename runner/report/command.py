@@ -39,6 +39,16 @@ def produce(
     root = Path(compose(overrides).output.root)
     if name is None:
         return report.write_collected(under(root), root, damaged)
+    study = of_study(name, root, baseline)
+    damaged += study.damaged
+    return report.write(study, study_folder(name, root), figures)
+
+
+def of_study(name: str, root: Path, baseline: str | None = None) -> MeasuredTable:
+    """A study's table. BadInput where there is none of this name, or no run of it has finished.
+
+    StorageProblem where all of its runs are damaged.
+    """
     if not (root / name).is_dir():
         raise BadInput(f"{name}: neither a table (tricktable list tables) nor a study in {root}")
     runs = under(root, name)
@@ -46,8 +56,12 @@ def produce(
     if study is None:
         raise_for(runs.unusable)
         raise BadInput(f"{root / name}: no run has finished")
-    damaged += study.damaged
-    return report.write(study, root / name / "report", figures)
+    return study
+
+
+def study_folder(name: str, root: Path) -> Path:
+    """Where a study's report is written."""
+    return root / name / "report"
 
 
 def show_study(folder: Path, baseline: str | None = None) -> tuple[Damage, ...]:
