@@ -39,6 +39,16 @@ def when_stopped(act: Callable[[int], None], stops: tuple[int, ...] = STOPS) -> 
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def stops_held() -> Iterator[None]:
+    """Keep these signals waiting meanwhile, in this thread and for good in the processes that are started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def cores() -> int:
     """The CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

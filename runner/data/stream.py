@@ -1,6 +1,5 @@
 """Batches of a split that does not fit in memory: image files, decoded while training by torch's DataLoader."""
 
-import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,12 +80,13 @@ class Stream:
             num_workers=min(self.workers, len(slices)),
             collate_fn=_as_it_is,  # of what __getitems__ returns
             pin_memory=torch.device(self.device).type == "cuda",
-            worker_init_fn=_leave_signals,
             generator=torch.Generator().manual_seed(0),  # it would draw from torch's own; nothing here depends on it
         )
         on_device = rows.to(self.device, non_blocking=True)
         broken: list[str] = []
-        for (start, stop), images in zip(slices, loader, strict=True):
+        with machine.stops_held():  # the parent's affair, who is still to finish a step: its processes end when it does
+            decoded = iter(loader)
+        for (start, stop), images in zip(slices, decoded, strict=True):
             if isinstance(images, list):
                 broken += images
             if broken and order is not None:  # a training step waits for these
@@ -97,12 +97,6 @@ class Stream:
             yield images.to(self.device, non_blocking=True), labels
         if broken:
             raise DataProblem(worker.broken_images(broken))
-
-
-def _leave_signals(_: int) -> None:
-    """They are the parent's affair, who is still to finish a step; a decoding process ends when the parent does."""
-    for number in machine.STOPS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 class _Epoch:

@@ -84,12 +84,25 @@ def test_a_signal_to_the_whole_group_leaves_the_decoding_processes_at_work(tmp_p
     names = tuple(f"{i}.png" for i in range(12))
     stream = Stream(tmp_path, names, torch.arange(12), size=8, channels=3, workers=2)
     seen = []
-    with machine.when_stopped(
-        lambda number: None
-    ):  # as in a run: until they look away themselves, they have its handlers
+    with machine.when_stopped(lambda number: None):  # as in a run, whose handlers its processes inherit
         for _, labels in stream.draw([(i, i + 1) for i in range(12)]):
             seen += labels.tolist()
             for child in multiprocessing.active_children():
                 for number in machine.STOPS:
                     os.kill(child.pid, number)
     assert seen == list(range(12))
+
+
+def test_a_decoding_process_is_deaf_from_its_first_moment(tmp_path, monkeypatch):
+    """Between its start and its first image torch's own handlers are put in place: a signal then ended it."""
+    start = multiprocessing.Process.start
+
+    def and_signal(self):
+        start(self)
+        for number in machine.STOPS:
+            os.kill(self.pid, number)
+
+    monkeypatch.setattr(multiprocessing.Process, "start", and_signal)
+    Image.new("RGB", (9, 9)).save(tmp_path / "0.png")
+    stream = Stream(tmp_path, ("0.png",) * 8, torch.arange(8), size=8, channels=3, workers=2)
+    assert [labels.tolist() for _, labels in stream.draw([(0, 4), (4, 8)])] == [[0, 1, 2, 3], [4, 5, 6, 7]]
