@@ -52,17 +52,36 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with machine.when_stopped(_stopped, machine.STOPS[1:]):
             code = _dispatch(parser, commands, sys.argv[1:] if arguments is None else list(arguments))
-    except TricktableError as error:
-        code = _said(error)
-    except OSError as error:  # a folder that may not be entered, a name that is too long
-        code = _said(StorageProblem(f"{error.filename or 'storage'}: {(error.strerror or str(error)).lower()}"))
-    except Stopped as stop:
-        code = _said(Interrupted(f"{stop}: run the same command again to go on"))
-    except KeyboardInterrupt:
-        code = 130
+    except (Exception, KeyboardInterrupt) as error:
+        code = _ended(error)
     if (lost := terminal.lost()) and code == 0:
         code = _said(StorageProblem(f"stdout: {lost}; what was printed is not whole"))
     sys.exit(code)
+
+
+def _ended(error: BaseException) -> int:
+    """Say of an error what is to be said; the exit code. One that nobody foresaw is raised again.
+
+    A signal that came first is what counts: a library that it meets while it sets something right may raise another.
+    """
+    stop = _signal(error)
+    if isinstance(stop, Stopped):
+        return _said(Interrupted(f"{stop}: run the same command again to go on"))
+    if stop is not None:
+        return 130
+    if isinstance(error, OSError):  # a folder that may not be entered, a name that is too long
+        where, why = error.filename or "storage", (error.strerror or str(error)).lower()
+        return _said(StorageProblem(f"{where}: {why}"))
+    if isinstance(error, TricktableError):
+        return _said(error)
+    raise error
+
+
+def _signal(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that an error comes from, if one does."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _said(error: TricktableError) -> int:

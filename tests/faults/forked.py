@@ -135,7 +135,9 @@ def newest(folder):
 def digest(folder):
     """Parameters, buffers, optimizer and hook state, the rest of the state, the rows, the summary; no times."""
     run = run_of(folder)
-    final = max((run / "checkpoints").glob("step_*"))
+    final = max(
+        (run / "checkpoints").glob("step_*[0-9]"), key=lambda path: (path.name.partition(".")[0], "." not in path.name)
+    )
     sums = hashlib.sha256()
     with safe_open(final / "tensors.safetensors", "pt") as tensors:
         for name in sorted(tensors.keys()):

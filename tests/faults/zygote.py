@@ -6,6 +6,7 @@
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 
@@ -57,6 +58,7 @@ def _start(request, answers):
     pid = os.fork()
     if pid == 0:
         answers.close()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is a command, nobody's
         code = 70
         try:
             code = _run(request)
@@ -81,6 +83,7 @@ def _run(request):
         getattr(importlib.import_module("tests.faults.injected"), name)(**arguments)
     from tricktable.runner.cli import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(request["arguments"])
     except SystemExit as end:
