@@ -1,4 +1,4 @@
-"""train, study, init."""
+"""train, study, atlas, init."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from tricktable.runner.commands.arguments import (
     pool_of,
     print_json,
     take_baseline,
+    take_figures,
     take_overrides,
     take_pool,
     take_programs,
@@ -44,6 +45,15 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="rows, seeds and what they share: see docs/own-images.md"
     )
+    take_pool(parser)
+    take_overrides(parser)
+
+    parser = add_command(
+        commands, "atlas", atlas, "which tricks add up: each alone and every two, from a YAML file", False
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="tricks, seeds and what they share: see docs/atlas.md")
+    parser.add_argument("--minutes", type=float, help="stop then, with all saved; the same command goes on")
+    take_figures(parser)
     take_pool(parser)
     take_overrides(parser)
 
@@ -116,6 +126,26 @@ def study(arguments: argparse.Namespace) -> int:
     damaged = command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
     pool.raise_for(outcomes)
     command.raise_for(damaged)
+    return 0
+
+
+def atlas(arguments: argparse.Namespace) -> int:
+    """Which tricks add up: the runs of base, tricks and pairs, then what they say, and only then what went wrong."""
+    machine.import_torch()
+    from tricktable.runner.launch import limits, pool
+    from tricktable.runner.papers import atlas, atlas_file, study_file
+    from tricktable.runner.report import atlas as report
+    from tricktable.runner.report import command
+
+    until = limits.until("--minutes", arguments.minutes)
+    planned = atlas_file.plan(atlas_file.read(arguments.file), arguments.overrides)
+    made = study_file.make(planned.study, **pool_of(arguments), until=until)
+    first, outcomes = made[0][1].job, [outcome for _, outcome in made]
+    measured = atlas.measure(planned, made, f"tricktable atlas {arguments.file}")
+    report.show(measured)
+    print(report.write(measured, first.root / first.study / "report", arguments.figures)[-1])
+    pool.raise_for(outcomes)
+    command.raise_for(measured.damaged)
     return 0
 
 

@@ -17,6 +17,7 @@ from tricktable.runner.papers import provenance
 from tricktable.runner.papers.facts import Metric
 from tricktable.runner.papers.measured import Evaluated, MeasuredRow, MeasuredTable, Measurement, each_once
 
+INTERVALS = "Student's t intervals over the seeds, Welch's of differences"
 METRIC = Metric("top1_error", "percent", "lower", "test")
 
 
@@ -73,7 +74,7 @@ def table_of(
         metric=METRIC,
         budget="study",
         rows=found,
-        provenance=_provenance(found),
+        provenance=f"{provenance_of(found)}; {INTERVALS}",
         command=command,
         warnings=provenance.warnings(found),
         baseline=_baseline(found, baseline),
@@ -216,7 +217,7 @@ def written(value: Any) -> str:
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _provenance(table: Sequence[MeasuredRow]) -> str:
+def provenance_of(table: Sequence[MeasuredRow]) -> str:
     """Data, budget, seeds and device: without them a figure says nothing."""
     firsts = [row.runs[0].summary for row in table]
 
@@ -229,6 +230,5 @@ def _provenance(table: Sequence[MeasuredRow]) -> str:
     precisions = each_once(each.compute.precision for each in firsts)
     return (
         f"{titles}, {images} training images (fingerprint {prints}), {epochs} epochs, "
-        f"seeds {seeds}; last epoch; {devices}, {precisions}; Student's t "
-        "intervals over the seeds, Welch's of differences"
+        f"seeds {seeds}; last epoch; {devices}, {precisions}"
     )

@@ -11,6 +11,7 @@
 `shared` and `rows` are as in a recipe (recipe.py): of one key, a row's own override replaces the shared one.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from tricktable.runner.config import compose, reader
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.config.reader import key
 from tricktable.runner.disk import config_file
-from tricktable.runner.disk.runs import StoredRun, under
+from tricktable.runner.disk.runs import Runs, StoredRun, under
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.launch import pool, sweep
 from tricktable.runner.papers import studies
@@ -62,12 +63,7 @@ def read(path: Path) -> StudyFile:
             raise BadInput("rows: expected at least one row, label: [key=value, ...]")
         if found.baseline is not None and found.baseline not in found.rows:
             raise BadInput(f"baseline: no row is called {found.baseline}{suggest(found.baseline, found.rows)}")
-        for place, layer in (("shared", found.shared), *((f"rows.{k}", v) for k, v in found.rows.items())):
-            if not place.isprintable():
-                raise BadInput(f"{place!r}: expected a label that can be printed")
-            for override in layer:
-                if override.key in GIVEN:
-                    raise BadInput(f"{place}: {override}: the file has keys of its own for this: n (seeds) and study")
+        check_layers({"shared": found.shared, **{f"rows.{label}": layer for label, layer in found.rows.items()}})
     return found
 
 
@@ -78,12 +74,14 @@ def make(
     jobs: int | None = None,
     gpus: Sequence[int] = (),
     timeout: float | None = None,
+    until: float = math.inf,
     heard: bool = False,
 ) -> Made:
-    """Make the runs that have not ended yet, as sweep.sweep does; BadInput where one cannot be, and nothing is made."""
-    for override in Overrides(typed):
-        if override.key in GIVEN:
-            raise BadInput(f"{override}: {study.path} has keys of its own for this: n (seeds) and study")
+    """Make the runs that have not ended yet, as sweep.sweep does; BadInput where one cannot be, and nothing is made.
+
+    until: by the monotonic clock; the rest as `pool.launch`.
+    """
+    check_typed(study.path, typed)
     labels, points = [], []
     for label in study.rows:
         for seed in range(study.n):
@@ -97,8 +95,25 @@ def make(
         replace(job, title=f"{label}, seed {config.seed}")
         for label, job, (_, config) in zip(labels, planned, points, strict=True)
     ]
-    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout, heard=heard)
+    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard)
     return list(zip(labels, outcomes, strict=True))
+
+
+def check_typed(path: Path, typed: Sequence[str]) -> None:
+    """BadInput where what was typed behind a file says what the file has keys of its own for."""
+    for override in Overrides(typed):
+        if override.key in GIVEN:
+            raise BadInput(f"{override}: {path} has keys of its own for this: n (seeds) and study")
+
+
+def check_layers(layers: Mapping[str, Sequence[Override]]) -> None:
+    """As `check_typed`, of what the file itself sets, by the place where it stands."""
+    for place, layer in layers.items():
+        if not place.isprintable():
+            raise BadInput(f"{place!r}: expected a label that can be printed")
+        for override in layer:
+            if override.key in GIVEN:
+                raise BadInput(f"{place}: {override}: the file has keys of its own for this: n (seeds) and study")
 
 
 def _check_different(study: StudyFile, labels: Sequence[str], planned: Sequence[pool.Job]) -> None:
@@ -112,15 +127,26 @@ def _check_different(study: StudyFile, labels: Sequence[str], planned: Sequence[
 
 def tabulate(study: StudyFile, made: Made) -> MeasuredTable | None:
     """The study's table, its rows labelled as in the file; None where no run has ended."""
+    found = runs(made)
+    groups = by_label(made, found)
+    rows = [(label, groups[label]) for label in study.rows if label in groups]
+    baseline = study.baseline if study.baseline in groups else None
+    table = studies.table_of(study.name, rows, f"tricktable study {study.path}", baseline)
+    return studies.accounted(table, found)
+
+
+def runs(made: Made) -> Runs:
+    """All runs of the study, where they lie."""
     first = made[0][1].job
-    found = under(first.root, first.study)
+    return under(first.root, first.study)
+
+
+def by_label(made: Made, found: Runs) -> dict[str, list[StoredRun]]:
+    """The runs of each row that have ended and can be used."""
     stored = {run.folder.resolve(): run for run in found}
     groups: dict[str, list[StoredRun]] = {}
     for label, outcome in made:
         run = stored.get(outcome.job.folder().path.resolve())
         if run is not None and run.info.ended and found.whole(run):
             groups.setdefault(label, []).append(run)
-    rows = [(label, groups[label]) for label in study.rows if label in groups]
-    baseline = study.baseline if study.baseline in groups else None
-    table = studies.table_of(study.name, rows, f"tricktable study {study.path}", baseline)
-    return studies.accounted(table, found)
+    return groups

@@ -32,7 +32,7 @@ def write_short(table: MeasuredTable, folder: Path) -> Path:
         "table.csv": records.as_csv(records.rows(table)),
         "table.md": markdown.document([table]),
     }
-    return _put(folder, files)[-1]
+    return put(folder, files)[-1]
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def write_tables(tables: Tables, folder: Path) -> list[Path]:
     several = _several(tables)
     tried = [record for each in several for record in grids.records(each)]
     classes = [record for each in several for record in images.records(each)]
-    return _put(
+    return put(
         folder,
         {
             **_later(several),
@@ -70,7 +70,7 @@ def write_page(tables: Tables, folder: Path, figures: Sequence[str] = ()) -> lis
         ending = f"-{number}" if len(several) > 1 else ""
         for kind, plot in named(each).items():
             pictures |= {f"{kind}{ending}.{form}": plot.picture(form) for form in dict.fromkeys(("png", *figures))}
-    return _put(folder, {**pictures, "report.html": page(several)})
+    return put(folder, {**pictures, "report.html": page(several)})
 
 
 def _later(tables: Sequence[MeasuredTable]) -> dict[str, str]:
@@ -85,7 +85,8 @@ def _several(tables: Tables) -> list[MeasuredTable]:
     return several
 
 
-def _put(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+def put(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+    """Write files into a folder; their paths. StorageProblem where it cannot be."""
     with atomic.storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

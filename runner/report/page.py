@@ -37,6 +37,12 @@ def page(tables: Sequence[MeasuredTable]) -> str:
     """The whole page."""
     titles = list(dict.fromkeys(cells.title(each) for each in tables))
     title = titles[0] if len(titles) == 1 else f"{len(tables)} tables, measured"
+    sections = [section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
+    return whole(title, _header(tables, title), *sections)
+
+
+def whole(title: str, header: Html, *sections: Html) -> str:
+    """A page of its own: a header, what stands below it, and the foot."""
     head = join(
         [
             Html('<meta charset="utf-8">'),
@@ -47,8 +53,7 @@ def page(tables: Sequence[MeasuredTable]) -> str:
             el("style", Html(style.sheet())),
         ]
     )
-    sections = [section(each, f"t{number}", len(tables) > 1) for number, each in enumerate(tables, 1)]
-    body = join([_header(tables, title), el("main", *sections), _footer(), el("script", Html(script.SCRIPT))])
+    body = join([header, el("main", *sections), _footer(), el("script", Html(script.SCRIPT))])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 
@@ -104,7 +109,7 @@ def _badge(verdict: Verdict, said: str) -> Html:
 
 def section(table: MeasuredTable, name: str, several: bool) -> Html:
     """A table whole; where it is one of `several`, with what the page's head says of a single one."""
-    drawn = [_figure(plot, f"{name}f{i}", table.command) for i, plot in enumerate(plots.plots(table), 1)]
+    drawn = [figure(plot, f"{name}f{i}", table.command) for i, plot in enumerate(plots.plots(table), 1)]
     return el(
         "section",
         el("p", f"{table.name} · {table.budget} budget", class_="over") if table.paper else Html(),
@@ -117,7 +122,7 @@ def section(table: MeasuredTable, name: str, several: bool) -> Html:
         *(el("p", line, class_="fine") for line in cells.legend(table)),
         *_later(table),
         *_statements(table),
-        _command("The command that makes this table again", table.command),
+        again("The command that makes this table again", table.command),
         *([el("h3", "What the paper claims"), *_legend(table), _claims(table)] if table.claims else []),
         *([el("h3", "Seeds, curves and knobs"), el("div", *drawn, class_="figures")] if drawn else []),
         *([el("h3", "Test images"), *seen] if (seen := images.sections(table)) else []),
@@ -130,16 +135,18 @@ def _statements(table: MeasuredTable) -> list[Html]:
     """Below the table: what differs, what is assumed, and, folded, what was typed."""
     found = []
     for heading, lines in cells.statements(table).items():
-        found += [el("h3", heading), _list(lines)]
+        found += [el("h3", heading), listed(lines)]
     typed = cells.overrides(table)
-    return [*found, el("details", el("summary", cells.TYPED, class_="fine"), _list(typed))] if typed else found
+    return [*found, el("details", el("summary", cells.TYPED, class_="fine"), listed(typed))] if typed else found
 
 
-def _list(lines: Sequence[str]) -> Html:
+def listed(lines: Sequence[str]) -> Html:
+    """Sentences, each an item."""
     return el("ul", *(el("li", line) for line in lines), class_="said")
 
 
-def _command(said: str, command: str) -> Html:
+def again(said: str, command: str) -> Html:
+    """A command, folded below what is said of it."""
     return el("details", el("summary", said, class_="fine"), el("pre", el("code", command), tabindex="0"))
 
 
@@ -256,7 +263,8 @@ def _claim(table: MeasuredTable, judged: Judged) -> Html:
     )
 
 
-def _figure(plot: drawing.Plot, name: str, command: str) -> Html:
+def figure(plot: drawing.Plot, name: str, command: str) -> Html:
+    """A drawing with its title, key and words; `name` is its own on the page."""
     key = [el("li", _swatch(i), el("span", label)) for i, label in enumerate(plot.labels)]
     if plot.seeds:
         key = [
@@ -270,7 +278,7 @@ def _figure(plot: drawing.Plot, name: str, command: str) -> Html:
             plot.svg(name).replace('aria-hidden="true"', f'role="img" aria-labelledby="{name}-title {name}-words"', 1)
         ),
         el("ul", *key, class_="key") if key else Html(),
-        el("figcaption", el("span", plot.words, id=f"{name}-words"), _command("The command that made it", command)),
+        el("figcaption", el("span", plot.words, id=f"{name}-words"), again("The command that made it", command)),
     )
 
 

@@ -100,6 +100,9 @@ dd { margin: 0; font-weight: 600; font-size: 0.93rem; }
 }
 figure { margin: 0; min-width: 0; }
 figure > svg { display: block; width: 100%; height: auto; max-width: 30rem; margin: 0.6rem auto; overflow: visible; }
+.whole, section > .figures { margin: 1rem 0; }
+.whole figure > svg { max-width: 52rem; min-width: 34rem; }
+.whole figure { overflow-x: auto; }
 figure > svg text { font-family: inherit !important; font-variant-numeric: tabular-nums; }
 .key { gap: 0.3rem 1.1rem; margin: 0.3rem 0 0.8rem; font-size: 0.88rem; }
 .key li { display: flex; gap: 0.5rem; align-items: center; min-width: 0; }
