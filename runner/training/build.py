@@ -58,7 +58,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     if compute.device.type == "cuda":
         sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
         search(compute, len(sizes))
-        memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
+        run.memory = memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):
         rehearse.called(f"hook.{name}", hook.begin, run)
