@@ -50,9 +50,7 @@ def within_memory(limits: Limits, needs: Sequence[int], say: Callable[[str], Non
         return limits
     most, free = max(needs) / 2**30, room / 2**30
     runs = "run" if fit == 1 else "runs"
-    say(
-        f"{fit} {runs} at once, not {parallel}: one takes up to {most:.1f} GiB of the {free:.1f} GiB that a GPU has free"
-    )
+    say(f"{fit} {runs} at once, not {parallel}: one takes up to {most:.1f} GiB, and {free:.1f} GiB of a GPU are free")
     return replace(limits, parallel=fit)
 
 

@@ -1,9 +1,11 @@
 """MPS, by which processes use a GPU at the same time and not in turns; a launch starts it, and ends it.
 
-It is NVIDIA's service, a daemon that processes find by a folder. Where several runs share a GPU and its program is there,
-a launch has one of its own: its folder is a new one, it serves the launch's GPUs alone, and it ends with the launch, also
-when that is stopped. One that a launch left behind because it was killed is ended by the next. One that answers already
-is used, and left as it is. TRICKTABLE_MPS=off has none of this. UNTESTED WITHOUT A GPU but for a program that stands for it.
+It is NVIDIA's service, a daemon that processes find by a folder. Where several runs share a GPU, and its program is
+there, a launch has a daemon of its own: in a new folder, for the launch's GPUs alone, and it ends with the launch, also
+when that is stopped. What a launch left behind because it was killed is ended by the next. A daemon that answers
+already is used, and left as it is. TRICKTABLE_MPS=off has none of this.
+
+UNTESTED WITHOUT A GPU, but for a program that stands for NVIDIA's.
 """
 
 import contextlib

@@ -100,9 +100,9 @@ def launch(
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
-    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. Several
-    share one by MPS where it is there (mps.py), and as many as its memory has room for (`limits.within_memory`). A run
-    that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
+    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1.
+    Several share one by MPS where it is there (mps.py), as many as its memory has room for (`limits.within_memory`). A
+    run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
     `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
     handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.

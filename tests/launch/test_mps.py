@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -266,7 +267,7 @@ def test_as_many_at_once_as_a_gpus_memory_has_room_for(monkeypatch, gib, paralle
     if expected < parallel:
         most = max(gib)
         assert lines == [
-            f"{expected} run{'s' * (expected != 1)} at once, not {parallel}: one takes up to {most}.0 GiB of the 10.0 GiB that a GPU has free"
+            f"{expected} run{'s' * (expected != 1)} at once, not {parallel}: one takes up to {most}.0 GiB, and 10.0 GiB of a GPU are free"
         ]
     else:
         assert not lines
@@ -278,8 +279,8 @@ def test_a_launch_runs_no_more_than_fit(control, tmp_path, monkeypatch, capsys):
     jobs = [pool.replace(stub.job(tmp_path, seed), memory=2**30) for seed in range(3)]
     pool.launch(jobs, gpus=(0,), parallel=3, command=stub.command(tmp_path))
     spans = sorted((info["began"], info["ended"]) for info in stub.infos(tmp_path).values())
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
-    assert "1 run at once, not 3: one takes up to 1.0 GiB of the 1.0 GiB" in capsys.readouterr().out
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
+    assert "1 run at once, not 3: one takes up to 1.0 GiB, and 1.0 GiB of a GPU are free" in capsys.readouterr().out
     assert not (control.folder / "log").exists(), "runs that take turns anyway need no MPS"
 
 
