@@ -16,7 +16,7 @@ def section(lines: Sequence[Line]) -> list[str]:
     machines = list(dict.fromkeys((line.get("card"), line.get("torch")) for line in lines))
     if not machines:
         return [HEAD, NONE]
-    parts = [HEAD + "\nMedians of rounds that took turns; in brackets the least and the most.\n"]
+    parts = [HEAD + "\nSeconds of the clock: medians of rounds that took turns, in brackets the least and the most.\n"]
     for machine in machines:
         ours = [line for line in lines if (line.get("card"), line.get("torch")) == machine]
         where = ", ".join(f"{name} {ours[-1][name]}" for name in MACHINE if ours[-1].get(name))
@@ -90,7 +90,7 @@ def _ends(lines: Sequence[Line]) -> list[Row]:
     """The newest end of each step, where that is not done, and the count of those that are."""
     ends = {line["step"]: line for line in lines if "state" in line}
     done = sum(line["state"] == "done" for line in ends.values())
-    rows: list[Row] = [{"step": f"{done} steps", "ended": "done", "why": ""}] if done else []
+    rows: list[Row] = [{"step": f"{done} step{'s' * (done > 1)}", "ended": "done", "why": ""}] if done else []
     others = (line for line in ends.values() if line["state"] != "done")
     return rows + [{"step": e["step"], "ended": e["state"], "why": _cell(e["reason"] or "")} for e in others]
 
