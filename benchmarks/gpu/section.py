@@ -24,6 +24,10 @@ def section(lines: Sequence[Line]) -> list[str]:
         for words, rows in (
             ("A step that is recorded (`compute.capture`) beside an eager one:", _captures(ours)),
             ("An epoch of 50,000 images beside a bare eager loop:", _epochs(ours)),
+            (
+                "A step with channels padded to multiples of 8 (`compute.pad_channels`) beside one without:",
+                _padded(ours),
+            ),
             ("Several runs of ResNet-20 at once:", _packed(ours)),
             ("Steps by how they ended:", _ends(ours)),
         ):
@@ -69,6 +73,16 @@ def _epochs(lines: Sequence[Line]) -> list[Row]:
             "bare, s": _spread(row["bare"]), "ratio": _spread(row["ratio"]),
         }
         for (network,), row in _measured(lines, "seconds an epoch").items()
+    ]  # fmt: skip
+
+
+def _padded(lines: Sequence[Line]) -> list[Row]:
+    return [
+        {
+            "network": network, "precision": row["precision"], "padded, ms": _spread(row["padded"], 1000),
+            "plain, ms": _spread(row["plain"], 1000), "ratio": _spread(row["ratio"]),
+        }
+        for (network,), row in _measured(lines, "seconds a padded step").items()
     ]  # fmt: skip
 
 

@@ -57,6 +57,9 @@ PACKED = ((1, 30), (16, 150), (4, 60), (8, 90), (2, 45))  # runs at once, with s
 TABLES = ("smith2018_batch_size/fig5_section52", "liu2020_radam/table1")  # as results/README.md has them
 
 
+PADDED = (("pyramidnet110_a48", 6_400, 60), ("pyramidnet110_a270", 3_200, 80))  # channels of 21, 26, 31 ...
+
+
 def _of_a_card(jobs: int, data: Path | None) -> Iterator[Step]:
     yield _step("suite", 10, 90, ["--device", "cuda"])
     for name, images, capture, epoch in NETWORKS:
@@ -64,6 +67,8 @@ def _of_a_card(jobs: int, data: Path | None) -> Iterator[Step]:
         yield _step(f"capture/{name}", 20, capture, given)
         if epoch is not None:
             yield _step(f"epochs/{name}", 30, epoch, given)
+    for name, images, seconds in PADDED:
+        yield _step(f"padded/{name}", 45, seconds, [f"--images={images}", *CARD, f"model={name}"])
     for runs, seconds in PACKED:
         typed = ["--gpus=0", *CARD, "model=resnet20", "data.n_train=25600", "epochs=3"]
         yield _step(f"packing/{runs}", 40, seconds, [f"--runs={runs}", *typed])
@@ -77,6 +82,8 @@ def _of_a_trial() -> Iterator[Step]:
     yield _step("suite", 10, 15, ["--device", "cpu"])
     yield _step("capture/resnet8", 20, 4, ["--images=96", "--rounds=2", "--batch=16", "--bits=8", *SMALL])
     yield _step("epochs/resnet8", 30, 4, ["--images=96", "--rounds=2", "--batch=16", *SMALL])
+    small = ["model=pyramidnet110_a48", "model.depth=8", "model.width=5", *SMALL[:-2]]
+    yield _step("padded/pyramidnet8", 45, 4, ["--images=96", "--rounds=2", "--batch=16", *small])
     for runs in (1, 2):
         sizes = ["data.n_train=64", "data.size=8", "batch_size=16", "epochs=2"]
         yield _step(f"packing/{runs}", 40, 8, [f"--runs={runs}", *SMALL, *sizes])

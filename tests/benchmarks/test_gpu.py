@@ -190,7 +190,10 @@ def test_a_signal_stops_the_step_and_leaves_the_rest(made):
         (["--minutes", "0"], "--minutes: expected a number above 0, got 0"),
         (["--minutes", "nan"], "--minutes: expected a number above 0, got nan"),
         (["--only", "capture", "--device=cpu", "--minutes=-1"], "--minutes: expected a number above 0, got -1"),
-        (["--only", "captur"], "--only: no step begins with captur; there are suite, capture, epochs, packing, tables"),
+        (
+            ["--only", "captur"],
+            "--only: no step begins with captur; there are suite, capture, epochs, packing, padded, tables",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(monkeypatch, capsys, tmp_path, arguments, words):
@@ -216,7 +219,7 @@ def test_each_step_is_a_command_that_is_there(device):
         kinds.append(each.name.partition("/")[0])
         assert (ROOT / "benchmarks" / "gpu" / f"{kinds[-1]}.py").is_file()
         assert each.command[2] == f"benchmarks.gpu.{kinds[-1]}" and each.budget >= each.seconds
-    assert list(dict.fromkeys(kinds)) == ["suite", "capture", "epochs", "packing", "tables"]
+    assert list(dict.fromkeys(kinds)) == ["suite", "capture", "epochs", "packing", "padded", "tables"]
 
 
 def test_the_tables_are_those_that_wait_for_a_card():
@@ -280,6 +283,17 @@ def test_epochs_are_counted_up_to_50000_images(argv, capsys, monkeypatch):
     per = 50_000 / 96
     assert row["ours"] == pytest.approx({"median": 3.75 * per, "least": 3 * per, "most": 4.5 * per})
     assert row["ratio"] == {"median": 0.5, "least": 0.5, "most": 0.5} and row["images"] == 96
+
+
+def test_padded_channels_are_compared_with_plain_ones(argv, capsys, monkeypatch):
+    monkeypatch.setattr(
+        padded.epoch, "seconds", lambda run, number, bare: 0.6 if run.compute.pad_channels == 8 else 1.2
+    )
+    argv(*SIZES, *TINY)
+    padded.main()
+    (row,) = printed(capsys)
+    assert row["padded"]["median"] == pytest.approx(0.1) and row["plain"]["median"] == pytest.approx(0.2)
+    assert row["ratio"] == {"median": 0.5, "least": 0.5, "most": 0.5}
 
 
 def test_packing_adds_the_runs_up(argv, capsys, monkeypatch):
