@@ -1,9 +1,9 @@
 """All that waits for a card: `python -m benchmarks.gpu --minutes 10`, again and again until nothing is left.
 
 The tests that are marked gpu; a recorded step against an eager one (bits, seconds, kernels); seconds an epoch beside a
-bare loop; several runs on one card; padded channels; then runs of papers' tables. Rows go to a file as they come. What is done is not
-done again, what fails is written down with its reason and passed by, and what the time is too short for is listed.
-`--device cpu` tries the command itself, with tiny networks.
+bare loop; several runs on one card; padded channels; then runs of papers' tables. Rows go to a file as they come. What
+is done is not done again, what fails is written down with its reason and passed by, and what the time is too short for
+is listed. `--device cpu` tries the command itself, with tiny networks.
 """
 
 import argparse

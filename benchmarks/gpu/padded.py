@@ -1,4 +1,4 @@
-"""Channels padded to a multiple of 8 beside channels as they are: `python -m benchmarks.gpu.padded compute=gpu model=...`.
+"""Channels padded to a multiple of 8 beside channels as they are: `python -m benchmarks.gpu.padded compute=gpu`.
 
 Seconds of a step, in rounds that take turns (compute.pad_channels).
 """

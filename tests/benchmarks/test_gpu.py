@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import attempt, capture, epochs, ledger, packing, section, steps, suite, tables
+from benchmarks.gpu import attempt, capture, epochs, ledger, packing, padded, section, steps, suite, tables
 from benchmarks.gpu.ledger import Ledger
 from benchmarks.gpu.steps import Step
 from tests.conftest import ROOT
