@@ -49,9 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(steps: Sequence[Step], ledger: Ledger, until: float, again: bool = False) -> int:
-    """Make the steps in their order, as far as the time allows; 3 where one has failed, 75 after a signal, else 0."""
+    """Make the steps in their order, as far as the time allows; 3 where one has failed, 75 after a signal, else 0.
+
+    What has failed before comes behind what has not been tried, and what takes the rest of the time comes last.
+    """
     failed, left, caught = [], [], list[int]()
     known = {step.name: step for step in steps}
+    steps = sorted(steps, key=lambda step: (step.open, ledger.failed(step)))
     with machine.when_stopped(caught.append):
         for number, step in enumerate(steps):
             if ledger.done(step) and not again:
@@ -62,7 +66,8 @@ def measure(steps: Sequence[Step], ledger: Ledger, until: float, again: bool = F
             if caught or seconds < max(LEAST, expected):
                 left.append(step)
                 continue
-            share = seconds / sum(each.open for each in steps[number:]) if step.open else seconds
+            sharing = [each for each in steps[number:] if each.open and not ledger.done(each)]
+            share = seconds / len(sharing) if step.open and sharing else seconds
             state = _made(step, ledger, share, lambda: bool(caught))
             failed += [step] if state == "failed" else []
             left += [step] if state == "stopped" else []

@@ -28,9 +28,8 @@ class Ledger:
         """Write a line, and do not return before it is on the disk."""
         line = {"step": step.name, "at": datetime.now(UTC).isoformat(timespec="seconds"), **self.machine, **what}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            cut = file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n"
-            file.write(b"\n" * bool(cut) + json.dumps(line).encode() + b"\n")
+        with self.path.open("ab") as file:
+            file.write(b"\n" * _is_cut(self.path) + json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self.lines.append(line)
@@ -38,6 +37,11 @@ class Ledger:
     def done(self, step: Step) -> bool:
         """Whether a step was done with this card and this torch."""
         return any(line["step"] == step.name and line.get("state") == "done" for line in self._ours())
+
+    def failed(self, step: Step) -> bool:
+        """Whether a step has failed when it was last tried."""
+        ends = [line["state"] for line in self._ours() if line["step"] == step.name and "state" in line]
+        return ends[-1:] == ["failed"]
 
     def pace(self, steps: Mapping[str, Step]) -> float:
         """How much longer than predicted steps took on this card: the median, 1 where none was done yet."""
@@ -47,6 +51,15 @@ class Ledger:
 
     def _ours(self) -> Iterator[Line]:
         return (line for line in self.lines if all(line.get(name) == self.machine.get(name) for name in SAME))
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether the last line of a file has no end."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def read(path: Path) -> Iterator[Line]:

@@ -88,11 +88,11 @@ def _padded(lines: Sequence[Line]) -> list[Row]:
 
 def _packed(lines: Sequence[Line]) -> list[Row]:
     found = _measured(lines, "runs at once", "mps").items()
-    rows = sorted((row for _, row in found), key=lambda row: (row["runs"], row["mps"] == "auto"))
+    rows = sorted((row for _, row in found), key=lambda row: (row["runs"], row["mps"]))
     alone = next((row["images_a_second"] for row in rows if row["runs"] == 1), None)
     return [
         {
-            "runs": row["runs"], "MPS": "yes" if row["mps"] == "auto" else "no",
+            "runs": row["runs"], "MPS": "yes" if row["mps"] else "no",
             "images a second": f"{row['images_a_second']:,.0f}",
             "beside one run": f"{row['images_a_second'] / alone:.2f}" if alone else "–",
         }
