@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     until = time.monotonic() + 60 * given.minutes
     if not 0 < given.minutes < math.inf:
         return _refused(f"--minutes: expected a number above 0, got {given.minutes:g}")
-    steps = table(given.device, given.jobs, given.data)
+    data = given.data and given.data.resolve()  # steps run where this repository is
+    steps = table(given.device, given.jobs, data)
     chosen = [step for step in steps if not given.only or any(_is_of(step, name) for name in given.only)]
     if not chosen:
         names = ", ".join(dict.fromkeys(step.name.partition("/")[0] for step in steps))
