@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -289,3 +290,16 @@ def test_what_a_run_takes():
     assert memory.needed(trained=1000, evaluated=400, stays=100, capture=False) == rest + 1100
     assert memory.needed(trained=1000, evaluated=400, stays=100, capture=True) == rest + 1430
     assert memory.needed(trained=1000, evaluated=2000, stays=100, capture=False) == rest + 2200
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(shutil.which(mps.CONTROL) is None, reason="needs nvidia-cuda-mps-control")
+def test_a_process_computes_by_the_daemon_that_a_launch_starts(monkeypatch):
+    monkeypatch.delenv(mps.SWITCH, raising=False)
+    lines = []
+    with mps.shared((0,), 2, lines.append):
+        found = {name: os.environ.get(name) for name in (mps.PIPES, mps.VISIBLE)}
+        environment = {**os.environ, mps.VISIBLE: (found[mps.VISIBLE] or "0").split(",")[0]}
+        subprocess.run(mps.CLIENT, env=environment, check=True)
+    assert len(lines) == 1 and ("started for this launch" in lines[0] or "runs already" in lines[0])
+    assert found[mps.PIPES] is None or not Path(found[mps.PIPES]).exists()
