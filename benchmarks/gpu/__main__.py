@@ -94,6 +94,12 @@ def _made(step: Step, ledger: Ledger, seconds: float, stopped: Callable[[], bool
 
 
 def _short(value: object) -> str:
+    """A value of a row for a line; a median with its spread as `5.1 (4.9 to 6)`."""
+    if isinstance(value, dict):
+        median, *others = (_short(each) for each in value.values())
+        return f"{median} ({' to '.join(others)})"
+    if isinstance(value, list):
+        return ", ".join(map(_short, value)) or "–"
     return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 

@@ -54,6 +54,8 @@ def rows(book):
 def test_rows_are_written_with_what_measured_them(made, book):
     code, ends, out = made(step("one", says({"seconds": 0.25}) + "print('no row'); print([1]); print('{cut')"))
     assert code == 0 and rows(book) == [("one", {"seconds": 0.25})]
+    assert command._short({"median": 0.25, "least": 0.1, "most": 1.0}) == "0.25 (0.1 to 1)"
+    assert [command._short(each) for each in ([], ["a", 2], None, 1e5)] == ["–", "a, 2", "–", "1e+05"]
     first, end = ledger.read(book.path)
     assert MACHINE.items() <= first.items() and MACHINE.items() <= end.items()
     assert (end["state"], end["reason"]) == ("done", None) and ends["one"]["seconds"] < 60
@@ -405,8 +407,9 @@ def test_the_page_has_the_newest_rows(book):
 @pytest.mark.long
 def test_the_trial_on_a_cpu_goes_through_every_step(tmp_path):
     out = tmp_path / "rows"
-    typed = [sys.executable, "-m", "benchmarks.gpu", "--device=cpu", "--minutes=10", f"--out={out}"]
+    kinds = ["suite", "capture", "epochs", "packing", "padded"]  # a table takes minutes
+    typed = [sys.executable, "-m", "benchmarks.gpu", "--device=cpu", "--minutes=10", f"--out={out}", "--only", *kinds]
     done = subprocess.run(typed, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     ends = {line["step"]: line["state"] for line in ledger.read(out) if "state" in line}
     assert done.returncode == 0 and set(ends.values()) == {"done"}
-    assert set(ends) == {each.name for each in steps.table("cpu", 1, None)}
+    assert set(ends) == {each.name for each in steps.table("cpu", 1, None) if not each.open}
