@@ -66,12 +66,12 @@ def _of_a_card(jobs: int, data: Path | None) -> Iterator[Step]:
         given = [f"--images={images}", *CARD, f"model={name}"]
         yield _step(f"capture/{name}", 20, capture, given)
         if epoch is not None:
-            yield _step(f"epochs/{name}", 30, epoch, given)
+            yield _step(f"epochs/{name}", 40, epoch, given)
     for name, images, seconds in PADDED:
         yield _step(f"padded/{name}", 45, seconds, [f"--images={images}", *CARD, f"model={name}"])
     for runs, seconds in PACKED:
         typed = ["--gpus=0", *CARD, "model=resnet20", "data.n_train=25600", "epochs=3"]
-        yield _step(f"packing/{runs}", 40, seconds, [f"--runs={runs}", *typed])
+        yield _step(f"packing/{runs}", 30, seconds, [f"--runs={runs}", *typed])
     for name in TABLES:
         where = [] if data is None else [f"data.path={data}"]
         given = [name, "--budget=paper", "--gpus=0", f"--jobs={jobs}", *CARD, *where]
@@ -81,11 +81,11 @@ def _of_a_card(jobs: int, data: Path | None) -> Iterator[Step]:
 def _of_a_trial() -> Iterator[Step]:
     yield _step("suite", 10, 15, ["--device", "cpu"])
     yield _step("capture/resnet8", 20, 4, ["--images=96", "--rounds=2", "--batch=16", "--bits=8", *SMALL])
-    yield _step("epochs/resnet8", 30, 4, ["--images=96", "--rounds=2", "--batch=16", *SMALL])
+    yield _step("epochs/resnet8", 40, 4, ["--images=96", "--rounds=2", "--batch=16", *SMALL])
     small = ["model=pyramidnet110_a48", "model.depth=8", "model.width=5", *SMALL[:-2]]
     yield _step("padded/pyramidnet8", 45, 4, ["--images=96", "--rounds=2", "--batch=16", *small])
     for runs in (1, 2):
         sizes = ["data.n_train=64", "data.size=8", "batch_size=16", "epochs=2"]
-        yield _step(f"packing/{runs}", 40, 8, [f"--runs={runs}", *SMALL, *sizes])
+        yield _step(f"packing/{runs}", 30, 8, [f"--runs={runs}", *SMALL, *sizes])
     typed = ["--budget=smoke", "--jobs=1", "compute=cpu", "compute.threads=1", "output.root=build/gpu-trial"]
     yield _step("tables/liu2020_radam/sec5.2_warmup", 50, 5, ["liu2020_radam/sec5.2_warmup", *typed], rest=True)
