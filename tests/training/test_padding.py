@@ -169,3 +169,25 @@ def test_it_is_another_run_and_without_it_a_run_is_the_one_that_it_was():
     assert "pad_channels" not in schema.numeric(configs[0])["compute"]
     assert job.config_hash(configs[0]) != job.config_hash(configs[1])
     assert "pad_channels: null" in (ROOT / "configs" / "compute" / "auto.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("capture", ["off", "on"])
+def test_a_run_that_is_stopped_goes_on_with_the_same_bits(make_run, capture):
+    overrides = [*OVERRIDES, "epochs=2", "compute.pad_channels=8", f"compute.capture={capture}"]
+    whole, first, second = (make_run(*overrides) for _ in range(3))
+    for run in (whole, first, second):
+        run.gradients.least = 1
+    list(train(whole, lambda: None))
+
+    def edge():
+        if first.clock.updates == whole.clock.updates // 2 + 1:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(train(first, edge))
+    tensors, plain = first.state()
+    second.load({name: tensor.clone() for name, tensor in tensors.items()}, plain)
+    list(train(second, lambda: None))
+    assert bool(whole.gradients.recordings) == (capture == "on")
+    for (name, one), other in zip(whole.state()[0].items(), second.state()[0].values(), strict=True):
+        assert torch.equal(one, other), name
