@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from benchmarks.gpu import ledger, section
 from benchmarks.written import table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -21,6 +22,7 @@ def page() -> str:
         where = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
         parts.append(f"## {found['question']}\n\n{found['compared']}\n\n" + "\n".join(table(found["rows"])))
         parts.append(f"\nMeasured on: {where}. `python -m benchmarks.{path.stem}`\n")
+    parts += section.section(list(ledger.read(RESULTS / "gpu.jsonl")))
     return "\n".join(parts).rstrip()
 
 

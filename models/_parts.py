@@ -129,15 +129,19 @@ class Concat(nn.ModuleList):
 
 
 class ZeroPad(nn.Module):
-    """A shortcut without parameters (option A): every stride-th pixel, and zeros for the channels that x lacks."""
+    """A shortcut without parameters (option A): every stride-th pixel, and zeros for the channels that x lacks.
+
+    With a `channel_multiple` as many more zeros as make such a number of channels; x may have zeros at its end, too.
+    """
 
     def __init__(self, channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
-        self.missing, self.stride = out_channels - channels, stride
+        self.out_channels, self.stride, self.channel_multiple = out_channels, stride, 1
 
     def forward(self, x: Tensor) -> Tensor:
         """B C H W -> B C' H/stride W/stride."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+        wanted = self.out_channels + -self.out_channels % self.channel_multiple
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, wanted - x.shape[1]))
 
 
 def shortcut(option: str, channels: int, out_channels: int, stride: int, parts: Seams) -> nn.Module:

@@ -32,6 +32,16 @@ class JointStatistics(Protocol):
 
 
 @runtime_checkable
+class ChannelMultiple(Protocol):
+    """A Module without weights that decides how many channels it puts out: as many more zeros as make a multiple.
+
+    `channel_multiple`: of this number, 1 until it is set; its input may have zeros behind its own channels.
+    """
+
+    channel_multiple: int
+
+
+@runtime_checkable
 class InParts(Protocol):
     """A Module that does something once a batch, and so must know where it stands when a batch is taken in parts.
 

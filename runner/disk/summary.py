@@ -80,6 +80,7 @@ class ComputeSummary:
     channels_last: bool | None = None
     threads: int | None = None
     deterministic: bool | None = None
+    pad_channels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,8 @@ class Summary:
     def plain(self) -> dict[str, Any]:
         """As summary.json has it: the run's own result also stands among the summary's first keys."""
         values = dataclasses.asdict(self)
+        if values["compute"]["pad_channels"] is None:  # it came later, and stands only where it is asked for
+            del values["compute"]["pad_channels"]
         names = {name: values.pop(name) for name in ("id", "study", "state")}
         training = {name: value for name in ("train_loss", "train_error") if (value := values.pop(name)) is not None}
         own = self.final.plain() if self.final else {}

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tricktable.runner.errors import BadInput
 
@@ -32,6 +32,37 @@ def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
         there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
         if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
             raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
+
+
+def within_memory(limits: Limits, needs: Sequence[int], say: Callable[[str], None]) -> Limits:
+    """As many runs at once as a GPU's free memory has room for, which is said where it is fewer than were asked for.
+
+    needs: bytes of each run that waits; 0 where it is not known, and then it is not counted.
+    """
+    parallel, gpus = min(limits.parallel, len(needs)), limits.gpus
+    if parallel <= len(gpus) or not gpus or not any(needs):
+        return limits
+    import torch
+
+    room = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+    fit = fitting(needs, room) * len(gpus)
+    if fit >= parallel:
+        return limits
+    most, free = max(needs) / 2**30, room / 2**30
+    runs = "run" if fit == 1 else "runs"
+    say(f"{fit} {runs} at once, not {parallel}: one takes up to {most:.1f} GiB, and {free:.1f} GiB of a GPU are free")
+    return replace(limits, parallel=fit)
+
+
+def fitting(needs: Sequence[int], room: int) -> int:
+    """How many runs fit in so many bytes at once, whichever of them come together; one is always tried."""
+    fit = 0
+    for need in sorted(needs, reverse=True):
+        room -= need
+        if room < 0:
+            break
+        fit += 1
+    return max(1, fit)
 
 
 def until(where: str, minutes: float | None) -> float:

@@ -22,7 +22,7 @@ from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import Interrupted, RunInUse, SweepFailed, TricktableError
-from tricktable.runner.launch import limits
+from tricktable.runner.launch import limits, mps
 from tricktable.runner.launch.child import CHILD_OF, Child, cause
 from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
@@ -35,7 +35,8 @@ LOOK = 0.3  # seconds between two looks at what others work on
 class Job:
     """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
 
-    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy.
+    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy, `memory` the bytes of a GPU that
+    it takes, 0 where that is not known.
     """
 
     overrides: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     identity: Identity
     title: str
     threads: int = 1
+    memory: int = 0
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -98,8 +100,9 @@ def launch(
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
-    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
-    that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
+    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1.
+    Several share one by MPS where it is there (mps.py), as many as its memory has room for (`limits.within_memory`). A
+    run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
     `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
     handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
@@ -141,14 +144,16 @@ class _Launch:
 
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
-        try:
-            with machine.when_stopped(self.caught.append), self.view:
-                while self.running or ((self.waiting or self.elsewhere) and not self.caught):
-                    self._step()
-                    time.sleep(POLL)
-        finally:
-            for child in self.running.values():  # there are some only where we are at fault ourselves
-                child.kill()
+        at_once = min(self.limits.parallel, len(self.waiting))
+        with machine.when_stopped(self.caught.append), mps.shared(self.limits.gpus, at_once, self.view.say):
+            try:
+                with self.view:
+                    while self.running or ((self.waiting or self.elsewhere) and not self.caught):
+                        self._step()
+                        time.sleep(POLL)
+            finally:
+                for child in self.running.values():  # there are some only where we are at fault ourselves
+                    child.kill()
         if self.caught:
             counted = f"{self.view.done} of {self.view.total} runs done"
             raise Interrupted(f"interrupted with {counted}; run the same command again to go on")
@@ -165,6 +170,7 @@ class _Launch:
         before = [f"{number} already {state}" for state, number in self.view.ended.items()]
         self.view.say(", ".join([f"{self.view.total} runs in {places}", *before]))
         self.waiting = deque(job for job in self.waiting if job.key not in self.outcomes)
+        self.limits = limits.within_memory(self.limits, [job.memory for job in self.waiting], self.view.say)
         at_once = min(self.limits.parallel, len(self.waiting))
         threads, cores = max((job.threads for job in self.waiting), default=1), machine.cores()
         if at_once > 1 and threads > 1 and at_once * threads > cores:

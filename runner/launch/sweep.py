@@ -43,7 +43,7 @@ def sweep(
 
 def plan(points: Sequence[Point]) -> list[pool.Job]:
     """Each point as a job for `pool.launch`; BadInput, and nothing created, where one of them cannot be run."""
-    identities = _identities(points)
+    prepared = _prepared(points)
     shared = set(points[0][0]).intersection(*(overrides for overrides, _ in points))
     return [
         pool.Job(
@@ -54,8 +54,9 @@ def plan(points: Sequence[Point]) -> list[pool.Job]:
             identity=identity,
             title=" ".join(each for each in overrides if each not in shared) or config.label,
             threads=_threads(config),
+            memory=memory,
         )
-        for (overrides, config), identity in zip(points, identities, strict=True)
+        for (overrides, config), (identity, memory) in zip(points, prepared, strict=True)
     ]
 
 
@@ -66,12 +67,15 @@ def _composed(overrides: Overrides, named: Collection[str]) -> Config:
         raise BadInput(f"{overrides}: {error}") from None
 
 
-def _identities(points: Sequence[Point]) -> list[Identity]:
-    """Build every point that differs by more than its seed, on data that is loaded once for all that share it."""
+def _prepared(points: Sequence[Point]) -> list[tuple[Identity, int]]:
+    """Build every point that differs by more than its seed, on data that is loaded once for all that share it.
+
+    With each identity the bytes that the run takes of a GPU.
+    """
     sources: dict[str, Arrays | Files] = {}
-    built: dict[str, Identity] = {}
-    groups: dict[tuple[int, ...], tuple[Identity, dict[str, Any]]] = {}
-    identities = []
+    built: dict[str, tuple[Identity, int]] = {}
+    groups: dict[tuple[int, ...], tuple[Identity, int, dict[str, Any]]] = {}
+    prepared = []
     for overrides, config in points:
         alike = _held(config)
         if alike not in groups:
@@ -81,16 +85,18 @@ def _identities(points: Sequence[Point]) -> list[Identity]:
             key = json.dumps(schema.numeric(replace(config, seed=0)), sort_keys=True)
             try:
                 if key not in built:
-                    built[key] = job.prepare(config, sources[shared])[1]
-                groups[alike] = built[key], job.hashed(config)
+                    run, found = job.prepare(config, sources[shared])
+                    built[key] = found, run.memory
+                    del run  # its memory is the next one's
+                groups[alike] = *built[key], job.hashed(config)
             except BadInput as error:
                 raise BadInput(f"{overrides}: {error}") from None
-        identity, hashed = groups[alike]
-        identities.append(replace(identity, config_hash=schema.digest({**hashed, "seed": config.seed})))
+        identity, memory, hashed = groups[alike]
+        prepared.append((replace(identity, config_hash=schema.digest({**hashed, "seed": config.seed})), memory))
     if torch.cuda.is_initialized():  # the runs need the memory that was tried out here
         gc.collect()
         torch.cuda.empty_cache()
-    return identities
+    return prepared
 
 
 def _held(config: Config) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
 from tricktable.runner.config.schema import Config, Option, parse_spend
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import eager, memory, objects, rehearse
+from tricktable.runner.training import eager, memory, objects, padding, rehearse
 from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
 from tricktable.runner.training.parts import parts_of
@@ -32,6 +32,8 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     rehearse.penalties(penalty, model)
     if compute.precision == "fp16":
         rehearse.one_gradient(_optimizer_alone(config, splits.train.n))
+    if compute.pad_channels is not None:
+        padding.pad(model, compute.pad_channels, splits.train.shape)
     compute.to_device(model)
     optimizer = _optimizer(config, _groups(config, model), splits.train.n, len(splits.classes))
     run = Run(
@@ -58,7 +60,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     if compute.device.type == "cuda":
         sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
         search(compute, len(sizes))
-        memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
+        run.memory = memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):
         rehearse.called(f"hook.{name}", hook.begin, run)

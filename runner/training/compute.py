@@ -27,6 +27,7 @@ class Compute:
     threads: int
     deterministic: bool
     capture: bool
+    pad_channels: int | None = None
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -50,12 +51,14 @@ class Compute:
 
     def plain(self) -> dict[str, Any]:
         """Return what a summary says of it; how a step is launched changes no bit."""
+        padded = {} if self.pad_channels is None else {"pad_channels": self.pad_channels}
         return {
             "device": str(self.device),
             "precision": self.precision,
             "channels_last": self.channels_last,
             "threads": self.threads,
             "deterministic": self.deterministic,
+            **padded,
         }
 
 
@@ -76,6 +79,7 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         channels_last=True if asked.channels_last is None else asked.channels_last,
         threads=asked.threads or cores(),
         deterministic=asked.deterministic,
+        pad_channels=asked.pad_channels,
         capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
     )
 

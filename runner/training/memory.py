@@ -1,5 +1,6 @@
 """Whether a run fits its GPU's memory, tried before anything is written."""
 
+import gc
 from collections.abc import Callable
 
 import torch
@@ -12,6 +13,9 @@ from tricktable.runner.training.evaluate import BATCH, every_epoch
 from tricktable.runner.training.rehearse import one_step
 from tricktable.runner.training.run import Run
 
+CONTEXT = 600 * 2**20  # bytes that a process takes of a GPU beside its tensors (kernels, libraries). UNTESTED
+SPARE = 1.1  # what a rehearsal on blank images does not see: passing tensors of augmentations and of the optimizer
+
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> int:
     """Return how many tensors of a parameter's shape an optimizer keeps; it is tried on the number that it holds."""
@@ -21,11 +25,14 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> int:
     return sum(isinstance(value, Tensor) and value.shape == parameter.shape for value in kept)
 
 
-def rehearsed(run: Run, states: int) -> None:
-    """Try on a GPU whether training on the largest batch fits its memory, and evaluating.
+def rehearsed(run: Run, states: int) -> int:
+    """Try on a GPU whether training on the largest batch fits its memory, and evaluating; the bytes that a run takes.
 
     states: of each parameter's shape, what the optimizer will keep.
     """
+    gc.collect()  # a run that was tried before this one
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
     largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
     kept = [p for p in run.parameters for _ in range(states - len(run.optimizer.state.get(p, {}))) if p.requires_grad]
     held: list[Tensor] = []
@@ -35,6 +42,8 @@ def rehearsed(run: Run, states: int) -> None:
         _try(run, images)
 
     fits = fitting(largest, attempt)
+    trained, stays = torch.cuda.max_memory_reserved(), torch.cuda.memory_reserved()
+    torch.cuda.reset_peak_memory_stats()
     shown = min(BATCH, run.splits.test.n)
     if fits == largest and not fitting(shown, lambda images: _evaluate(run, images)) == shown:
         raise BadInput(f"data: evaluating {shown} images at once, as a run does, does not fit this GPU's memory")
@@ -42,6 +51,16 @@ def rehearsed(run: Run, states: int) -> None:
     if fits < largest:
         way = f"{fits} do: micro_batch={fits} takes as many at once, to the same gradients" if fits else "nor does one"
         raise BadInput(f"batch_size: {largest} images do not fit this GPU's memory, {way}")
+    return needed(trained, torch.cuda.max_memory_reserved(), stays, run.compute.capture)
+
+
+def needed(trained: int, evaluated: int, stays: int, capture: bool) -> int:
+    """Bytes of a GPU that a run takes: from the most at training and at evaluating, and what stays between them.
+
+    A recording keeps the memory of its pass, so that what evaluating takes comes on top.
+    """
+    most = trained + evaluated - stays if capture else max(trained, evaluated)
+    return CONTEXT + int(SPARE * most)
 
 
 def fitting(images: int, attempt: Callable[[int], None]) -> int:

@@ -53,6 +53,7 @@ class Run:
     inference: Mapping[str, Inference]
     scaler: "torch.amp.GradScaler | None" = None
     micro_batch: int | None = None  # images at once, where a batch is taken in parts
+    memory: int = 0  # bytes of a GPU that it takes, as its rehearsal found
     clock: Clock = field(default_factory=Clock)
     variants: dict[str, list[nn.Module]] = field(default_factory=dict)
     stopped: bool = False  # a hook may end the run after this epoch

@@ -57,6 +57,7 @@ def pretend():
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True
     torch.nn.utils.clip_grad._has_foreach_support = lambda tensors, device: True
+    torch.cuda.reset_peak_memory_stats = lambda device=None: None  # torch's allocator was never asked for anything
     Counters.read = lambda self: None  # it reads back what has no value here, once an epoch
     rekey = randomness.rekey
     randomness.rekey = lambda device, *position: None if device.type == "cuda" else rekey(device, *position)

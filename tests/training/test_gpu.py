@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tricktable.runner.training import memory
 from tricktable.runner.training.train import train, train_epoch
 
 pytestmark = pytest.mark.gpu
@@ -115,3 +116,29 @@ def test_the_gpu_sees_the_augmentations_that_the_cpu_sees(make_run, augment):
     for (images, targets), (on_gpu, targets_on_gpu) in zip(*seen, strict=True):
         torch.testing.assert_close(images, on_gpu, rtol=0, atol=1e-6)
         torch.testing.assert_close(targets, targets_on_gpu, rtol=0, atol=1e-6)
+
+
+def test_a_run_takes_no_more_memory_than_its_rehearsal_says(make_run):
+    """But for the process's own context, which torch does not count, and the blocks that its allocator asks for."""
+    run = make_run(*TRICKS, "compute.precision=bf16", "epochs=30")
+    torch.cuda.reset_peak_memory_stats()
+    rows_of(run)
+    blocks = 64 * 2**20
+    assert run.gradients.recordings and torch.cuda.max_memory_reserved() <= run.memory - memory.CONTEXT + blocks
+
+
+@pytest.mark.parametrize("capture", ["on", "off"])
+def test_padded_channels_make_the_same_step(make_run, capture):
+    network = ["model=pyramidnet110_a48", "model.depth=14", "model.alpha=10", "model.width=5", "epochs=20"]
+    overrides = [
+        *network,
+        "compute=auto",
+        "compute.device=cuda",
+        "compute.precision=fp32",
+        f"compute.capture={capture}",
+    ]
+    plain, padded = (make_run(*overrides, *more) for more in ([], ["compute.pad_channels=8"]))
+    for run in (plain, padded):
+        train_epoch(run, lambda: None)
+    for (name, a), b in zip(plain.state()[0].items(), padded.state()[0].values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3, msg=name)
