@@ -74,6 +74,7 @@ class ComputeConfig:
     threads: int | None = key(low=1, high=1024)
     deterministic: bool = key()
     capture: Literal["auto", "on", "off"] = key(cosmetic=True)
+    compile: Literal["off", "on"] = key()
 
 
 @dataclass(frozen=True)

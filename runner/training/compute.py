@@ -27,6 +27,7 @@ class Compute:
     threads: int
     deterministic: bool
     capture: bool
+    compile: bool = False
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -46,7 +47,10 @@ class Compute:
     def identity(self) -> dict[str, Any]:
         """Return what can change the bits: the device's kind, the precision, and on a CPU the number of threads."""
         threads = self.threads if self.device.type == "cpu" else None
-        return {**self.plain(), "device": self.device.type, "threads": threads}
+        values = {**self.plain(), "device": self.device.type, "threads": threads}
+        if not self.compile:  # what was done before there was a choice
+            del values["compile"]
+        return values
 
     def plain(self) -> dict[str, Any]:
         """Return what a summary says of it; how a step is launched changes no bit."""
@@ -56,6 +60,7 @@ class Compute:
             "channels_last": self.channels_last,
             "threads": self.threads,
             "deterministic": self.deterministic,
+            "compile": self.compile,
         }
 
 
@@ -70,6 +75,9 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         precision = "tf32" if device.type == "cuda" else "fp32"
     if precision == "tf32" and device.type == "cpu":
         raise BadInput("compute.precision: tf32 is a GPU's, and torch finds none here; choose fp32, bf16 or fp16")
+    compiled = asked.compile == "on"
+    if compiled and asked.capture == "on" and device.type == "cpu":
+        raise BadInput("compute.compile: steps are not compiled while a CPU records them; leave compute.capture=auto")
     return Compute(
         device=device,
         precision=precision,
@@ -77,6 +85,7 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         threads=asked.threads or cores(),
         deterministic=asked.deterministic,
         capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
+        compile=compiled,
     )
 
 
