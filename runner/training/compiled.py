@@ -6,6 +6,7 @@ and step are as they were, and evaluation is too. And nothing is ever computed e
 compiled, or changes from step to step, ends the run in one line.
 """
 
+import contextlib
 import logging
 import os
 import statistics
@@ -46,7 +47,8 @@ class Compiled:
         """Pass the images; BadInput where that cannot be compiled."""
         call = self._call
         try:
-            return call(self.model, x)
+            with _swapped_buffers(self.model):
+                return call(self.model, x)
         except torch._dynamo.exc.FailOnRecompileLimitHit:
             raise BadInput(
                 f"compute.compile: the network was compiled {self.graphs + SPARE} times in this run, and has to be "
@@ -67,6 +69,31 @@ class Compiled:
             logging.getLogger("torch._dynamo.convert_frame").setLevel(logging.ERROR)  # the error says it in a line
         options: dict[str, Any] | None = {"fallback_random": True} if self.backend == "inductor" else None
         return torch.compile(_pass, fullgraph=True, dynamic=False, backend=self.backend, options=options)
+
+
+@contextlib.contextmanager
+def _swapped_buffers(model: nn.Module) -> Iterator[None]:
+    """Have a pass move copies of the model's buffers, and then the copies have the values of before.
+
+    A compiled backward pass may compute again what the forward pass read, and torch does not see that a buffer has been
+    moved since: gradients would be wrong without a word (pytorch/pytorch#197039; a norm that trains on its running
+    averages, batch_renorm, shows it). What it keeps are the copies.
+    """
+    places = [(m._buffers, name, b) for m in model.modules() for name, b in m._buffers.items() if b is not None]
+    own = list({id(b): b for _, _, b in places}.values())
+    copies = [b.clone() for b in own]
+    copy_of = dict(zip(map(id, own), copies, strict=True))
+    for slots, name, buffer in places:
+        slots[name] = copy_of[id(buffer)]
+    try:
+        yield
+    finally:
+        for slots, name, buffer in places:
+            slots[name] = buffer
+        if own:
+            before = [b.clone() for b in own]
+            torch._foreach_copy_(own, copies)
+            torch._foreach_copy_([c.data for c in copies], before)  # `data`: the backward pass is to have them so
 
 
 def _pass(model: nn.Module, x: Tensor) -> Tensor:
