@@ -9,6 +9,7 @@ compiled, or changes from step to step, ends the run in one line.
 import contextlib
 import logging
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -102,10 +103,14 @@ def _pass(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong first, in a line."""
+    """What went wrong first, in a line, with the line of the network's code where torch says it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    places = [line for line in lines if re.match(r'File ".*", line \d+', line)]
     while error.__cause__ is not None:
         error = error.__cause__
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or lines
+    said = next((line for line in lines if not line.endswith(":")), type(error).__name__)  # after «X raised:»
+    return f"{said} {places[-1]}" if places else said
 
 
 def network(run: "Run") -> Callable[[Tensor], Tensor]:
