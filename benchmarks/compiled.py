@@ -1,4 +1,4 @@
-"""Seconds a step of a compiled network beside one that is not: `python -m benchmarks.compiled [--json FILE] [key=value ...]`.
+"""Seconds a step of a compiled network beside one that is not: `python -m benchmarks.compiled [--json FILE]`.
 
 Two runs of one config, one with `compute.compile=on`, take turns on synthetic 32x32 images; the medians' ratio counts.
 What compiling took is a column of its own: inductor keeps its results on disk, so they are put aside for it.

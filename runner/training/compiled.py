@@ -8,7 +8,6 @@ compiled, or changes from step to step, ends the run in one line.
 
 import contextlib
 import logging
-import os
 import re
 import statistics
 import time
@@ -48,7 +47,7 @@ class Compiled:
         """Pass the images; BadInput where that cannot be compiled."""
         call = self._call
         try:
-            with _swapped_buffers(self.model):
+            with _strict(self.graphs + SPARE), _swapped_buffers(self.model):
                 return call(self.model, x)
         except torch._dynamo.exc.FailOnRecompileLimitHit:
             raise BadInput(
@@ -60,16 +59,25 @@ class Compiled:
 
     @cached_property
     def _call(self) -> Callable[[nn.Module, Tensor], Tensor]:
-        """torch's compiler, which takes as long to import as torch itself, set to fail where it would give up."""
+        """torch's compiler, which takes as long to import as torch itself."""
         from torch import _dynamo
 
         _dynamo.reset()  # graphs of this process's other runs are not counted towards this one's
-        _dynamo.config.recompile_limit = self.graphs + SPARE
-        _dynamo.config.skip_nnmodule_hook_guards = False  # what is hooked on or off later is noticed
-        if "TORCH_LOGS" not in os.environ:
-            logging.getLogger("torch._dynamo.convert_frame").setLevel(logging.ERROR)  # the error says it in a line
         options: dict[str, Any] | None = {"fallback_random": True} if self.backend == "inductor" else None
         return torch.compile(_pass, fullgraph=True, dynamic=False, backend=self.backend, options=options)
+
+
+@contextlib.contextmanager
+def _strict(most: int) -> Iterator[None]:
+    """So many graphs, then an error, of which torch says nothing else; hooks that come or go later are noticed."""
+    logger = logging.getLogger("torch._dynamo.convert_frame")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with torch._dynamo.config.patch(recompile_limit=most, skip_nnmodule_hook_guards=False):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -275,7 +275,13 @@ def test_it_is_rehearsed_for_every_size_and_the_model_stays_as_it_was(make_run, 
 
 @pytest.mark.long
 def test_a_run_that_is_compiled_ends_as_one_that_is_interrupted(make_run):
-    overrides = [*SMALL, "residual=stochastic_depth", "augment=[crop,mixup]", "augment.crop.pad=1", "compute.compile=on"]
+    overrides = [
+        *SMALL,
+        "residual=stochastic_depth",
+        "augment=[crop,mixup]",
+        "augment.crop.pad=1",
+        "compute.compile=on",
+    ]
     check_resumed(make_run, overrides, "inductor")
 
 
@@ -300,4 +306,6 @@ def test_without_a_compiler_it_is_a_line_and_nothing_is_written(tricktable, tmp_
     cache = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
     done = tricktable(*arguments, env=cache)
     assert done.returncode == 2 and "compute.compile: the network cannot be compiled" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.glob(f"out/**/{RunFiles(tmp_path).info.name}"))
+    assert len(done.stderr.strip().splitlines()) == 1 and not list(
+        tmp_path.glob(f"out/**/{RunFiles(tmp_path).info.name}")
+    )
