@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST = 8  # graphs of a run: each takes as long to compile as the first
 SPARE = 8  # graphs beyond those, for what changes while it trains: a number that a hook sets
 TIMED = 3  # passes by which it is judged whether compiling pays
-INSTEAD = "leave compute.compile=off"
+INSTEAD = "compute.compile=off trains without"
 
 
 class Compiled:
@@ -62,6 +62,8 @@ class Compiled:
         """torch's compiler, which takes as long to import as torch itself."""
         from torch import _dynamo
 
+        if _dynamo.config.disable:  # it would hand the network back as it is
+            raise BadInput(f"compute.compile: torch's compiler is switched off (TORCH_COMPILE_DISABLE); {INSTEAD}")
         _dynamo.reset()  # graphs of this process's other runs are not counted towards this one's
         options: dict[str, Any] | None = {"fallback_random": True} if self.backend == "inductor" else None
         return torch.compile(_pass, fullgraph=True, dynamic=False, backend=self.backend, options=options)
@@ -129,7 +131,7 @@ def network(run: "Run") -> Callable[[Tensor], Tensor]:
     if needed > MOST:
         raise BadInput(
             f"compute.compile: each of the {needed} sizes of a batch, or parts of one, in this run would be compiled "
-            f"for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out, or {INSTEAD}"
+            f"for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out; {INSTEAD}"
         )
     return Compiled(run.model, needed)
 

@@ -218,8 +218,14 @@ def test_what_cannot_be_compiled_is_said_in_a_line(model, backend, said):
     with pytest.raises(BadInput) as raised:
         Compiled(model, backend=backend)(torch.ones(2, requires_grad=True))
     assert "\n" not in str(raised.value)
-    expected = rf"compute\.compile: the network cannot be compiled \({said}\); leave compute\.compile=off"
+    expected = rf"compute\.compile: the network cannot be compiled \({said}\); compute\.compile=off trains without"
     assert re.fullmatch(expected, str(raised.value)), str(raised.value)
+
+
+def test_a_compiler_that_is_switched_off_is_said_in_a_line(monkeypatch):
+    monkeypatch.setattr("torch._dynamo.config.disable", True)
+    with pytest.raises(BadInput, match="^compute.compile: torch's compiler is switched off .TORCH_COMPILE_DISABLE."):
+        Compiled(nn.Identity(), backend="eager")(torch.ones(2))
 
 
 # What is asked for
