@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST = 8  # graphs of a run: each takes as long to compile as the first
 SPARE = 8  # graphs beyond those, for what changes while it trains: a number that a hook sets
 TIMED = 3  # passes by which it is judged whether compiling pays
+TALKATIVE = ("torch._dynamo.convert_frame", "torch.utils.cpp_extension")  # warn of what is said here, or is no matter
 INSTEAD = "compute.compile=off trains without"
 
 
@@ -72,14 +73,16 @@ class Compiled:
 @contextlib.contextmanager
 def _strict(most: int) -> Iterator[None]:
     """So many graphs, then an error, of which torch says nothing else; hooks that come or go later are noticed."""
-    logger = logging.getLogger("torch._dynamo.convert_frame")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with torch._dynamo.config.patch(recompile_limit=most, skip_nnmodule_hook_guards=False):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -293,9 +293,9 @@ def test_a_run_that_is_compiled_ends_as_one_that_is_interrupted(make_run):
 
 @pytest.mark.long
 @pytest.mark.parametrize("network", [["model=mobilenet_v2"], ["model=resnet8", "residual=shakedrop"]])
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiled_gradients_are_those_of_the_network(make_run, network, backend):
-    """A compiler adds in another order; and the noise is the same."""
+@pytest.mark.parametrize(("backend", "share"), [("aot_eager", 1e-4), ("inductor", 1e-2)])
+def test_compiled_gradients_are_those_of_the_network(make_run, network, backend, share):
+    """The noise is the same; a compiler adds in another order, by which a ReLU near 0 may open or close."""
     data = ["data=synthetic", "data.n_train=32", "data.n_test=20", "data.size=16", "data.subset=null", "batch_size=32"]
     runs = [make_run(*network, *data, "epochs=1") for _ in range(2)]
     gradients = []
@@ -303,7 +303,7 @@ def test_compiled_gradients_are_those_of_the_network(make_run, network, backend)
         train_epoch(run, lambda: None)
         gradients.append({name: p.grad.double() for name, p in run.model.named_parameters()})
     size = max(g.norm() for g in gradients[0].values())
-    assert all((gradients[1][name] - g).norm() < 1e-4 * size for name, g in gradients[0].items())
+    assert all((gradients[1][name] - g).norm() < share * size for name, g in gradients[0].items())
 
 
 @pytest.mark.long
