@@ -75,6 +75,7 @@ class ComputeConfig:
     deterministic: bool = key()
     capture: Literal["auto", "on", "off"] = key(cosmetic=True)
     pad_channels: int | None = key(low=2, high=256)
+    compile: Literal["off", "on"] = key()
 
 
 @dataclass(frozen=True)

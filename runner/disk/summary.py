@@ -81,6 +81,7 @@ class ComputeSummary:
     threads: int | None = None
     deterministic: bool | None = None
     pad_channels: int | None = None
+    compile: bool = False  # earlier versions did not
 
 
 @dataclass(frozen=True, kw_only=True)

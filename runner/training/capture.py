@@ -79,7 +79,7 @@ class Capture:
                 return recording.replay(batch)
             self._give_up(size, changed)
         self.taken[size] += 1
-        return self._record(run, batch) if self._pays(run, size) else gradients(run, batch, run.counters.held)
+        return self._record(run, batch) if self._pays(run, size) else _as_ever(run, batch)
 
     def _pays(self, run: "Run", size: int) -> bool:
         if self.recorder is None or self.taken[size] <= self.after or len(self.recordings) >= self.most:
@@ -103,7 +103,7 @@ class Capture:
             for buffer, saved in zip(run.model.buffers(), before, strict=True):
                 buffer.copy_(saved)
             key_noise(run)
-            return gradients(run, batch, run.counters.held)
+            return _as_ever(run, batch)
         if changed := _changed(run, size, granted):
             self._refuse(f"a step changes {changed}")
         else:
@@ -123,6 +123,11 @@ class Capture:
         self.recorder = None
         self.recordings.clear()
         warn_once(f"compute.capture: steps are not recorded, for {why}; they are the same, and slower on a GPU")
+
+
+def _as_ever(run: "Run", batch: Batch) -> Outcome:
+    """Compute the gradients; compiled code moves torch's own counters, as a recording does."""
+    return gradients(run, batch, run.counters.held) if run.network is run.model else gradients(run, batch)
 
 
 def _kept(outcome: Outcome) -> Outcome:

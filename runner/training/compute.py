@@ -28,6 +28,7 @@ class Compute:
     deterministic: bool
     capture: bool
     pad_channels: int | None = None
+    compile: bool = False
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -50,15 +51,18 @@ class Compute:
         return {**self.plain(), "device": self.device.type, "threads": threads}
 
     def plain(self) -> dict[str, Any]:
-        """Return what a summary says of it; how a step is launched changes no bit."""
-        padded = {} if self.pad_channels is None else {"pad_channels": self.pad_channels}
+        """Return what a summary says of it; how a step is launched changes no bit.
+
+        What came later than the first runs is left out where it is as it was for them.
+        """
+        later = {"pad_channels": self.pad_channels, "compile": self.compile}
         return {
             "device": str(self.device),
             "precision": self.precision,
             "channels_last": self.channels_last,
             "threads": self.threads,
             "deterministic": self.deterministic,
-            **padded,
+            **{name: value for name, value in later.items() if value},
         }
 
 
@@ -73,6 +77,9 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         precision = "tf32" if device.type == "cuda" else "fp32"
     if precision == "tf32" and device.type == "cpu":
         raise BadInput("compute.precision: tf32 is a GPU's, and torch finds none here; choose fp32, bf16 or fp16")
+    compiled = asked.compile == "on"
+    if compiled and asked.capture == "on" and device.type == "cpu":
+        raise BadInput("compute.compile: steps are not compiled while a CPU records them; leave compute.capture=auto")
     return Compute(
         device=device,
         precision=precision,
@@ -81,6 +88,7 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         deterministic=asked.deterministic,
         pad_channels=asked.pad_channels,
         capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
+        compile=compiled,
     )
 
 

@@ -58,7 +58,7 @@ def gradients(run: "Run", batch: Batch, held: Callable[[], AbstractContextManage
     """Set the gradients of the batch's loss and penalties.
 
     The parts of a batch are taken one after another: the sum of their gradients is the batch's. Each forward pass is
-    made within `held`: Counters.held counts on the host, and cannot be recorded.
+    made within `held`: Counters.held counts on the host, and can be neither recorded nor compiled.
     """
     x, y = augmented.batch(run, *batch)
     run.optimizer.zero_grad(set_to_none=True)
@@ -71,7 +71,7 @@ def gradients(run: "Run", batch: Batch, held: Callable[[], AbstractContextManage
         if run.micro_batch is not None:
             announce(run.model, start, stop, len(x))
         with run.compute.autocast(), held():
-            logits = run.model(x[part])
+            logits = run.network(x[part])
         loss = run.loss(logits.float(), y[part], x[part])
         if len(parts) > 1:
             loss = loss * (len(logits) / len(x))

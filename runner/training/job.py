@@ -23,7 +23,7 @@ from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import Diverged, Interrupted, RunFailed, TricktableError
-from tricktable.runner.training import compute, named, resume
+from tricktable.runner.training import compiled, compute, named, resume
 from tricktable.runner.training.build import build
 from tricktable.runner.training.divergence import Divergence, divergence_of
 from tricktable.runner.training.evaluate import predicted
@@ -68,6 +68,7 @@ def execute(config: Config, progress: TextIO | None = None) -> Summary:
     try:
         summary = _ended(folder)
         if summary is None:
+            compiled.rehearse(run)
             with folder.open():  # another process may have ended it in the meantime
                 summary = _ended(folder) or _Job(config, run, folder, progress).go()
     except Diverged as error:

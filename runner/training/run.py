@@ -12,6 +12,7 @@ from tricktable.runner.config.abilities import EvaluationWeights, StatefulHook, 
 from tricktable.runner.config.places import Augment, FinishHook, Gradient, Hook, Inference, Loss, Penalty
 from tricktable.runner.training import statistics
 from tricktable.runner.training.capture import Capture, recorder_for
+from tricktable.runner.training.compiled import network
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.count import Count
 from tricktable.runner.training.counters import Counters
@@ -60,12 +61,14 @@ class Run:
     divergence: Divergence | None = None
     sums: EpochSums = field(init=False)  # of the open epoch
     gradients: Capture = field(init=False)
+    network: Callable[[Tensor], Tensor] = field(init=False)  # the model as a step calls it: compiled, or itself
     counters: Counters = field(init=False)  # of the batch normalisations that train
     parameters: list[nn.Parameter] = field(init=False)  # the model's, listed once: the model has many modules
 
     def __post_init__(self) -> None:
         self.sums = EpochSums(self.compute.device)
         self.gradients = Capture(recorder_for(self.compute))
+        self.network = network(self)
         self.counters = Counters(self.model)
         self.parameters = list(self.model.parameters())
         own = isinstance(self.optimizer, EvaluationWeights)

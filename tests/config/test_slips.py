@@ -25,7 +25,7 @@ KEYS = [  # typed, what must be said in place of it; None: nothing
     ("activation=elu", None), ("activation=silu", "activation=swish"), ("hook=[model_checkpoint]", None),
     ("seed_everything=1", "seed=1"), ("reprob=0.25", "augment.random_erasing.p=0.25"), ("crop_size=32", None),
     ("eval_batch_size=64", None), ("log_interval=10", None), ("wandb=true", "log=[wandb]"), ("logger=tensorboard", "log=[tensorboard]"), ("class_weights=[1,2]", None),
-    ("num_classes=10", None), ("bias_decay=false", None), ("shuffle=true", None), ("compile=true", None),
+    ("num_classes=10", None), ("bias_decay=false", None), ("shuffle=true", None), ("compile=true", "compute.compile=true"),
     ("split=0.1", "data.validation=0.1"), ("test_size=0.2", None), ("k_fold=5", None), ("log_dir=x", "output.root=x"),
 ]  # fmt: skip
 

@@ -81,6 +81,16 @@ def test_a_graph_that_is_replayed_has_the_bits_of_the_step(make_run, precision, 
         assert torch.equal(a, b), name
 
 
+def test_a_compiled_network_is_recorded_to_the_same_bits(make_run):
+    overrides = [*TRICKS, "residual=stochastic_depth", "compute.deterministic=true", "compute.compile=on", "epochs=6"]
+    plain, replayed = (make_run(*overrides, f"compute.capture={capture}") for capture in ("off", "auto"))
+    replayed.gradients.least = 6
+    assert rows_of(plain)[-1]["train_loss"] == rows_of(replayed)[-1]["train_loss"]
+    assert {size: each.replays for size, each in replayed.gradients.recordings.items()} == {16: 18 - 4, 12: 6 - 4}
+    for (name, a), b in zip(plain.state()[0].items(), replayed.state()[0].values(), strict=True):
+        assert torch.equal(a, b), name
+
+
 def test_what_no_graph_can_have_is_computed(make_run):
     """A pass that fails while it is captured has changed nothing."""
     plain, refused = (make_run(*TRICKS, "compute.deterministic=true", f"compute.capture={c}") for c in ("off", "on"))
