@@ -21,7 +21,7 @@ from tricktable.runner import machine
 from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
-from tricktable.runner.errors import Interrupted, RunInUse, SweepFailed, TricktableError
+from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, SweepFailed, TricktableError
 from tricktable.runner.launch import limits
 from tricktable.runner.launch.child import CHILD_OF, Child, cause
 from tricktable.runner.launch.limits import Limits
@@ -255,7 +255,7 @@ class _Launch:
     def _unfinished(self, job: Job, child: Child, said: str, folder: rundir.RunDir) -> Outcome | None:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
         info = folder.read()
-        state = info.state if info.pid == child.pid else None  # as this very process left it
+        state = info.state if info.is_of(child.pid) else None  # as this very process left it
         if child.late:
             reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
         elif self.caught or (child.code == Interrupted.exit_code and state == "interrupted"):
@@ -277,10 +277,12 @@ class _Launch:
 
 
 def _training(job: Job, child: Child, folder: rundir.RunDir) -> Training:
-    """How far a run is, by its run.json."""
-    info = folder.read()
-    known = (info.epoch or 0, info.epochs or 0) if info.pid == child.pid else ()
-    return Training(job.title, child.seconds, *known)
+    """How far a run is, by its run.json, where that can be read at this moment."""
+    with contextlib.suppress(StorageProblem):
+        info = folder.read()
+        if info.is_of(child.pid):
+            return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
+    return Training(job.title, child.seconds)
 
 
 def _record(folder: rundir.RunDir, reason: str, said: str) -> None:
