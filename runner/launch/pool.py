@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,13 +22,14 @@ from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, SweepFailed, TricktableError
-from tricktable.runner.launch import limits
+from tricktable.runner.launch import limits, order
 from tricktable.runner.launch.child import CHILD_OF, Child, cause
 from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
-LOOK = 0.3  # seconds between two looks at what others work on
+LOOK = 0.3  # seconds between two looks at what others work on, for each run of theirs: a server answers all launches
+LONGEST = 60.0  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ class _Launch:
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
         try:
-            with machine.when_stopped(self.caught.append), self.view:
+            with machine.when_stopped(self.caught.append), self.view, order.begun(self.waiting):
                 while self.running or ((self.waiting or self.elsewhere) and not self.caught):
                     self._step()
                     time.sleep(POLL)
@@ -188,7 +189,7 @@ class _Launch:
     def _step(self) -> None:
         if time.monotonic() > self.limits.until and not self.caught:
             self.caught.append(signal.SIGTERM)
-        if self.elsewhere and time.monotonic() - self.looked > LOOK:
+        if self.elsewhere and time.monotonic() - self.looked > min(LOOK * len(self.elsewhere), LONGEST):
             self._look()
         while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
             job = self.waiting.popleft()
@@ -203,19 +204,21 @@ class _Launch:
                 del self.running[job]
                 self._end(job, child)
         if self.view.due:
-            self.view.draw([_training(job, child, self._known(job)) for job, child in self.running.items()])
+            self.view.draw([_training(job, child, self._known) for job, child in self.running.items()])
 
     def _look(self) -> None:
         """What others have let go of comes next; what they keep for longer than a run may take is given up."""
         self.looked = time.monotonic()
         for job, since in list(self.elsewhere.items()):
-            folder = self._folder(job)
-            if not lock.in_use(folder.path):
-                del self.elsewhere[job]
-                self.waiting.appendleft(job)
-            elif self.looked - since > self.limits.seconds + self.limits.grace:
-                del self.elsewhere[job]
-                self._account(Outcome(job, "failed", f"still {folder.read().owner}"))
+            with contextlib.suppress(StorageProblem):  # at the next look, then
+                folder = self._folder(job)
+                if not lock.in_use(folder.path):
+                    del self.elsewhere[job]
+                    self.waiting.appendleft(job)
+                elif self.looked - since > self.limits.seconds + self.limits.grace:
+                    owner = folder.read().owner
+                    del self.elsewhere[job]
+                    self._account(Outcome(job, "failed", f"still {owner}"))
 
     def _start(self, job: Job) -> None:
         folder = self._known(job)
@@ -263,6 +266,7 @@ class _Launch:
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
             self.elsewhere[job] = time.monotonic()
+            order.turn(self.waiting, self.refused.total())  # another launch was faster, and is at the next one now
             return None
         elif state == "failed":
             return Outcome(job, "failed", info.reason)
@@ -276,10 +280,10 @@ class _Launch:
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
 
 
-def _training(job: Job, child: Child, folder: rundir.RunDir) -> Training:
+def _training(job: Job, child: Child, known: Callable[[Job], rundir.RunDir]) -> Training:
     """How far a run is, by its run.json, where that can be read at this moment."""
     with contextlib.suppress(StorageProblem):
-        info = folder.read()
+        info = known(job).read()
         if info.is_of(child.pid):
             return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
     return Training(job.title, child.seconds)
