@@ -42,6 +42,8 @@ def describe(hint: Any) -> str:
 
 def convert(hint: Any, value: Any) -> Any:
     """The value as this type, where that loses nothing; ValueError where it does, or where it is another thing."""
+    if type(value) is hint and hint is not float:  # most of what is read, and fast: summaries are read by the thousand
+        return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
@@ -66,8 +68,6 @@ def convert(hint: Any, value: Any) -> Any:
         return int(value)
     if hint is str and type(value) in (int, float):
         return str(value)
-    if type(value) is hint:
-        return value
     raise ValueError
 
 

@@ -129,9 +129,13 @@ class RunInfo:
 
     def write(self, folder: Path) -> None:
         """Put run.json in place, whole or not at all; StorageProblem where that fails."""
+        atomic.replace(RunFiles(folder).info, self.packed())
+
+    def packed(self) -> bytes:
+        """The bytes of run.json, with their digest."""
         values = dataclasses.asdict(self)
         values = atomic.parse(atomic.dump({**values.pop("identity"), **values}))  # as they will be read
-        atomic.replace(RunFiles(folder).info, atomic.dump({**values, "digest": _digest(values)}))
+        return atomic.dump({**values, "digest": _digest(values)})
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -25,14 +25,14 @@ def collect(runs: Runs) -> list[Record]:
 
 
 def _collected(run: StoredRun) -> Record:
-    if run.info.ended and run.damage:
-        return _damaged(Damage(run.folder, run.damage))
+    ended = run.info.ended
     try:
-        config = run.config if run.files.config.exists() else {}
-        ended = run.state == "complete" or run.files.summary.exists()
-        told = figures(run.summary) if ended else {}
+        config = run.config if ended or run.files.config.exists() else {}
+        told = figures(run.summary) if ended or run.files.summary.exists() else {}
     except StorageProblem as error:
         return _damaged(Damage(run.folder, str(error).removeprefix(f"{run.folder}/")))
+    if ended and run.damage:  # the files that nothing was taken from are looked at too
+        return _damaged(Damage(run.folder, run.damage))
     identity = run.info.identity
     return {
         "study": run.study,
