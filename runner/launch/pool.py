@@ -15,6 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from tricktable.runner import machine
@@ -28,8 +29,7 @@ from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
-LOOK = 0.3  # seconds between two looks at what others work on, for each run of theirs: a server answers all launches
-LONGEST = 60.0  # seconds
+LOOK, LONGEST = 0.3, 60.0  # seconds between two looks at what others work on: for each run of theirs, and at the most
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class _Launch:
         self.elsewhere: dict[Job, float] = {}
         self.outcomes: dict[tuple[str, ...], Outcome] = {}
         self.refused: Counter[Job] = Counter()
-        self.looked = 0.0
+        self.looked, self.met = 0.0, count(1)  # when others' runs were; how often they were met
         self.caught: list[int] = []
         self.warned: set[str] = set()
         self.listings: dict[tuple[Path, str], rundir.Listing] = {}  # of studies, as they were when the launch began
@@ -222,12 +222,14 @@ class _Launch:
 
     def _start(self, job: Job) -> None:
         folder = self._known(job)
-        if outcome := ended(job, folder):  # by another launch
-            self._account(outcome)
-            return
-        if lock.in_use(folder.path):
-            self.elsewhere[job] = time.monotonic()
-            self.view.say(f"waiting for {job.title}: {folder.read().owner}")
+        outcome = ended(job, folder)
+        if outcome or lock.in_use(folder.path):  # another launch is here
+            order.turn(self.waiting, next(self.met))
+            if outcome:
+                self._account(outcome)
+            else:
+                self.elsewhere[job] = time.monotonic()
+                self.view.say(f"waiting for {job.title}: {folder.read().owner}")
             return
         load = Counter(child.gpu for child in self.running.values())
         gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
@@ -266,7 +268,7 @@ class _Launch:
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
             self.elsewhere[job] = time.monotonic()
-            order.turn(self.waiting, self.refused.total())  # another launch was faster, and is at the next one now
+            order.turn(self.waiting, next(self.met))
             return None
         elif state == "failed":
             return Outcome(job, "failed", info.reason)
