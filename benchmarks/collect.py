@@ -1,6 +1,7 @@
 """Collecting runs against reading their JSON alone: `python -m benchmarks.collect [--runs 10000] [--json FILE]`.
 
-The runs are made up: folders with the files of a run of today, sealed, over ten studies. What counts is the ratio to a bare loop of json.load over run.json and summary.json of the same folders.
+The runs are made up: folders with the files of a run of today, sealed, over ten studies. What counts is the ratio to a
+bare loop of json.load over run.json and summary.json of the same folders.
 """
 
 import argparse
@@ -32,14 +33,20 @@ SUMMARY = {
     "compute": {"device": "cpu", "precision": "fp32", "threads": 2},
     "environment": {"python": "3.11", "torch": "2", "platform": "Linux", "cpu": "a processor", "gpu": None},
 }  # fmt: skip
-IDENTITY = Identity("0" * 64, "sha256:" + "0" * 64, {f"tricks/place/trick_{i}.py": f"{i:064x}" for i in range(9)})
+CODE = {f"tricks/place/trick_{i}.py": f"{i:064x}" for i in range(9)}
 INFO = RunInfo(
-    identity=IDENTITY, state="complete", attempt=1, host="host", pid=1234, epoch=200, epochs=200, updates=78200,
+    identity=Identity("", "", CODE), state="complete", attempt=1, host="host", pid=1234, epoch=200,
+    epochs=200, updates=78200,
     started="2026-01-01T00:00:00.000+00:00", updated="2026-01-01T00:00:00.000+00:00", choices_key="0" * 64,
 )  # fmt: skip
 ROW = ",".join(["0.123456789012345"] * 12)
 ROWS = "\n".join(["epoch,lr,loss,error", *[f"{epoch},{ROW}" for epoch in range(200)]]).encode() + b"\n"
 PICTURES = json.dumps({"images": [1000] * 10, "right": [900] * 10, "worst": ["0" * 2500] * 24}).encode()
+
+
+def identity(seed: int) -> Identity:
+    """Of one of the runs."""
+    return Identity(f"{seed:08x}" + "0" * 56, "sha256:" + "0" * 64, CODE)
 
 
 def make(root: Path, runs: int) -> None:
@@ -60,7 +67,7 @@ def make(root: Path, runs: int) -> None:
             "summary.json": json.dumps({**SUMMARY, "seed": seed}, indent=2).encode(),
         }
         sealed = {name: seal.digest(data) for name, data in {**own, **shared}.items()}
-        own["run.json"] = replace(INFO, id=folder.name, seal=sealed).packed()
+        own["run.json"] = replace(INFO, identity=identity(seed), id=folder.name, seal=sealed).packed()
         for name, data in own.items():
             (folder / name).write_bytes(data)
         for name, data in shared.items():

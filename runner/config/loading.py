@@ -54,7 +54,7 @@ def load(path: Path) -> Any:
 
 
 def strict(data: bytes) -> Any:
-    """The plain values of a file's bytes, of which each key stands once; BadInput, with the line, where they are none."""
+    """The plain values of a file's bytes; BadInput, with the line, where they are none or a key stands twice."""
     loader = _Loader(data.decode("utf-8"))
     try:
         return loader.get_single_data()
@@ -66,7 +66,7 @@ def strict(data: bytes) -> Any:
 
 
 def own(data: bytes) -> Any:
-    """The plain values of a file that we wrote, or that says so; ValueError or YAMLError where `refuse` or YAML has one.
+    """The plain values of a file that we wrote, or that says so; ValueError or YAMLError as `refuse` and YAML.
 
     Configs of a study differ in a line or two: each outermost key is read by itself, and once for all files that have
     it in the same words. A file that cannot be taken apart is read as a whole.

@@ -69,7 +69,8 @@ def fence(handle: int, folder: Path) -> None:
     """Before a write: make sure that the lock is still ours, by writing to it through the descriptor that has it.
 
     A host whose lease ran out (a pause, a cut cable) may still write every other file; this alone the server refuses.
-    RunInUse where `.lock` names another owner by now, StorageProblem where the write fails: nothing may be written then.
+    RunInUse where `.lock` names another owner by now, StorageProblem where the write fails: nothing may be written
+    then.
     """
     mine = _held[handle].record
     try:

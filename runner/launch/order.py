@@ -53,7 +53,7 @@ def _locked(handle: int) -> bool:
 
 
 def turn(waiting: "deque[Job]", time: int) -> None:
-    """Let what waits begin elsewhere: at a place drawn from the host, this process's number and the how-manieth time."""
+    """Let what waits begin elsewhere: at a place drawn from the host, this process's number and how often it was."""
     if waiting:
         drawn = hashlib.sha256(f"{socket.gethostname()} {os.getpid()} {time}".encode()).digest()
         waiting.rotate(-(int.from_bytes(drawn[:8], "big") % len(waiting)))

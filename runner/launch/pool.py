@@ -15,6 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -138,7 +139,7 @@ class _Launch:
         self.looked, self.met = 0.0, count(1)  # when others' runs were; how often they were met
         self.caught: list[int] = []
         self.warned: set[str] = set()
-        self.listings: dict[tuple[Path, str], rundir.Listing] = {}  # of studies, as they were when the launch began
+        self.listing = cache(rundir.listing)  # of studies, as they were when the launch began
 
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
@@ -159,7 +160,7 @@ class _Launch:
         """Set apart what has ended already, and say what is going to happen."""
         for job in self.waiting:
             with contextlib.suppress(TricktableError):  # it comes again, and is accounted for, in its turn
-                if outcome := ended(job, self._known(job)):
+                if job.identity.config_hash[:8] in self.listing(job.root, job.study) and (outcome := ended(job, self._known(job))):
                     self.outcomes[job.key] = outcome
                     self.view.count(outcome.state)
         places = " and ".join(dict.fromkeys(f"{job.root}/{job.study}" for job in self.waiting))
@@ -176,10 +177,7 @@ class _Launch:
 
     def _known(self, job: Job) -> rundir.RunDir:
         """A job's folder, as far as it is known without a look through its study, which may have many thousands."""
-        study = (job.root, job.study)
-        if study not in self.listings:
-            self.listings[study] = rundir.listing(*study)
-        return job.folder(self.listings[study])
+        return job.folder(self.listing(job.root, job.study))
 
     def _folder(self, job: Job) -> rundir.RunDir:
         """A job's folder, also where another launch has made it since under another label."""

@@ -23,11 +23,10 @@ def seeds(jobs):
 
 def test_a_launch_alone_goes_by_what_was_typed_and_the_next_begins_elsewhere(jobs):
     second, third = deque(jobs), deque(jobs)
-    with order.begun(jobs):
-        with order.begun(second):
-            assert seeds(jobs) == list(range(40))
-            first = seeds(second)[0]
-            assert seeds(second) == [(first + i) % 40 for i in range(40)], "it goes round"
+    with order.begun(jobs), order.begun(second):
+        assert seeds(jobs) == list(range(40))
+        first = seeds(second)[0]
+        assert seeds(second) == [(first + i) % 40 for i in range(40)], "it goes round"
     with order.begun(third):
         assert seeds(third) == list(range(40)), "the others are gone"
 
