@@ -160,7 +160,8 @@ class _Launch:
         """Set apart what has ended already, and say what is going to happen."""
         for job in self.waiting:
             with contextlib.suppress(TricktableError):  # it comes again, and is accounted for, in its turn
-                if job.identity.config_hash[:8] in self.listing(job.root, job.study) and (outcome := ended(job, self._known(job))):
+                there = job.identity.config_hash[:8] in self.listing(job.root, job.study)
+                if there and (outcome := ended(job, self._known(job))):
                     self.outcomes[job.key] = outcome
                     self.view.count(outcome.state)
         places = " and ".join(dict.fromkeys(f"{job.root}/{job.study}" for job in self.waiting))
