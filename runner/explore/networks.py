@@ -1,10 +1,11 @@
 """What networks cost: for `tricktable count`, beside their papers' figures, and for whoever needs a config's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from tricktable.runner import data
 from tricktable.runner.config import CONFIGS, loading, schema
@@ -34,7 +35,7 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoDraws():
             model = build_model(config, channels, classes)
         try:
             _counted[known] = count(model, (channels, height, width))
@@ -44,6 +45,18 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
                 f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
             ) from None
     return _counted[known]
+
+
+class _NoDraws(TorchFunctionMode):
+    """Nothing is drawn for weights that have no values: on the meta device `normal_` imports torch's compiler first."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = named or {}
+        if function in (torch.Tensor.normal_, torch.nn.init.normal_):
+            return arguments[0] if arguments else given["tensor"]
+        return function(*arguments, **given)
 
 
 def _input(config: Config) -> tuple[Shape, int]:
