@@ -113,8 +113,8 @@ def read(path: Path | str, limit: int, folder: int | None = None) -> bytes:
     """The bytes of a plain file of at most `limit` bytes; never through a link, never from a pipe.
 
     `folder` is the descriptor of the folder that a bare name is looked up in. OSError as `open`; ValueError,
-    before a byte is read, where it is not a plain file or too large. ESTALE, which NFS answers while another host
-    replaces the file, is waited out: immediate tries would fail as well.
+    before a byte is read, where it is not a plain file or too large. ESTALE, which NFS answers where another host has
+    replaced the file, is waited out: immediate tries would fail as well.
     """
     for pause in PAUSES:
         try:
@@ -123,6 +123,8 @@ def read(path: Path | str, limit: int, folder: int | None = None) -> bytes:
             if error.errno != errno.ESTALE:
                 raise
         time.sleep(pause)
+        with contextlib.suppress(OSError):  # without it the host goes on with the name that it remembers, for 30 s
+            os.stat(path, dir_fd=folder, follow_symlinks=False)
     return _read(path, limit, folder)
 
 
