@@ -8,7 +8,7 @@ from benchmarks import written
 
 COMPARED = (
     "Two network namespaces of a Linux kernel in user mode, each a host with its own NFS 4.2 client, and a server in "
-    "the same kernel, whose lease is 5 s."
+    "the same kernel, whose lease is 10 s."
 )
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tricktable.runner.training.count import Count, count
 
 Shape = tuple[int, int, int]  # C H W
 BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")
+FEW_WEIGHTS, FEW_PIXELS = 20_000_000, 64 * 64  # of a network that is counted on the CPU
 _counted: dict[tuple[str, Shape, int], Count] = {}
 
 
@@ -38,13 +39,19 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
         with torch.device("meta"), _NoDraws():
             model = build_model(config, channels, classes)
         try:
-            _counted[known] = count(model, (channels, height, width))
+            _counted[known] = count(model, (channels, height, width), _where(model, height * width))
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise BadInput(
                 f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
             ) from None
     return _counted[known]
+
+
+def _where(model: torch.nn.Module, pixels: int) -> str:
+    """Where it is counted: what is small on the CPU, in milliseconds; on the meta device torch imports its compiler."""
+    size = sum(each.numel() for each in (*model.parameters(), *model.buffers()))
+    return "cpu" if size <= FEW_WEIGHTS and pixels <= FEW_PIXELS else "meta"
 
 
 class _NoDraws(TorchFunctionMode):

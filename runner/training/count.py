@@ -29,14 +29,14 @@ class Count:
     flops: int
 
 
-def count(model: nn.Module, shape: tuple[int, int, int]) -> Count:
-    """Count a model on one blank image C H W, where the model lies; it stays as it is."""
+def count(model: nn.Module, shape: tuple[int, int, int], device: str | None = None) -> Count:
+    """Count a model on one blank image C H W, where the model lies or on another device; it stays as it is."""
     counter = _Counter()
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it would hide an attention's products
     try:
         with counter:
-            dry_pass(model, (1, *shape), training=False)
+            dry_pass(model, (1, *shape), training=False, device=device)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -58,7 +58,8 @@ def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool, device: s
         device = next((str(each.device) for each in parameters.values()), "cpu")
         state = {name: buffer.clone() for name, buffer in buffers.items()}
     else:
-        state = {name: torch.empty_like(each, device=device) for name, each in {**parameters, **buffers}.items()}
+        there = {**parameters, **buffers}.items()
+        state = {name: torch.zeros(each.shape, dtype=each.dtype, device=device) for name, each in there}
     before = model.training
     try:
         with counters.tried(), torch.random.fork_rng(devices=[]):  # what the pass draws is not missed elsewhere
@@ -82,18 +83,11 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
     ) -> Any:
-        if function is torch.ops.aten.native_batch_norm.default and arguments[0].is_meta:
-            return _normed(arguments[0])
         result = function(*arguments, **(named or {}))
         rule = _MADDS.get(function.overloadpacket.__name__)
         if rule is not None:
             self.madds += rule(arguments, result)
         return result
-
-
-def _normed(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What batch normalisation by running averages gives on the meta device; torch's own imports the compiler there."""
-    return torch.empty_like(images), images.new_empty(0), images.new_empty(0)
 
 
 def _of_convolution(arguments: Sequence[Any], result: Any) -> int:
