@@ -75,12 +75,18 @@ class Host:
                 failed[errno.errorcode.get(error.errno or 0, "?")] += 1
             except ValueError:
                 failed["damaged"] += 1
+        began = time.monotonic()
+        while not readable(folder.path):
+            time.sleep(0.02)
+        after = f"{time.monotonic() - began:.1f} s after the last was written it was read"
         words = {"once": "one try", "blind": "8 more tries with pauses", "looking": "the same, and a look at the name"}[
             kind
         ]
         gap = "without a pause" if pause == "0" else f"every {1000 * float(pause):g} ms"
         told = ", ".join(f"{number:,} {name}" for name, number in failed.items()) or "none failed"
-        self.row(f"run.json is replaced {gap}, and read on the other host, {words}", f"{reads:,} reads: {told}")
+        self.row(
+            f"run.json is replaced {gap}, and read on the other host, {words}", f"{reads:,} reads: {told}; {after}"
+        )
         assert not back, "a reader saw an earlier run.json after a later one"
 
     def want(self) -> None:
@@ -97,7 +103,7 @@ class Host:
         """Count who had it."""
         has, refused = len([*SIGN.glob("has-*")]), [path.read_text() for path in SIGN.glob("refused-*")]
         folders = [name for name in os.listdir(self.root / "study") if name == self.run("wanted").path.name]
-        came = f"{has} had it, {len(refused)} were refused ({Counter(each.partition(':')[0] for each in refused)})"
+        came = f"{has} had it, {len(refused)} were refused ({', '.join({each.partition(':')[0] for each in refused})})"
         self.row("eight processes on two hosts want one run", f"{came}, {len(folders)} folder")
 
     def look(self) -> None:
@@ -177,6 +183,15 @@ class Host:
         found, starts = stub.infos(root), stub.starts(root)
         once = sum((info["state"], info["finished"]) == ("complete", 1) for info in found.values())
         self.row(f"two launches of one grid of {SEEDS} runs", f"{once} runs made once, {len(starts)} processes started")
+
+
+def readable(folder: Path) -> bool:
+    """Whether a run.json can be read now."""
+    try:
+        RunInfo.load(folder)
+    except OSError:
+        return False
+    return True
 
 
 class Blind:

@@ -18,7 +18,7 @@ from tricktable.runner.training.count import Count, count
 
 Shape = tuple[int, int, int]  # C H W
 BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")
-FEW_WEIGHTS, FEW_PIXELS = 20_000_000, 64 * 64  # of a network that is counted on the CPU
+SMALL = 1.5e10  # weights x pixels of a network that is counted on the CPU; a convolution's MAdds are fewer
 _counted: dict[tuple[str, Shape, int], Count] = {}
 
 
@@ -49,9 +49,8 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
 
 
 def _where(model: torch.nn.Module, pixels: int) -> str:
-    """Where it is counted: what is small on the CPU, in milliseconds; on the meta device torch imports its compiler."""
-    size = sum(each.numel() for each in (*model.parameters(), *model.buffers()))
-    return "cpu" if size <= FEW_WEIGHTS and pixels <= FEW_PIXELS else "meta"
+    """Where it is counted: what is small on the CPU; on the meta device torch imports its compiler, for a second."""
+    return "cpu" if pixels * sum(each.numel() for each in model.parameters()) <= SMALL else "meta"
 
 
 class _NoDraws(TorchFunctionMode):
