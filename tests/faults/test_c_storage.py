@@ -149,7 +149,7 @@ def zygote_name(zygote, folder):
     return run_of(folder / "name").name
 
 
-@pytest.mark.parametrize("steps", several(2, 16))
+@pytest.mark.parametrize("steps", several(2, 8))
 def test_c5_a_lease_runs_out_while_it_trains(zygote, tmp_path, held, plain, steps):
     good = 0
     for step in steps:
