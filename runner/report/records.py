@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from tricktable.runner import terminal
@@ -174,7 +175,7 @@ def figures(summary: Summary) -> Record:
     flat |= {key: value for key in ("train_loss", "train_error") if (value := getattr(summary, key)) is not None}
     for result in summary.results:
         name = f"{result.variant}.{result.inference}"
-        flat |= {f"{name}.{key}": value for key, value in result.plain().items() if not isinstance(value, str)}
+        flat |= {intern(f"{name}.{key}"): value for key, value in result.plain().items() if not isinstance(value, str)}
     return {
         **flat,
         **{key: getattr(summary, key) for key in _TOLD},

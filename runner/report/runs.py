@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from tricktable.runner.disk import atomic
@@ -19,7 +21,7 @@ def collect(runs: Runs) -> list[Record]:
     Runs that have not finished have no figures. A folder with damaged files is a record of state `damaged`, with the
     reason: nothing is passed over. No runs are an empty list.
     """
-    found = {run.folder: _collected(run) for run in runs}
+    found = {run.folder: _collected(replace(run)) for run in runs}  # what is read of one is not kept with it
     found |= {each.folder: _damaged(each) for each in runs.damaged}
     return [found[folder] for folder in sorted(found)]
 
@@ -45,7 +47,7 @@ def _collected(run: StoredRun) -> Record:
         "fingerprint": identity.fingerprint,
         "seed": config.get("seed"),
         **told,
-        **{f"config.{key}": value for key, value in choices(config).items()},
+        **{intern(f"config.{key}"): value for key, value in choices(config).items()},
     }
 
 
