@@ -1,6 +1,7 @@
 # make demo    set up, then train a small comparison and a paper's table on real images; ends in the table and its page
 # make test    set up, then lint and test
 # make bench   speed on this machine, as ratios: benchmarks/results/, and docs/speed.md from it
+# make bench-scale  what 100,000 runs and two hosts on one folder cost: docs/scale.md
 # make wheel   dist/tricktable-<version>-py3-none-any.whl: one package, tricktable, with its configs
 # make test-long    the tests that take longer, such as hundreds of compositions at random
 # make test-faults  kills, flipped bits, full disks, hostile files: each as often as docs/reliability.md then says
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup bench demo wheel test test-long test-faults lint docs format clean
+.PHONY: setup bench bench-scale demo wheel test test-long test-faults lint docs format clean
 
 setup: $(READY)
 
@@ -51,6 +52,14 @@ wheel: setup
 bench: setup
 	for each in startup plan folders collect compiled; do $(BIN)/python -m benchmarks.$$each --json benchmarks/results/$$each.json || exit 1; done
 	$(BIN)/python -m benchmarks.page > docs/speed.md
+
+# What many runs cost, and what two hosts on one NFS do (as root; see benchmarks/nfs/run.sh): docs/scale.md.
+bench-scale: setup
+	mkdir -p build
+	$(BIN)/python -m benchmarks.scale --json benchmarks/results/scale/steps.json
+	benchmarks/nfs/run.sh build/nfs $(BIN)/python
+	$(BIN)/python -m benchmarks.nfs.rows build/nfs/rows.jsonl benchmarks/results/scale/nfs.json
+	$(BIN)/python -m benchmarks.scale_page > docs/scale.md
 
 docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md

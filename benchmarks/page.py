@@ -1,9 +1,12 @@
 """docs/speed.md from the figures in benchmarks/results/: `python -m benchmarks.page > docs/speed.md`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from benchmarks.gpu import ledger, section
+from benchmarks.gpu import ledger
+from benchmarks.gpu.section import section as on_a_card
 from benchmarks.written import table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -14,15 +17,20 @@ clock, for machines are shared; what counts are the ratios, of commands that too
 """
 
 
+def section(found: Mapping[str, Any], command: str) -> str:
+    """A file of figures: its question, what it compares, its rows, the machine."""
+    where = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
+    told = f"## {found['question']}\n\n{found['compared']}\n\n" + "\n".join(table(found["rows"]))
+    return f"{told}\n\nMeasured on: {where}. {command}\n"
+
+
 def page() -> str:
     """The page; a section for each question, in the order of the files' names."""
     parts = [HEAD]
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
-        where = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
-        parts.append(f"## {found['question']}\n\n{found['compared']}\n\n" + "\n".join(table(found["rows"])))
-        parts.append(f"\nMeasured on: {where}. `python -m benchmarks.{path.stem}`\n")
-    parts += section.section(list(ledger.read(RESULTS / "gpu.jsonl")))
+        parts.append(section(found, f"`python -m benchmarks.{path.stem}`"))
+    parts += on_a_card(list(ledger.read(RESULTS / "gpu.jsonl")))
     return "\n".join(parts).rstrip()
 
 

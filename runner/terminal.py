@@ -18,6 +18,8 @@ TOLD = "TRICKTABLE_TOLD"  # an environment variable: the warnings that were said
 
 def clean(text: str) -> str:
     """Text from elsewhere for a terminal: control and invisible characters are spelt out; none acts."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 

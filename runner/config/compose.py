@@ -21,6 +21,7 @@ from tricktable.runner.config import CONFIGS, choices, grammar, roots, schema
 from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key
 from tricktable.runner.config.label import label
+from tricktable.runner.config.loading import copied
 from tricktable.runner.config.options import GROUPS, LISTS, default, options
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.config.places import PLACES
@@ -65,20 +66,13 @@ def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[s
     """configs/ and the overrides merged, as plain values that are not validated yet."""
     groups, values = choices.split(grammar.typed(overrides))
     chosen, composed = _composed(tuple(groups))
-    plain = _copied(composed)
+    plain = copied(composed)  # OmegaConf's own take a hundred times as long
     for typed in values:
         _apply(plain, typed, chosen)
     output = plain["output"]
     if isinstance(output, dict) and isinstance(output.get("root"), str):
         output["root"] = os.path.expanduser(output["root"])
     return {**plain, "label": label(chosen, plain, varied)}
-
-
-def _copied(value: Any) -> Any:
-    """Plain mappings and lists once more; OmegaConf's own take a hundred times as long to copy."""
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,7 @@ from tricktable.runner.config.options import BESIDE, options
 from tricktable.runner.config.overrides import Override, Overrides
 from tricktable.runner.errors import BadInput
 
-POINTS = 10_000  # of one multirun, which are all looked at before the first one begins
+POINTS = 200_000  # of one multirun, which are all looked at before the first one begins: a minute and 1 GB of 100,000
 _BRACKETS = re.compile(r"[\[({]|[\])}]")
 HOME = re.compile(r"~(/[^,'\[\]]*)?")  # a path that begins at the home folder
 

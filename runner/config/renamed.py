@@ -30,6 +30,8 @@ SETTINGS: dict[str, dict[str, Any]] = {  # of groups, their later keys
     "compute": {"capture": "auto", "pad_channels": None, "compile": "off"},
 }
 
+SCALARS = (str, int, float, bool, type(None))  # most values: what else they could be need not be asked
+
 
 def former(knob: str) -> str:
     """The name in a run's identity and label."""
@@ -65,6 +67,8 @@ def _without_later(value: Any, settings: Mapping[str, Any] = MappingProxyType({}
 
 def _with_later(value: Any, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """An option, or several of a place, with all arguments of today; `settings` as in _without_later."""
+    if type(value) in SCALARS:
+        return value
     if isinstance(value, list | tuple):
         return [_with_later(each) for each in value]
     if not isinstance(value, Mapping):

@@ -5,6 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, Union
 
 from tricktable.runner.errors import BadInput, nearest
@@ -42,11 +43,13 @@ def describe(hint: Any) -> str:
 
 def convert(hint: Any, value: Any) -> Any:
     """The value as this type, where that loses nothing; ValueError where it does, or where it is another thing."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if type(value) is hint and hint is not float:  # most of what is read, and fast: summaries are read by the thousand
+        return value
+    origin, arguments = _parts(hint)
     if hint is Any:
         return value
     if origin in (Union, types.UnionType):
-        for part in sorted(arguments, key=lambda a: a is str):  # text last: a number stays a number
+        for part in arguments:
             try:
                 return convert(part, value)
             except ValueError:
@@ -66,9 +69,15 @@ def convert(hint: Any, value: Any) -> Any:
         return int(value)
     if hint is str and type(value) in (int, float):
         return str(value)
-    if type(value) is hint:
-        return value
     raise ValueError
+
+
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type's origin and arguments; of several types, text is the last: a number stays a number."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    several = origin in (Union, types.UnionType)
+    return origin, tuple(sorted(arguments, key=lambda each: each is str)) if several else arguments
 
 
 def checked(where: str, hint: Any, value: Any) -> Any:

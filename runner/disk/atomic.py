@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import stat
 import time
 from collections import Counter
@@ -38,8 +39,11 @@ _REASONS = {
     errno.ELOOP: "it is a symbolic link",
     errno.ENOLCK: "the file system has no locks",
     errno.EOPNOTSUPP: "the file system cannot do this",
+    errno.ESTALE: "it was replaced by another host again and again (stale file handle)",
 }
-_TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-[0-9a-f]+")
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between tries to read what another host replaces
+_TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-([0-9a-f]+)")
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _passed: Counter[str] = Counter()
 
 
@@ -109,8 +113,22 @@ def read(path: Path | str, limit: int, folder: int | None = None) -> bytes:
     """The bytes of a plain file of at most `limit` bytes; never through a link, never from a pipe.
 
     `folder` is the descriptor of the folder that a bare name is looked up in. OSError as `open`; ValueError,
-    before a byte is read, where it is not a plain file or too large.
+    before a byte is read, where it is not a plain file or too large. ESTALE, which NFS answers where another host has
+    replaced the file, is waited out: immediate tries would fail as well.
     """
+    for pause in PAUSES:
+        try:
+            return _read(path, limit, folder)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+        time.sleep(pause)
+        with contextlib.suppress(OSError):  # without it the host goes on with the name that it remembers, for 30 s
+            os.stat(path, dir_fd=folder, follow_symlinks=False)
+    return _read(path, limit, folder)
+
+
+def _read(path: Path | str, limit: int, folder: int | None) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
@@ -175,30 +193,49 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def temporary_name() -> str:
-    """A name that `sweep` knows, and from which it knows whose it is."""
-    return f".tmp-{os.getpid()}-{secrets.token_hex(6)}"
+    """A name that `sweep` knows, and from which it knows whose it is: a process's number counts on its host alone."""
+    return f".tmp-{os.getpid()}-{_HOST}{secrets.token_hex(6)}"
 
 
 def sweep(folder: Path, age: float = 0.0) -> None:
     """Remove what killed processes left half written in a folder of which we hold the lock.
 
     Those of our own number count too: a process that is started again in a container often has the same one.
-    Where no lock is held, `age` (seconds) protects other machines' processes, whose numbers say nothing here.
+    Where no lock is held, `age` (seconds, by the file system's clock) protects other machines' processes.
     """
+    now = None
     for path in list(folder.iterdir()):
         match = _TEMPORARY.fullmatch(path.name)
-        if match is None or _lives(int(match[1])):
+        if match is None or (not _elsewhere(match[2]) and _lives(int(match[1]))):
             continue
         with contextlib.suppress(OSError):
-            if age and time.time() - path.lstat().st_mtime < age:
-                continue
+            if age:
+                now = _clock(folder) if now is None else now
+                if now - path.lstat().st_mtime < age:
+                    continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
 
 
+def _clock(folder: Path) -> float:
+    """The time by the clock that a folder's files are dated by, which may be another machine's."""
+    path = folder / temporary_name()
+    try:
+        write_new(path, b"")
+        return path.lstat().st_mtime
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _elsewhere(ending: str) -> bool:
+    """Whether a temporary name's ending is another host's; earlier versions named none."""
+    return len(ending) > len(_HOST) + 6 and not ending.startswith(_HOST)
+
+
 def _lives(pid: int) -> bool:
+    """Whether another process of this host has this number."""
     if pid == os.getpid():
         return False
     try:

@@ -19,8 +19,9 @@ def values(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"{path}: there is no such file")
     try:
-        record.read_config(path)
-        found: dict[str, Any] = loading.load(path)
+        data = record.plain_file(path, record.CONFIG_LIMIT)
+        record.config_of(path, data)
+        found: dict[str, Any] = loading.strict(data)
     except StorageProblem as error:
         raise BadInput(f"{error}; expected a YAML file of keys and values") from None
     except BadInput as error:

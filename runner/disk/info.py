@@ -1,8 +1,10 @@
 """run.json: which run a folder holds, its state, and how far it is."""
 
 import dataclasses
+import errno
 import hashlib
 import json
+import socket
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +15,22 @@ from typing import Any, Literal, get_args
 from tricktable.runner.config.typed import convert
 from tricktable.runner.disk import atomic
 from tricktable.runner.disk.files import RunFiles
+from tricktable.runner.errors import StorageProblem
+from tricktable.runner.terminal import clean
 
 State = Literal["planned", "running", "complete", "diverged", "interrupted", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 ENDED: tuple[State, ...] = ("complete", "diverged")  # what needs no training any more
 LIMIT = 4 << 20  # bytes of a run.json
+FOR_NOW = (  # why a file that is there cannot be read at this moment
+    errno.ESTALE,
+    errno.EIO,
+    errno.ETIMEDOUT,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOTCONN,
+)
 PROGRESS = ("epoch", "epochs", "updates", "choices_key")
 _TEACHER = "run "  # how a teacher's id began among the files of `code` before `teachers` had a place of its own
 
@@ -68,6 +81,10 @@ class RunInfo:
         """Whether it needs no training any more: it is complete, or it diverged, which is a result."""
         return self.state in ENDED
 
+    def is_of(self, pid: int) -> bool:
+        """Whether the process that had it last is that of this number on this host; numbers elsewhere say nothing."""
+        return self.pid == pid and self.host == socket.gethostname()
+
     @property
     def owner(self) -> str:
         """The process that has it, or had it last, in words."""
@@ -75,10 +92,15 @@ class RunInfo:
 
     @staticmethod
     def read(folder: Path) -> "RunInfo | None":
-        """A folder's run.json; None where there is none, it is damaged, or it does not say which run this is."""
+        """A folder's run.json; None where there is none, it is damaged, or it does not say which run this is.
+
+        StorageProblem where it is there and cannot be read for now: a run that counts as absent is made twice.
+        """
         try:
             return RunInfo.load(folder)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in FOR_NOW:
+                raise StorageProblem(clean(f"{RunFiles(folder).info}: {atomic.reason(error)}")) from error
             return None
 
     @staticmethod
@@ -107,9 +129,13 @@ class RunInfo:
 
     def write(self, folder: Path) -> None:
         """Put run.json in place, whole or not at all; StorageProblem where that fails."""
+        atomic.replace(RunFiles(folder).info, self.packed())
+
+    def packed(self) -> bytes:
+        """The bytes of run.json, with their digest."""
         values = dataclasses.asdict(self)
         values = atomic.parse(atomic.dump({**values.pop("identity"), **values}))  # as they will be read
-        atomic.replace(RunFiles(folder).info, atomic.dump({**values, "digest": _digest(values)}))
+        return atomic.dump({**values, "digest": _digest(values)})
 
 
 def _digest(values: Mapping[str, Any]) -> str:

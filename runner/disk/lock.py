@@ -2,22 +2,34 @@
 
 It is on `.lock`, where it says whose it is, and on the folder itself, where the file system can: a `.lock` that
 somebody removes lets nobody in.
+
+On a network file system a host that was cut off can lose its lock and not be told: `fence` asks before each write.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from tricktable.runner import terminal
 from tricktable.runner.disk import atomic
-from tricktable.runner.errors import RunInUse
+from tricktable.runner.errors import RunInUse, StorageProblem
 
-_held: dict[int, int] = {}  # descriptors of the locks that this process holds, each with its folder's
+
+class _Held(NamedTuple):
+    """What belongs to a lock's descriptor: that of the folder itself, and what `.lock` says."""
+
+    itself: int
+    record: bytes
+
+
+_held: dict[int, _Held] = {}  # of the locks that this process holds, by descriptor
 _NO_FOLDERS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP)  # network file systems lock only files
 
 
@@ -43,15 +55,55 @@ def take(folder: Path) -> int:
                 if not tries_left:
                     raise RunInUse(terminal.clean(f"{folder}: {_owner(handle)}")) from None
                 time.sleep(0.05)
-        start = datetime.now(UTC).isoformat(timespec="seconds")
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, atomic.dump({"pid": os.getpid(), "host": socket.gethostname(), "start": start}), 0)
+        record = _record()
+        _write(handle, record)
     except BaseException:
         os.close(handle)
         os.close(itself)
         raise
-    _held[handle] = itself
+    _held[handle] = _Held(itself, record)
     return handle
+
+
+def fence(handle: int, folder: Path) -> None:
+    """Before a write: make sure that the lock is still ours, by writing to it through the descriptor that has it.
+
+    A host whose lease ran out (a pause, a cut cable) may still write every other file; this alone the server refuses.
+    RunInUse where `.lock` names another owner by now, StorageProblem where the write fails: nothing may be written
+    then.
+    """
+    mine = _held[handle].record
+    try:
+        if _named(os.pread(handle, 4096, 0)) not in (None, _named(mine)):
+            raise RunInUse(terminal.clean(f"{folder}: the lock was lost; {_owner(handle)}"))
+        _write(handle, mine)
+    except OSError as error:
+        words = f"the run's lock cannot be kept ({atomic.reason(error)}): another may have it, so nothing is written"
+        raise StorageProblem(terminal.clean(f"{folder / '.lock'}: {words}")) from error
+
+
+def _record() -> bytes:
+    """Whose a lock is. The key tells processes of one number apart, which containers' hosts may have."""
+    start = datetime.now(UTC).isoformat(timespec="seconds")
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "start": start, "key": secrets.token_hex(8)}
+    return atomic.dump(owner)
+
+
+def _write(handle: int, record: bytes) -> None:
+    """Make it the whole of the file, on the server when this returns."""
+    os.pwrite(handle, record, 0)
+    if os.fstat(handle).st_size != len(record):
+        os.ftruncate(handle, len(record))
+    os.fsync(handle)
+
+
+def _named(record: bytes) -> tuple[object, ...] | None:
+    """What tells an owner apart; None where a record names none."""
+    try:
+        owner = atomic.parse(record)
+        return owner["pid"], owner["host"], owner["start"], owner.get("key")
+    except (ValueError, KeyError, RecursionError):
+        return None
 
 
 def _lock_folder(handle: int, kind: int) -> None:
@@ -65,7 +117,7 @@ def _lock_folder(handle: int, kind: int) -> None:
 def release(handle: int) -> None:
     """Let others in; nothing in a forked child, which gave its copy up when it began."""
     if handle in _held:
-        os.close(_held.pop(handle))
+        os.close(_held.pop(handle).itself)
         os.close(handle)
 
 
@@ -101,7 +153,8 @@ def _owner(handle: int) -> str:
 def _forget() -> None:
     """In a forked child: a data worker that outlives its parent must not keep the parent's locks."""
     while _held:
-        for each in _held.popitem():
+        handle, held = _held.popitem()
+        for each in (handle, held.itself):
             with contextlib.suppress(OSError):
                 os.close(each)
 

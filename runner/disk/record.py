@@ -45,11 +45,10 @@ def config_of(path: Path, data: bytes) -> dict[str, Any]:
     """
     import yaml
 
-    from tricktable.runner.config.loading import SafeLoader, refuse
+    from tricktable.runner.config import loading
 
     try:
-        refuse(data)
-        config = SafeLoader(data).get_single_data()
+        config = loading.own(data)
         if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
             raise ValueError("it holds no mapping of names")
         return config

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tricktable.runner import terminal
-from tricktable.runner.disk import atomic, lock, seal
+from tricktable.runner.disk import atomic, lock, mounts, seal
 from tricktable.runner.disk.code import changed
 from tricktable.runner.disk.files import RunFiles
 from tricktable.runner.disk.info import ENDED, PROGRESS, STATES, Identity, RunInfo, State
@@ -66,8 +67,9 @@ class RunDir:
         root, study = self.path.parent.parent, self.path.parent.name
         with atomic.storage(self.path):
             study_folder(root, study).mkdir(parents=True, exist_ok=True)
+            mounts.warn(root)
             atomic.sweep(self.path.parent, age=3600)
-            for _ in range(100):
+            for tried in range(100):
                 if self.exists:
                     self._enter()
                     return self
@@ -75,7 +77,14 @@ class RunDir:
                     return self
                 other = find_or_plan(root, study, self.slug, self.identity)  # another process was faster
                 self.path, self.note, self.exists = other.path, other.note, other.exists
+                if not self.exists:  # a network file system shows another host's folder up to a minute later
+                    time.sleep(min(0.01 * (1 + tried), 1.0))
         raise StorageProblem(f"{self.path}: other processes keep taking this name")
+
+    def fence(self) -> None:
+        """Before anything is written here: RunInUse or StorageProblem where the lock is not surely ours any more."""
+        assert self._lock is not None, "what is written to is open"
+        lock.fence(self._lock, self.path)
 
     def set_state(self, state: State, reason: str | None = None, **progress: Any) -> None:
         """Replace run.json: the state, why (for failed, diverged, interrupted), and how far the run is (PROGRESS).
@@ -86,6 +95,7 @@ class RunDir:
         assert self._lock is not None and state in STATES and set(progress) <= set(PROGRESS), (state, progress)
         sealed = seal.of(self.files) if state in ENDED else {}
         self._info = replace(self._info, state=state, reason=reason, seal=sealed, pending={}, **progress)
+        self.fence()
         self._write(self.path)
 
     def close(self) -> None:
@@ -179,8 +189,9 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity, known: L
     name, note = f"{slug}-{identity.config_hash[:8]}", ""
     with atomic.storage(folder):
         hex8 = identity.config_hash[:8]
-        known = listing(root, study) if known is None else {hex8: _renewed(folder, name, known.get(hex8, ()))}
-        for path in (folder / each for each in sorted(known.get(hex8, ()), key=lambda each: _age(each, hex8))):
+        known = listing(root, study) if known is None else known
+        names = _renewed(folder, name, known.get(hex8, ()))  # a list may be older than what a look at a name finds
+        for path in (folder / each for each in sorted(names, key=lambda each: _age(each, hex8))):
             if path.is_symlink():
                 raise _linked(path)
             if not path.is_dir():
@@ -192,11 +203,11 @@ def find_or_plan(root: Path, study: str, slug: str, identity: Identity, known: L
             if not change:
                 return RunDir(path, identity, slug, exists=True)
             note = f"{path.name} {change}; a new run is made beside it"
-        path, number = folder / name, 1
-        while os.path.lexists(path):
-            number += 1
-            path = folder / f"{name}-{number}"
-    return RunDir(path, identity, slug, note=terminal.clean(note))
+    free, number = name, 1
+    while free in names:  # what comes into being from now on, `open` finds
+        number += 1
+        free = f"{name}-{number}"
+    return RunDir(folder / free, identity, slug, note=terminal.clean(note))
 
 
 def _renewed(folder: Path, name: str, known: Sequence[str]) -> Sequence[str]:

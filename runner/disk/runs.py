@@ -59,7 +59,7 @@ class StoredRun:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """config.yaml, as plain data; with the label, which every run has."""
-        config = record.config_of(self.files.config, seal.needed(self.files.config, self.info))
+        config = record.config_of(self.files.config, self._needed(self.files.config))
         if not isinstance(config.get("label"), str) or type(config.get("seed")) is not int:
             raise seal.broken(self.files.config, "it has no label, or no seed")
         return config
@@ -73,7 +73,7 @@ class StoredRun:
     def summary(self) -> Summary:
         """summary.json."""
         try:
-            return Summary.parse(seal.needed(self.files.summary, self.info))
+            return Summary.parse(self._needed(self.files.summary))
         except ValueError as error:
             raise seal.broken(self.files.summary, error) from error
 
@@ -113,15 +113,27 @@ class StoredRun:
     def _look(self) -> None:
         if self.info.seal:
             for path in self.files.sealed:
-                seal.found(path, self.info)
+                if path.name not in self._seen:
+                    seal.found(path, self.info)
             return
         config, summary = self.config, self.summary
         if config["seed"] != summary.seed:
             raise seal.broken(self.files.config, "its seed is not the run's")
         _ = self.epochs, self.evaluations
 
+    @cached_property
+    def _seen(self) -> set[str]:
+        """The sealed files that were read, and were as they were when the run ended."""
+        return set()
+
+    def _needed(self, path: Path) -> bytes:
+        data = seal.needed(path, self.info)
+        self._seen.add(path.name)
+        return data
+
     def _rows(self, path: Path) -> list[dict[str, record.Value]]:
         data = seal.found(path, self.info)
+        self._seen.add(path.name)
         return [] if data is None else record.rows_of(path, data)
 
     def told(self, evaluation: Evaluation) -> str:

@@ -37,7 +37,7 @@ class Damage:
 
 def digest(data: bytes) -> str:
     """SHA-256 of a text file, hexadecimal."""
-    return atomic.sha256(data.replace(b"\r\n", b"\n"))
+    return atomic.sha256(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
 
 
 def of(files: RunFiles) -> dict[str, str]:

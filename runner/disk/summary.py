@@ -36,7 +36,7 @@ class Result:
 
     def plain(self) -> dict[str, Any]:
         """Without what there is nothing of."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def figures(self) -> dict[str, float]:
         """Its numbers, each by variant, inference and name: `ema/flip/test_error`."""

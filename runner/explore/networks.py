@@ -1,10 +1,11 @@
 """What networks cost: for `tricktable count`, beside their papers' figures, and for whoever needs a config's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from tricktable.runner import data
 from tricktable.runner.config import CONFIGS, loading, schema
@@ -17,6 +18,7 @@ from tricktable.runner.training.count import Count, count
 
 Shape = tuple[int, int, int]  # C H W
 BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")
+SMALL = 1.5e10  # weights x pixels of a network that is counted on the CPU; a convolution's MAdds are fewer
 _counted: dict[tuple[str, Shape, int], Count] = {}
 
 
@@ -34,16 +36,33 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoDraws():
             model = build_model(config, channels, classes)
         try:
-            _counted[known] = count(model, (channels, height, width))
+            _counted[known] = count(model, (channels, height, width), _where(model, height * width))
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise BadInput(
                 f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
             ) from None
     return _counted[known]
+
+
+def _where(model: torch.nn.Module, pixels: int) -> str:
+    """Where it is counted: what is small on the CPU; on the meta device torch imports its compiler, for a second."""
+    return "cpu" if pixels * sum(each.numel() for each in model.parameters()) <= SMALL else "meta"
+
+
+class _NoDraws(TorchFunctionMode):
+    """Nothing is drawn for weights that have no values: on the meta device `normal_` imports torch's compiler first."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = named or {}
+        if function in (torch.Tensor.normal_, torch.nn.init.normal_):
+            return arguments[0] if arguments else given["tensor"]
+        return function(*arguments, **given)
 
 
 def _input(config: Config) -> tuple[Shape, int]:

@@ -13,22 +13,24 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 from tricktable.runner import machine
 from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
-from tricktable.runner.errors import Interrupted, RunInUse, SweepFailed, TricktableError
-from tricktable.runner.launch import limits, mps
+from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, SweepFailed, TricktableError
+from tricktable.runner.launch import limits, mps, order
 from tricktable.runner.launch.child import CHILD_OF, Child, cause
 from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
-LOOK = 0.3  # seconds between two looks at what others work on
+LOOK, LONGEST = 0.3, 60.0  # seconds between two looks at what others work on: for each run of theirs, and at the most
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,17 +139,17 @@ class _Launch:
         self.elsewhere: dict[Job, float] = {}
         self.outcomes: dict[tuple[str, ...], Outcome] = {}
         self.refused: Counter[Job] = Counter()
-        self.looked = 0.0
+        self.looked, self.met = 0.0, count(1)  # when others' runs were; how often they were met
         self.caught: list[int] = []
         self.warned: set[str] = set()
-        self.listings: dict[tuple[Path, str], rundir.Listing] = {}  # of studies, as they were when the launch began
+        self.listing = cache(rundir.listing)  # of studies, as they were when the launch began
 
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
         at_once = min(self.limits.parallel, len(self.waiting))
         with machine.when_stopped(self.caught.append), mps.shared(self.limits.gpus, at_once, self.view.say):
             try:
-                with self.view:
+                with self.view, order.begun(self.waiting):
                     while self.running or ((self.waiting or self.elsewhere) and not self.caught):
                         self._step()
                         time.sleep(POLL)
@@ -163,7 +165,8 @@ class _Launch:
         """Set apart what has ended already, and say what is going to happen."""
         for job in self.waiting:
             with contextlib.suppress(TricktableError):  # it comes again, and is accounted for, in its turn
-                if outcome := ended(job, self._known(job)):
+                there = job.identity.config_hash[:8] in self.listing(job.root, job.study)
+                if there and (outcome := ended(job, self._known(job))):
                     self.outcomes[job.key] = outcome
                     self.view.count(outcome.state)
         places = " and ".join(dict.fromkeys(f"{job.root}/{job.study}" for job in self.waiting))
@@ -181,10 +184,7 @@ class _Launch:
 
     def _known(self, job: Job) -> rundir.RunDir:
         """A job's folder, as far as it is known without a look through its study, which may have many thousands."""
-        study = (job.root, job.study)
-        if study not in self.listings:
-            self.listings[study] = rundir.listing(*study)
-        return job.folder(self.listings[study])
+        return job.folder(self.listing(job.root, job.study))
 
     def _folder(self, job: Job) -> rundir.RunDir:
         """A job's folder, also where another launch has made it since under another label."""
@@ -194,7 +194,7 @@ class _Launch:
     def _step(self) -> None:
         if time.monotonic() > self.limits.until and not self.caught:
             self.caught.append(signal.SIGTERM)
-        if self.elsewhere and time.monotonic() - self.looked > LOOK:
+        if self.elsewhere and time.monotonic() - self.looked > min(LOOK * len(self.elsewhere), LONGEST):
             self._look()
         while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
             job = self.waiting.popleft()
@@ -209,28 +209,32 @@ class _Launch:
                 del self.running[job]
                 self._end(job, child)
         if self.view.due:
-            self.view.draw([_training(job, child, self._known(job)) for job, child in self.running.items()])
+            self.view.draw([_training(job, child, self._known) for job, child in self.running.items()])
 
     def _look(self) -> None:
         """What others have let go of comes next; what they keep for longer than a run may take is given up."""
         self.looked = time.monotonic()
         for job, since in list(self.elsewhere.items()):
-            folder = self._folder(job)
-            if not lock.in_use(folder.path):
-                del self.elsewhere[job]
-                self.waiting.appendleft(job)
-            elif self.looked - since > self.limits.seconds + self.limits.grace:
-                del self.elsewhere[job]
-                self._account(Outcome(job, "failed", f"still {folder.read().owner}"))
+            with contextlib.suppress(StorageProblem):  # at the next look, then
+                folder = self._folder(job)
+                if not lock.in_use(folder.path):
+                    del self.elsewhere[job]
+                    self.waiting.appendleft(job)
+                elif self.looked - since > self.limits.seconds + self.limits.grace:
+                    owner = folder.read().owner
+                    del self.elsewhere[job]
+                    self._account(Outcome(job, "failed", f"still {owner}"))
 
     def _start(self, job: Job) -> None:
         folder = self._known(job)
-        if outcome := ended(job, folder):  # by another launch
-            self._account(outcome)
-            return
-        if lock.in_use(folder.path):
-            self.elsewhere[job] = time.monotonic()
-            self.view.say(f"waiting for {job.title}: {folder.read().owner}")
+        outcome = ended(job, folder)
+        if outcome or lock.in_use(folder.path):  # another launch is here
+            order.turn(self.waiting, next(self.met))
+            if outcome:
+                self._account(outcome)
+            else:
+                self.elsewhere[job] = time.monotonic()
+                self.view.say(f"waiting for {job.title}: {folder.read().owner}")
             return
         load = Counter(child.gpu for child in self.running.values())
         gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
@@ -261,7 +265,7 @@ class _Launch:
     def _unfinished(self, job: Job, child: Child, said: str, folder: rundir.RunDir) -> Outcome | None:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
         info = folder.read()
-        state = info.state if info.pid == child.pid else None  # as this very process left it
+        state = info.state if info.is_of(child.pid) else None  # as this very process left it
         if child.late:
             reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
         elif self.caught or (child.code == Interrupted.exit_code and state == "interrupted"):
@@ -269,6 +273,7 @@ class _Launch:
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
             self.elsewhere[job] = time.monotonic()
+            order.turn(self.waiting, next(self.met))
             return None
         elif state == "failed":
             return Outcome(job, "failed", info.reason)
@@ -282,11 +287,13 @@ class _Launch:
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
 
 
-def _training(job: Job, child: Child, folder: rundir.RunDir) -> Training:
-    """How far a run is, by its run.json."""
-    info = folder.read()
-    known = (info.epoch or 0, info.epochs or 0) if info.pid == child.pid else ()
-    return Training(job.title, child.seconds, *known)
+def _training(job: Job, child: Child, known: Callable[[Job], rundir.RunDir]) -> Training:
+    """How far a run is, by its run.json, where that can be read at this moment."""
+    with contextlib.suppress(StorageProblem):
+        info = known(job).read()
+        if info.is_of(child.pid):
+            return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
+    return Training(job.title, child.seconds)
 
 
 def _record(folder: rundir.RunDir, reason: str, said: str) -> None:

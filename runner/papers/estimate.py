@@ -75,7 +75,7 @@ def _trial(device: str) -> float:
     from tricktable.runner.training.build import build_model
     from tricktable.runner.training.count import count
 
-    model, images = build_model(compose(["model=resnet20"]), 3, 10), 64
+    model, images = build_model(compose(["model=resnet20"]), 3, 10), 32
     madds = count(model, (3, 32, 32)).madds
     model.to(device)
     x = torch.zeros(images, 3, 32, 32, device=device)

@@ -189,7 +189,7 @@ def shared_choices(run: StoredRun) -> dict[str, Any]:
 
 
 def _flatten(prefix: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
+    if type(value) in renamed.SCALARS or not isinstance(value, Mapping):
         yield prefix, value
         return
     for key, inner in value.items():

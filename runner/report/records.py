@@ -4,6 +4,8 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from tricktable.runner import terminal
@@ -168,10 +170,12 @@ def runs(table: MeasuredTable) -> list[Record]:
 
 def figures(summary: Summary) -> Record:
     """A summary's figures, flat: those of each result are named `<variant>.<inference>.<figure>`."""
-    flat = {key: value for key, value in summary.plain().items() if key.startswith(("train_", "val_", "test_"))}
+    own = summary.final.plain() if summary.final else {}
+    flat = {key: value for key, value in own.items() if key.startswith(("val_", "test_"))}
+    flat |= {key: value for key in ("train_loss", "train_error") if (value := getattr(summary, key)) is not None}
     for result in summary.results:
         name = f"{result.variant}.{result.inference}"
-        flat |= {f"{name}.{key}": value for key, value in result.plain().items() if not isinstance(value, str)}
+        flat |= {intern(f"{name}.{key}"): value for key, value in result.plain().items() if not isinstance(value, str)}
     return {
         **flat,
         **{key: getattr(summary, key) for key in _TOLD},
@@ -208,6 +212,7 @@ def cell(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else "" if missing(value) else value
 
 
+@lru_cache(maxsize=1 << 14)
 def _text(text: str) -> str:
     """A text that no spreadsheet takes for a formula: what could be one has an apostrophe before it, but no number."""
     shown = terminal.clean(text)

@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from tricktable.runner.disk import atomic
@@ -19,20 +21,20 @@ def collect(runs: Runs) -> list[Record]:
     Runs that have not finished have no figures. A folder with damaged files is a record of state `damaged`, with the
     reason: nothing is passed over. No runs are an empty list.
     """
-    found = {run.folder: _collected(run) for run in runs}
+    found = {run.folder: _collected(replace(run)) for run in runs}  # what is read of one is not kept with it
     found |= {each.folder: _damaged(each) for each in runs.damaged}
     return [found[folder] for folder in sorted(found)]
 
 
 def _collected(run: StoredRun) -> Record:
-    if run.info.ended and run.damage:
-        return _damaged(Damage(run.folder, run.damage))
+    ended = run.info.ended
     try:
-        config = run.config if run.files.config.exists() else {}
-        ended = run.state == "complete" or run.files.summary.exists()
-        told = figures(run.summary) if ended else {}
+        config = run.config if ended or run.files.config.exists() else {}
+        told = figures(run.summary) if ended or run.files.summary.exists() else {}
     except StorageProblem as error:
         return _damaged(Damage(run.folder, str(error).removeprefix(f"{run.folder}/")))
+    if ended and run.damage:  # the files that nothing was taken from are looked at too
+        return _damaged(Damage(run.folder, run.damage))
     identity = run.info.identity
     return {
         "study": run.study,
@@ -45,7 +47,7 @@ def _collected(run: StoredRun) -> Record:
         "fingerprint": identity.fingerprint,
         "seed": config.get("seed"),
         **told,
-        **{f"config.{key}": value for key, value in choices(config).items()},
+        **{intern(f"config.{key}"): value for key, value in choices(config).items()},
     }
 
 

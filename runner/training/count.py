@@ -29,14 +29,14 @@ class Count:
     flops: int
 
 
-def count(model: nn.Module, shape: tuple[int, int, int]) -> Count:
-    """Count a model on one blank image C H W, where the model lies; it stays as it is."""
+def count(model: nn.Module, shape: tuple[int, int, int], device: str | None = None) -> Count:
+    """Count a model on one blank image C H W, where the model lies or on another device; it stays as it is."""
     counter = _Counter()
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it would hide an attention's products
     try:
         with counter:
-            dry_pass(model, (1, *shape), training=False)
+            dry_pass(model, (1, *shape), training=False, device=device)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -58,7 +58,8 @@ def dry_pass(model: nn.Module, shape: tuple[int, ...], training: bool, device: s
         device = next((str(each.device) for each in parameters.values()), "cpu")
         state = {name: buffer.clone() for name, buffer in buffers.items()}
     else:
-        state = {name: torch.empty_like(each, device=device) for name, each in {**parameters, **buffers}.items()}
+        there = {**parameters, **buffers}.items()
+        state = {name: torch.zeros(each.shape, dtype=each.dtype, device=device) for name, each in there}
     before = model.training
     try:
         with counters.tried(), torch.random.fork_rng(devices=[]):  # what the pass draws is not missed elsewhere

@@ -183,12 +183,14 @@ class _Job:
 
     def _settle(self) -> None:
         """Before the folder is sealed: what was changed under our hands is put right from what we know."""
+        self.folder.fence()
         self._restore(self.metrics.rows)
         record.write_config(self.folder.files.config, schema.plain(self.config))
 
     def _train(self) -> None:
         self.reporter.start(self.run.epochs, self.run.time)
         for row in train(self.run, self._edge):
+            self.folder.fence()
             self.metrics.append(row.plain())
             self.reporter.row(row.plain())
             self.sinks.row(row.plain())
@@ -226,6 +228,7 @@ class _Job:
 
     def _save(self) -> None:
         tensors, state = self.run.state()
+        self.folder.fence()
         state |= {"metrics": self.metrics.rows.decode("utf-8"), "run": asdict(self.folder.identity)}
         checkpoint.save(
             self.folder.files.checkpoints, self.run.clock.updates, tensors, state, self.config.checkpoint.keep
@@ -237,6 +240,7 @@ class _Job:
         self._settle()
         last = EpochRow.of(record.rows_of(self.metrics.path, self.metrics.rows)[-1])
         made = predicted(run, last)
+        self.folder.fence()
         of_test_images(run, made[0][1]).write(self.folder.files.predicted)
         summary = self._summary("complete", [result for result, _ in made], last)
         summary.write(self.folder.files.summary)

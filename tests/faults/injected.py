@@ -112,6 +112,47 @@ def clock(jumps):
     rundir._now = lambda: datetime.datetime.fromtimestamp(jumping(), datetime.UTC).isoformat(timespec="seconds")
 
 
+def late(times):
+    """A run's folder that another host made is not seen: so many times by no look, and a list lacks it as often."""
+    from tricktable.runner.disk import rundir
+
+    real, left = LATE.setdefault("seen", (os.path.lexists, os.listdir)), [times]
+
+    def lexists(path):
+        left[0] -= (hidden := left[0] > 0 and os.path.basename(path)[0] != ".")
+        return not hidden and real[0](path)
+
+    rundir.os.path.lexists = lexists if times else real[0]
+    rundir.os.listdir = (lambda path: [] if left[0] > 0 else real[1](path)) if times else real[1]
+
+
+LATE = {}
+
+
+def stale(times):
+    """Each run.json is stale at so many tries to open it, as NFS says while another host replaces it."""
+    real, tried = os.open, {}
+
+    def fails(path, flags, *arguments, **options):
+        name = str(path)
+        if name.endswith("run.json") and not flags & os.O_CREAT:
+            tried[name] = tried.get(name, 0) + 1
+            if tried[name] % (times + 1):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path, flags, *arguments, **options)
+
+    os.open = fails
+
+
+def refused(*_):
+    """What a server answers to a write by a lock whose lease ran out."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def _lose_lease():
+    os.pwrite = refused  # by which locks alone are written
+
+
 def _signals(numbers):
     for number in numbers:
         os.kill(os.getpid(), number)
@@ -138,7 +179,14 @@ def _kill_workers():
     time.sleep(0.2)
 
 
-ACTIONS = {"signals": _signals, "remove": _remove, "exit": _exit, "raise": _raise, "kill workers": _kill_workers}
+ACTIONS = {
+    "signals": _signals,
+    "remove": _remove,
+    "exit": _exit,
+    "raise": _raise,
+    "kill workers": _kill_workers,
+    "lose lease": _lose_lease,
+}
 
 
 def rows_forever(path):

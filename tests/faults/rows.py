@@ -16,6 +16,7 @@ class Row:
 
 NONE = "there is one process a run: nothing is distributed"
 JOB, DAMAGE = "tests/training/test_job.py::test_", "tests/disk/test_checkpoint_damage.py::test_"
+SHARING = "tests/disk/test_sharing.py::test_"
 SWEEP, POOL = "tests/launch/test_sweep_faults.py::test_", "tests/launch/test_pool.py::test_"
 ARCHIVES, OFFICIAL = "tests/data/test_archives.py::test_", "tests/data/test_official.py::test_"
 ROWS = {
@@ -44,6 +45,10 @@ ROWS = {
               ("tests/disk/test_rundir.py::test_a_root_that_cannot_be_written_is_one_line_and_nothing_is_made",)),
     "C3": Row("EIO at any write or fsync", "exit 7, the file before is kept; the same bits"),
     "C4": Row("the run's folder removed while it trains", "exit 7, no half of it is made again"),
+    "C5": Row("the lease of a network file system's lock runs out while it trains", "exit 7, nothing more is written; the same bits once it goes on",
+              (SHARING + "a_lost_lock_is_noticed_before_anything_is_written", SHARING + "a_lock_that_is_named_another_s_by_now_is_not_written_over")),
+    "C6": Row("files that another host replaces (ESTALE), folders that are seen late", "read in the end, never absent; no run is made twice",
+              (SHARING + "a_run_that_cannot_be_read_for_now_is_never_absent", SHARING + "a_run_that_another_host_made_is_found_however_late_its_name_is_seen")),
     "D1": Row("SIGINT, SIGTERM, SIGUSR1, SIGHUP at random, in a step, a save, an evaluation", "saved, exit 75, the same bits",
               ("tests/training/test_kill.py::test_a_signal_saves_and_exits_75",)),
     "D2": Row("a second SIGINT while it saves", "stops at once, the save before is whole"),

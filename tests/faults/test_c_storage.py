@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.faults.forked import digest, left_over, run_of, tiny
+from tests.faults.trials import several
 
 KEPT = 2
 PLAIN = tiny("checkpoint.every=2", f"checkpoint.keep={KEPT}", "epochs=2", "hook=[ema]")
@@ -151,3 +152,22 @@ def zygote_name(zygote, folder):
     stop = ("at_step", {"number": 1, "action": "signals", "numbers": [signal.SIGKILL]})
     zygote.train(folder / "name", PLAIN, inject=[stop]).wait()
     return run_of(folder / "name").name
+
+
+@pytest.mark.parametrize("steps", several(2, 8))
+def test_c5_a_lease_runs_out_while_it_trains(zygote, tmp_path, held, plain, steps):
+    good = 0
+    for step in steps:
+        folder = tmp_path / str(step)
+        child = zygote.train(folder, PLAIN, inject=[("at_step", {"number": step + 1, "action": "lose lease"})])
+        code, lines = child.wait(), [line for line in child.said.splitlines() if line.startswith("tricktable: ")]
+        told = json.loads((run_of(folder) / "run.json").read_text())
+        refused = code == 7 and len(lines) == 1 and "lock cannot be kept" in lines[0] and told["state"] == "running"
+        again = zygote.train(folder, PLAIN)
+        good += refused and again.wait() == 0 and digest(folder) == plain[0]
+    held(len(steps), good, "steps at which it ran out")
+
+
+def test_c6_files_that_are_stale_at_first(zygote, tmp_path, held, plain):
+    child = zygote.train(tmp_path, PLAIN, inject=[("stale", {"times": 1})])
+    held(1, child.wait() == 0 and digest(tmp_path) == plain[0])
