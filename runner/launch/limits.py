@@ -20,12 +20,16 @@ class Limits:
     heard: bool
 
 
-def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
-    """BadInput for numbers that make no sense."""
+def check(parallel: int, gpus: Sequence[int], timeout: float | None, here: bool = True) -> None:
+    """BadInput for numbers that make no sense; `here`: whether runs are made on this machine, whose GPUs we know."""
     if parallel < 1:
         raise BadInput(f"--jobs: expected at least 1, got {parallel}")
     if timeout is not None and not 0 < timeout < math.inf:
         raise BadInput(f"--timeout: expected a number of minutes above 0, got {timeout:g}")
+    if gpus and not here:
+        raise BadInput(
+            "--gpus are of this machine; an engine has a key of its own for them, engine.gpus or engine.gres"
+        )
     if gpus:
         import torch
 

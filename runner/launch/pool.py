@@ -8,9 +8,7 @@ What another process works on is waited for, be it an orphan or another launch: 
 
 import contextlib
 import math
-import os
 import signal
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -18,12 +16,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tricktable.runner import machine
+from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import Interrupted, RunInUse, SweepFailed, TricktableError
-from tricktable.runner.launch import limits
-from tricktable.runner.launch.child import CHILD_OF, Child, cause
+from tricktable.runner.launch import folders, limits
+from tricktable.runner.launch.child import cause
+from tricktable.runner.launch.engines.engine import Engine, Order, Process
+from tricktable.runner.launch.engines.local import Local
 from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
@@ -35,7 +36,7 @@ LOOK = 0.3  # seconds between two looks at what others work on
 class Job:
     """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
 
-    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy.
+    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy here, `settled` as settled.py has.
     """
 
     overrides: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     identity: Identity
     title: str
     threads: int = 1
+    settled: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -54,6 +56,12 @@ class Job:
     def folder(self, known: rundir.Listing | None = None) -> rundir.RunDir:
         """Its run directory as it is now, or a plan for it; `known` as in `find_or_plan`."""
         return rundir.find_or_plan(self.root, self.study, self.label, self.identity, known)
+
+    def order(self, gpu: int | None = None, heard: bool = True) -> Order:
+        """What an engine is asked for."""
+        key = f"{self.identity.config_hash[:16]}-{self.identity.fingerprint[-8:]}"
+        typed = (*Overrides(self.overrides).updated(self.settled), f"--label={self.label}")
+        return Order(typed, self.root / self.study, key, gpu, heard)
 
 
 @dataclass(frozen=True)
@@ -95,20 +103,21 @@ def launch(
     until: float = math.inf,
     heard: bool = False,
     command: Sequence[str] | None = None,
+    engine: Engine | None = None,
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
     Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
     that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
-    `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
-    handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
+    `engine` starts them: this machine, by `command`, unless told. BadInput for senseless numbers; Interrupted after a
+    signal, which is handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
-    parallel = max(1, len(gpus)) if parallel is None else parallel
-    limits.check(parallel, gpus, timeout)
+    engine = engine or Local(command)
+    parallel = engine.slots or (max(1, len(gpus)) if parallel is None else parallel)
+    limits.check(parallel, gpus, timeout, here=engine.node is None)
     bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
-    command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
-    outcomes = _Launch({job.key: job for job in jobs}, bounds, command).go()
+    outcomes = _Launch({job.key: job for job in jobs}, bounds, engine).go()
     return [outcomes[job.key] for job in jobs]
 
 
@@ -126,11 +135,11 @@ def raise_for(outcomes: Sequence[Outcome]) -> None:
 class _Launch:
     """The loop: what waits, what runs, what others work on (and since when), what has ended."""
 
-    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: Limits, command: Sequence[str]) -> None:
-        self.limits, self.command = limits, command
+    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: Limits, engine: Engine) -> None:
+        self.limits, self.engine = limits, engine
         self.view = Overview(len(jobs), live=limits.parallel > 1)
         self.waiting = deque(jobs.values())
-        self.running: dict[Job, Child] = {}
+        self.running: dict[Job, Process] = {}
         self.elsewhere: dict[Job, float] = {}
         self.outcomes: dict[tuple[str, ...], Outcome] = {}
         self.refused: Counter[Job] = Counter()
@@ -145,6 +154,8 @@ class _Launch:
             with machine.when_stopped(self.caught.append), self.view:
                 while self.running or ((self.waiting or self.elsewhere) and not self.caught):
                     self._step()
+                    if self.engine.detached and not self.waiting:
+                        self._leave()
                     time.sleep(POLL)
         finally:
             for child in self.running.values():  # there are some only where we are at fault ourselves
@@ -153,6 +164,17 @@ class _Launch:
             counted = f"{self.view.done} of {self.view.total} runs done"
             raise Interrupted(f"interrupted with {counted}; run the same command again to go on")
         return self.outcomes
+
+    def _training(self) -> list[Training]:
+        """How far those are that have begun."""
+        begun = ((job, child) for job, child in self.running.items() if child.seconds)
+        return [folders.training(job.title, child, self._known(job)) for job, child in begun]
+
+    def _leave(self) -> None:
+        """Leave the runs to the engine; Interrupted, with how they stand, where some have not ended."""
+        if standing := self.view.stand(self._training(), len(self.running), len(self.elsewhere)):
+            self.running.clear()
+            raise Interrupted(standing)
 
     def _begin(self) -> None:
         """Set apart what has ended already, and say what is going to happen."""
@@ -190,12 +212,13 @@ class _Launch:
             self.caught.append(signal.SIGTERM)
         if self.elsewhere and time.monotonic() - self.looked > LOOK:
             self._look()
-        while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
-            job = self.waiting.popleft()
-            try:
-                self._start(job)
-            except TricktableError as error:
-                self._account(Outcome(job, "failed", str(error)))
+        with self.engine.together():
+            while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
+                job = self.waiting.popleft()
+                try:
+                    self._start(job)
+                except TricktableError as error:
+                    self._account(Outcome(job, "failed", str(error)))
         for job, child in list(self.running.items()):
             child.hand_on(self.caught)
             child.hurry(self.limits.seconds, self.limits.grace)
@@ -203,7 +226,7 @@ class _Launch:
                 del self.running[job]
                 self._end(job, child)
         if self.view.due:
-            self.view.draw([_training(job, child, self._known(job)) for job, child in self.running.items()])
+            self.view.draw(self._training())
 
     def _look(self) -> None:
         """What others have let go of comes next; what they keep for longer than a run may take is given up."""
@@ -222,6 +245,9 @@ class _Launch:
         if outcome := ended(job, folder):  # by another launch
             self._account(outcome)
             return
+        if found := self.engine.found(job.order()):
+            self.running[job] = found
+            return
         if lock.in_use(folder.path):
             self.elsewhere[job] = time.monotonic()
             self.view.say(f"waiting for {job.title}: {folder.read().owner}")
@@ -233,12 +259,11 @@ class _Launch:
         elif folder.note:
             self.view.say(folder.note)
         try:
-            command = [*self.command, *job.overrides, f"--label={job.label}"]
-            self.running[job] = Child(command, gpu, self.limits.heard)
+            self.running[job] = self.engine.start(job.order(gpu, self.limits.heard))
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 
-    def _end(self, job: Job, child: Child) -> None:
+    def _end(self, job: Job, child: Process) -> None:
         said = child.said()
         for line in dict.fromkeys(said.splitlines()):
             if line.startswith("warning: ") and line not in self.warned:
@@ -252,13 +277,13 @@ class _Launch:
         if outcome:
             self._account(outcome, child.seconds)
 
-    def _unfinished(self, job: Job, child: Child, said: str, folder: rundir.RunDir) -> Outcome | None:
+    def _unfinished(self, job: Job, child: Process, said: str, folder: rundir.RunDir) -> Outcome | None:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
         info = folder.read()
         state = info.state if info.pid == child.pid else None  # as this very process left it
         if child.late:
             reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
-        elif self.caught or (child.code == Interrupted.exit_code and state == "interrupted"):
+        elif self.caught or child.code == Interrupted.exit_code:
             return Outcome(job, "interrupted", info.reason if state == "interrupted" else None)
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
@@ -268,25 +293,9 @@ class _Launch:
             return Outcome(job, "failed", info.reason)
         else:
             reason = seal.told(folder.files, info) or cause(child.code or 0, said)
-        _record(folder, reason, said)
+        folders.record(folder, reason, said)
         return Outcome(job, "failed", reason)
 
     def _account(self, outcome: Outcome, seconds: float = 0.0) -> None:
         self.outcomes[outcome.job.key] = replace(outcome, seconds=seconds)
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
-
-
-def _training(job: Job, child: Child, folder: rundir.RunDir) -> Training:
-    """How far a run is, by its run.json."""
-    info = folder.read()
-    known = (info.epoch or 0, info.epochs or 0) if info.pid == child.pid else ()
-    return Training(job.title, child.seconds, *known)
-
-
-def _record(folder: rundir.RunDir, reason: str, said: str) -> None:
-    """Write into a run's folder why it failed, and what it said; where that cannot be, the outcome says it alone."""
-    with contextlib.suppress(TricktableError, OSError), folder.open():
-        if not folder.read().ended:
-            folder.set_state("failed", reason=reason)
-            with atomic.opened(folder.files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
-                atomic.write_all(handle, said.encode("utf-8"))

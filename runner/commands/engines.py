@@ -1,0 +1,41 @@
+"""--engine, --detach and engine.KEY=VALUE, which commands that make many runs share."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from tricktable.runner.errors import BadInput
+
+if TYPE_CHECKING:
+    from tricktable.runner.launch.engines.engine import Engine
+
+
+def take_engine(parser: argparse.ArgumentParser) -> None:
+    """--engine, --detach."""
+    parser.add_argument(
+        "--engine", metavar="NAME", help="where runs are made: local, slurm or ray; its keys are engine.KEY=VALUE"
+    )
+    parser.add_argument("--detach", action="store_true", help="hand the runs to Slurm and leave; again: how they stand")
+
+
+def engine_of(arguments: argparse.Namespace) -> "Engine | None":
+    """The engine that was typed, whose keys are taken out of the overrides; None where nothing was. BadInput."""
+    own = [each for each in arguments.overrides if each.startswith(("engine.", "engine="))]
+    arguments.overrides = [each for each in arguments.overrides if each not in own]
+    for each in own:
+        if each.startswith("engine="):
+            raise BadInput(f"{each}: an engine is no part of a run; type --engine {each.partition('=')[2]}")
+    if not (own or arguments.engine or arguments.detach):
+        return None
+    from tricktable.runner.launch.engines import choice
+
+    if own and not arguments.engine:
+        raise BadInput(f"{own[0]}: of which engine? Type --engine slurm, or another of `tricktable list engine`")
+    return choice.chosen(arguments.engine or choice.USUAL, own, arguments.jobs, arguments.detach)
+
+
+def pool_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How many runs at once, on which GPUs, for how long, and by what; called before the overrides are read."""
+    return {
+        "engine": engine_of(arguments),
+        **{name: vars(arguments)[name] for name in ("jobs", "gpus", "timeout")},
+    }

@@ -1,0 +1,43 @@
+"""`--engine NAME engine.KEY=VALUE`: configs/engine/NAME.yaml, the package's or one's own, with what was typed."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from tricktable.runner.config import grammar, loading, reader, roots
+from tricktable.runner.config.overrides import Overrides
+from tricktable.runner.errors import BadInput, suggest
+from tricktable.runner.launch.engines.engine import Engine
+
+GROUP = "engine"
+USUAL = "local"
+
+
+def chosen(name: str, typed: Sequence[str], at_once: int | None = None, detached: bool = False) -> Engine:
+    """The engine of this name. `typed`: the overrides of its options; `at_once`, `detached` as --jobs, --detach.
+
+    BadInput where there is none, an option is wrong, or what it needs is not here.
+    """
+    values = _values(name)
+    kind = values.pop("name")
+    for each in grammar.typed(Overrides(typed)):
+        where = each.key.removeprefix(f"{GROUP}.")
+        if where not in values:
+            raise BadInput(f"{each.key}: --engine {name} has no such key{suggest(where, values)}")
+        values[where] = each.value
+    made: Engine = importlib.import_module(f"{__package__}.{kind}").engine(values, at_once, detached)
+    return made
+
+
+def _values(name: str) -> dict[str, Any]:
+    """An option's keys; one's own has those that its file leaves out from the engine's that it names."""
+    known = [path.stem for path in roots.configs(GROUP)]
+    if name not in known:
+        raise BadInput(f"--engine: nothing is called {name}{suggest(name, known)}")
+    path = roots.config(f"{GROUP}/{name}.yaml")
+    with reader.in_file(str(path)):
+        values = loading.load(path)
+        usual = [each.stem for each in sorted((roots.PACKAGE.configs / GROUP).glob("*.yaml"))]
+        if not isinstance(values, dict) or values.get("name") not in usual:
+            raise BadInput(f"name: expected {' or '.join(usual)}")
+        return {**loading.load(roots.PACKAGE.configs / GROUP / f"{values['name']}.yaml"), **values}
