@@ -114,8 +114,8 @@ def launch(
     signal, which is handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
     engine = engine or Local(command)
-    parallel = engine.slots or (max(1, len(gpus)) if parallel is None else parallel)
-    limits.check(parallel, gpus, timeout, here=engine.node is None)
+    limits.check(1 if parallel is None else parallel, gpus, timeout, here=engine.node is None)
+    parallel = engine.slots or parallel or max(1, len(gpus))
     bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
     outcomes = _Launch({job.key: job for job in jobs}, bounds, engine).go()
     return [outcomes[job.key] for job in jobs]
@@ -212,7 +212,7 @@ class _Launch:
             self.caught.append(signal.SIGTERM)
         if self.elsewhere and time.monotonic() - self.looked > LOOK:
             self._look()
-        with self.engine.together():
+        with self.engine.together(self.view.say):
             while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
                 job = self.waiting.popleft()
                 try:

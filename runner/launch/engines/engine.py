@@ -1,7 +1,7 @@
 """What a launch asks of whatever starts its runs, and of each run that was started."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +87,8 @@ class Engine(Protocol):
     detached: bool
     node: Node | None
 
-    def together(self) -> AbstractContextManager[None]:
-        """What is started within may be handed over as one, at its end. BadInput where it is not taken."""
+    def together(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """What is started within may be handed over as one, at its end, which it says. BadInput where it is refused."""
 
     def found(self, order: Order) -> Process | None:
         """The process of such an order that an earlier command gave, if it still waits or runs."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -21,7 +21,7 @@ class Local:
     def __init__(self, command: Sequence[str] | None = None) -> None:
         self.command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Each begins as it is started."""
         return nullcontext()
 

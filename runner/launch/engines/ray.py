@@ -6,7 +6,7 @@ command's: they stop, saved, when it is killed, and the same command goes on wit
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Ray:
         self.node: Node | None = Node("cuda" if options.gpus else "cpu", max(1, int(options.cpus)))
         self._task: Any = None
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Each is handed over as it is started."""
         return nullcontext()
 
@@ -61,7 +61,7 @@ class Ray:
         return RayRun(self._task.remote(task), Path(task.told))
 
     def _begin(self) -> Any:
-        """Connect, or start Ray; what its tasks are made of. Ray itself asks for tokens: RAY_AUTH_MODE, RAY_AUTH_TOKEN."""
+        """Connect, or start Ray; what its tasks are made of. Tokens are asked for by Ray itself (RAY_AUTH_MODE)."""
         import ray
 
         address = self.options.address or os.environ.get("RAY_ADDRESS")

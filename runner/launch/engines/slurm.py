@@ -5,13 +5,14 @@ tells of itself: a controller that is down, or forgets, or keeps no accounts, is
 """
 
 import contextlib
+import io
 import math
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ ALIVE = (
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT",
     "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "PREEMPTED", "RESV_DEL_HOLD",
 )  # fmt: skip
+LOGS = "slurm"  # submitit's folder, in that of the engines
 PATIENCE = 60  # seconds for a command of Slurm's
 
 
@@ -61,7 +63,7 @@ class Slurm:
         self._to_cancel: dict[tuple[str, ...], list[str]] = {}
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self, say: Callable[[str], None]) -> Iterator[None]:
         """What is started within is one array for each study; what was to be cancelled is, by one command."""
         for how, jobs in self._to_cancel.items():
             _slurm("scancel", *how, *jobs)
@@ -75,6 +77,8 @@ class Slurm:
             for (run, task), job in zip(pairs, self._submit(where, [task for _, task in pairs]), strict=True):
                 run.job = job
                 atomic.replace(run.order, atomic.dump({"job": job, "told": task.told}))
+            said = f"{len(pairs)} handed to Slurm as job {pairs[0][0].job.partition('_')[0]}"
+            say(f"{said}; its logs are in {os.path.relpath(where / LOGS)}")
         if given:
             self._looked = time.monotonic()  # the queue has them when it is looked at next
 
@@ -83,15 +87,15 @@ class Slurm:
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-        executor = SlurmExecutor(where / "slurm", max_num_timeout=self.options.requeue)
+        executor = SlurmExecutor(where / LOGS, max_num_timeout=self.options.requeue)
         executor.update_parameters(**self._parameters)
-        jobs = []
+        heard = io.StringIO()
         try:
-            with executor.batch():
+            with contextlib.redirect_stderr(heard), executor.batch():  # submitit lets sbatch talk
                 jobs = [executor.submit(Trained(task)) for task in tasks]
         except (FailedJobError, FailedSubmissionError, OSError) as error:
-            said = " ".join(str(error).split())
-            raise BadInput(f"--engine slurm: the runs were not taken: {said.rpartition('sbatch: ')[2]}") from None
+            said = [line.removeprefix("sbatch: error: ") for line in (heard.getvalue() or str(error)).splitlines()]
+            raise BadInput(f"--engine slurm: the runs were not taken: {said[0] if said else 'sbatch failed'}") from None
         return [job.job_id for job in jobs]
 
     def found(self, order: Order) -> "SlurmRun | None":

@@ -1,0 +1,98 @@
+"""Studies on a real Slurm of one node: what happens there happens to them, and their tables are those of this machine."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.engines import cluster, paced
+
+LACKING = "" if importlib.util.find_spec("submitit") else "needs submitit"
+pytestmark = pytest.mark.skipif(bool(LACKING or cluster.lacking()), reason=LACKING or cluster.lacking())
+SLURM = ("--engine", "slurm", "engine.poll=1")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with cluster.Cluster(tmp_path_factory.mktemp("slurm")) as found:
+        yield found
+
+
+class Study:
+    """A folder from which the same command is called again and again."""
+
+    def __init__(self, folder, slurm, pace=None):
+        folder.mkdir()
+        paced.write(folder, pace)
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        self.folder = folder
+        self.environment = {**slurm.environment, "PYTHONPATH": path, "TRICKTABLE_CACHE": str(folder / "cache")}
+
+    def start(self, *arguments):
+        command = [sys.executable, "-m", "tricktable", *arguments]
+        output = (self.folder / "said").open("w")
+        options = {"cwd": self.folder, "env": self.environment, "stdout": output, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(command, **options)
+
+    def call(self, *arguments):
+        """(exit code, what it said)."""
+        code = self.start(*arguments).wait(timeout=900)
+        return code, (self.folder / "said").read_text()
+
+    def wait(self, condition, seconds=300):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, (self.folder / "said").read_text() + str(paced.states(self.folder))
+            time.sleep(0.1)
+
+
+def test_a_detached_study_is_found_again_and_ends_as_one_of_this_machine(tmp_path, slurm):
+    here = Study(tmp_path / "here", slurm)
+    assert here.call(*paced.typed(3, fails=2), "--jobs", "2")[0] == 3
+    there = Study(tmp_path / "there", slurm, {0: 1.0, 1: 0.2})
+    code, said = there.call(*paced.typed(3, fails=2), *SLURM, "--detach")
+    assert code == 75 and "3 handed to Slurm as job" in said and "0 done, 0 running, 3 pending" in said, said
+    there.wait(lambda: paced.states(there.folder).get(0) == "running")
+    code, said = there.call(*paced.typed(3, fails=2), *SLURM, "--detach")
+    assert code == 75 and "handed" not in said and "running: seed=0" in said, said
+
+    driver = there.start(*paced.typed(3, fails=2), *SLURM)
+    there.wait(lambda: paced.states(there.folder).get(1) == "complete")
+    driver.kill()
+    driver.wait()
+    code, said = there.call(*paced.typed(3, fails=2), *SLURM)
+    assert code == 3 and "1 of 3 runs failed: seed=2 (RuntimeError: injected)" in said, said
+    assert paced.figures(there.folder) == paced.figures(here.folder)
+    assert [path.name for path in there.folder.glob("outputs/paced/.engine/*")] == ["slurm"], "what is over is cleared"
+
+
+def test_a_stop_cancels_what_waits_and_saves_what_runs(tmp_path, slurm):
+    study = Study(tmp_path / "study", slurm, dict.fromkeys(range(3), 1.0))
+    driver = study.start(*paced.typed(3), *SLURM)
+    study.wait(lambda: "running" in paced.states(study.folder).values())
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(timeout=100) == 75
+    assert "run the same command again to go on" in (study.folder / "said").read_text()
+    assert set(paced.states(study.folder).values()) <= {"interrupted"}
+    assert not set(slurm.jobs().values()) & {"PENDING", "RUNNING"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["engine.partition=hihg"], "the runs were not taken: invalid partition specified: hihg"),
+        (["engine.time=0"], "engine.time: expected a whole number at least 1, got 0"),
+        (["engine.cpu=1"], "engine.cpu: --engine slurm has no such key; did you mean cpus?"),
+        (["--gpus", "0"], "--gpus are of this machine"),
+    ],
+)
+def test_what_slurm_would_not_take_is_one_line(tmp_path, slurm, typed, words):
+    study = Study(tmp_path / "study", slurm)
+    code, said = study.call(*paced.typed(2), *SLURM, *typed)
+    assert code == 2 and words in said.splitlines()[-1], said
+    assert not paced.states(study.folder)
