@@ -1,7 +1,9 @@
 """Studies on a real Slurm of one node: what happens there happens to them, and their tables are those of this machine."""
 
 import importlib.util
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +52,16 @@ class Study:
             assert time.monotonic() < end, (self.folder / "said").read_text() + str(paced.states(self.folder))
             time.sleep(0.1)
 
+    def state(self, seed):
+        return paced.states(self.folder).get(seed)
+
+    def job_of(self, seed):
+        """The number in Slurm of the run of this seed."""
+        (info,) = self.folder.glob(f"outputs/paced/*-s{seed}-*/run.json")
+        key = json.loads(info.read_text())["config_hash"][:16]
+        (order,) = self.folder.glob(f"outputs/paced/.engine/{key}-*.order.json")
+        return json.loads(order.read_text())["job"]
+
 
 def test_a_detached_study_is_found_again_and_ends_as_one_of_this_machine(tmp_path, slurm):
     here = Study(tmp_path / "here", slurm)
@@ -57,18 +69,17 @@ def test_a_detached_study_is_found_again_and_ends_as_one_of_this_machine(tmp_pat
     there = Study(tmp_path / "there", slurm, {0: 1.0, 1: 0.2})
     code, said = there.call(*paced.typed(3, fails=2), *SLURM, "--detach")
     assert code == 75 and "3 handed to Slurm as job" in said and "0 done, 0 running, 3 pending" in said, said
-    there.wait(lambda: paced.states(there.folder).get(0) == "running")
+    there.wait(lambda: there.state(0) == "running")
     code, said = there.call(*paced.typed(3, fails=2), *SLURM, "--detach")
     assert code == 75 and "handed" not in said and "running: seed=0" in said, said
 
     driver = there.start(*paced.typed(3, fails=2), *SLURM)
-    there.wait(lambda: paced.states(there.folder).get(1) == "complete")
+    there.wait(lambda: there.state(1) == "complete")
     driver.kill()
     driver.wait()
     code, said = there.call(*paced.typed(3, fails=2), *SLURM)
     assert code == 3 and "1 of 3 runs failed: seed=2 (RuntimeError: injected)" in said, said
     assert paced.figures(there.folder) == paced.figures(here.folder)
-    assert [path.name for path in there.folder.glob("outputs/paced/.engine/*")] == ["slurm"], "what is over is cleared"
 
 
 def test_a_stop_cancels_what_waits_and_saves_what_runs(tmp_path, slurm):
@@ -96,3 +107,50 @@ def test_what_slurm_would_not_take_is_one_line(tmp_path, slurm, typed, words):
     code, said = study.call(*paced.typed(2), *SLURM, *typed)
     assert code == 2 and words in said.splitlines()[-1], said
     assert not paced.states(study.folder)
+
+
+@pytest.mark.long
+def test_a_study_that_everything_happens_to_is_that_of_this_machine(tmp_path, slurm):
+    """Twelve runs: one fails, one is preempted, one meets its time limit, one is cancelled; daemons and driver die."""
+    typed = paced.typed(12, fails=3)
+    here = Study(tmp_path / "here", slurm)
+    assert here.call(*typed, "--jobs", "2")[0] == 3
+    there = Study(tmp_path / "there", slurm, {0: 6.5, 1: 2.5, 2: 2.5, 4: 1.0})
+    asked = [*SLURM, "engine.time=1", "engine.save=15"]
+    driver = there.start(*typed, *asked)
+
+    there.wait(lambda: there.state(0) == there.state(1) == "running")
+    slurm.said("sbatch", "--partition=high", "--output=/dev/null", "--wrap=sleep 10")
+    there.wait(lambda: restarts(slurm, there, 0) + restarts(slurm, there, 1))
+
+    there.wait(lambda: there.state(2) == "running")
+    slurm.said("scancel", there.job_of(2))
+    there.wait(lambda: there.state(2) == "interrupted")
+
+    slurm.kill("slurmctld")
+    slurm.kill("slurmd")
+    time.sleep(3)
+    slurm.start("slurmctld")
+    slurm.start("slurmd")
+
+    there.wait(lambda: there.state(4) == "running")
+    assert driver.poll() is None, (there.folder / "said").read_text()
+    driver.kill()
+    driver.wait()
+    code, said = there.call(*typed, *asked)
+    assert code == 3 and "1 of 12 runs failed: seed=3 (RuntimeError: injected)" in said, said
+    limited = [job for job in slurm.jobs() if "has timed out" in log(there, job)]
+    assert limited, "no run met its time limit"
+    assert paced.figures(there.folder) == paced.figures(here.folder)
+
+
+def restarts(slurm, study, seed):
+    """How often the job of a run was put back."""
+    said = slurm.said("scontrol", "--oneliner", "show", "job", study.job_of(seed))
+    return int(re.search(r"Restarts=(\d+)", said)[1])
+
+
+def log(study, job):
+    """What submitit says of a job."""
+    paths = study.folder.glob(f"outputs/paced/.engine/slurm/{job}_0_log.*")
+    return "".join(path.read_text() for path in paths)

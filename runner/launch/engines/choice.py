@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tricktable.runner.config import grammar, loading, reader, roots
+from tricktable.runner.config.options import ENGINE
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.launch.engines.engine import Engine
 
-GROUP = "engine"
 USUAL = "local"
 
 
@@ -21,7 +21,7 @@ def chosen(name: str, typed: Sequence[str], at_once: int | None = None, detached
     values = _values(name)
     kind = values.pop("name")
     for each in grammar.typed(Overrides(typed)):
-        where = each.key.removeprefix(f"{GROUP}.")
+        where = each.key.removeprefix(f"{ENGINE}.")
         if where not in values:
             raise BadInput(f"{each.key}: --engine {name} has no such key{suggest(where, values)}")
         values[where] = each.value
@@ -31,13 +31,13 @@ def chosen(name: str, typed: Sequence[str], at_once: int | None = None, detached
 
 def _values(name: str) -> dict[str, Any]:
     """An option's keys; one's own has those that its file leaves out from the engine's that it names."""
-    known = [path.stem for path in roots.configs(GROUP)]
+    known = [path.stem for path in roots.configs(ENGINE)]
     if name not in known:
         raise BadInput(f"--engine: nothing is called {name}{suggest(name, known)}")
-    path = roots.config(f"{GROUP}/{name}.yaml")
+    path = roots.config(f"{ENGINE}/{name}.yaml")
     with reader.in_file(str(path)):
         values = loading.load(path)
-        usual = [each.stem for each in sorted((roots.PACKAGE.configs / GROUP).glob("*.yaml"))]
+        usual = [each.stem for each in sorted((roots.PACKAGE.configs / ENGINE).glob("*.yaml"))]
         if not isinstance(values, dict) or values.get("name") not in usual:
             raise BadInput(f"name: expected {' or '.join(usual)}")
-        return {**loading.load(roots.PACKAGE.configs / GROUP / f"{values['name']}.yaml"), **values}
+        return {**loading.load(roots.PACKAGE.configs / ENGINE / f"{values['name']}.yaml"), **values}

@@ -4,6 +4,7 @@ A task whose worker is killed is tried again by Ray, and the run goes on from it
 command's: they stop, saved, when it is killed, and the same command goes on with them.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -68,7 +69,7 @@ class Ray:
         own = {"include_dashboard": False, "object_store_memory": STORE, "address": "local"}
         try:
             if not ray.is_initialized():
-                ray.init(log_to_driver=False, **({"address": address} if address else own))
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **({"address": address} if address else own))
         except Exception as error:  # of many classes, by what it was that did not answer
             raise BadInput(f"--engine ray: no Ray at {address or 'this machine'}: {atomic.reason(error)}") from None
         memory = {} if self.options.memory is None else {"memory": int(self.options.memory * 1e9)}
