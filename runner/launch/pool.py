@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tricktable.runner import machine
-from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
@@ -56,12 +55,6 @@ class Job:
     def folder(self, known: rundir.Listing | None = None) -> rundir.RunDir:
         """Its run directory as it is now, or a plan for it; `known` as in `find_or_plan`."""
         return rundir.find_or_plan(self.root, self.study, self.label, self.identity, known)
-
-    def order(self, gpu: int | None = None, heard: bool = True) -> Order:
-        """What an engine is asked for."""
-        key = f"{self.identity.config_hash[:16]}-{self.identity.fingerprint[-8:]}"
-        typed = (*Overrides(self.overrides).updated(self.settled), f"--label={self.label}")
-        return Order(typed, self.root / self.study, key, gpu, heard)
 
 
 @dataclass(frozen=True)
@@ -245,7 +238,7 @@ class _Launch:
         if outcome := ended(job, folder):  # by another launch
             self._account(outcome)
             return
-        if found := self.engine.found(job.order()):
+        if found := self.engine.found(Order.of(job)):
             self.running[job] = found
             return
         if lock.in_use(folder.path):
@@ -259,7 +252,7 @@ class _Launch:
         elif folder.note:
             self.view.say(folder.note)
         try:
-            self.running[job] = self.engine.start(job.order(gpu, self.limits.heard))
+            self.running[job] = self.engine.start(Order.of(job, gpu, self.limits.heard))
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 

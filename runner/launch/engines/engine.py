@@ -5,9 +5,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.errors import BadInput
+
+if TYPE_CHECKING:
+    from tricktable.runner.launch.pool import Job
 
 MANY = 1_000_000  # slots of an engine that has a queue
 
@@ -31,6 +35,13 @@ class Order:
     key: str
     gpu: int | None = None
     heard: bool = True
+
+    @staticmethod
+    def of(job: "Job", gpu: int | None = None, heard: bool = True) -> "Order":
+        """That for a launch's job; what the planner settled is typed behind what was typed."""
+        key = f"{job.identity.config_hash[:16]}-{job.identity.fingerprint[-8:]}"
+        typed = (*Overrides(job.overrides).updated(job.settled), f"--label={job.label}")
+        return Order(typed, job.root / job.study, key, gpu, heard)
 
 
 @dataclass(frozen=True)
