@@ -56,7 +56,7 @@ class Slurm:
 
     def __init__(self, options: Options, at_once: int | None = None, detached: bool = False) -> None:
         self.options, self.detached = options, detached
-        self.node: Node | None = Node("cuda" if options.gres and "gpu" in options.gres else "cpu", options.cpus)
+        self.node: Node | None = Node("cuda" if (options.gres or "").count("gpu") else "cpu", options.cpus)
         self._parameters = _parameters(options, at_once)
         self._given: list[tuple[SlurmRun, Task]] = []
         self._queue, self._looked, self._looks = dict[str, str](), -math.inf, 0
