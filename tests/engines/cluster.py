@@ -1,6 +1,7 @@
 """A Slurm of one node, without systemd and on the loopback alone, whose every file lies in one folder.
 
-Two partitions share the node: jobs of `high` have those of `low` saved and put back. Nothing keeps accounts.
+Two partitions share the node: jobs of `high` have those of `low` saved and put back, and 75 asks for that too.
+Nothing keeps accounts.
 """
 
 import getpass
@@ -47,7 +48,7 @@ JobAcctGatherType=jobacct_gather/none
 KillWait=20
 MinJobAge=3600
 MailProg=/bin/true
-{requeue_exit}
+RequeueExit=75
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 State=UNKNOWN
 PartitionName=low Nodes={node} Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes={node} MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
@@ -77,7 +78,7 @@ class Cluster:
         ports = [_free() for _ in range(2)]
         conf = CONF.format(
             node=self.node, user=getpass.getuser(), folder=self.folder, controller=ports[0], daemon=ports[1],
-            cpus=self._cpus, requeue_exit="",
+            cpus=self._cpus,
         )  # fmt: skip
         (self.folder / "slurm.conf").write_text(conf)
         key = self.folder / "munge.key"

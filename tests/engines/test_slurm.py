@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY
 from tests.engines import cluster, paced
 
 LACKING = "" if importlib.util.find_spec("submitit") else "needs submitit"
@@ -121,7 +121,7 @@ def test_a_study_that_everything_happens_to_is_that_of_this_machine(tmp_path, sl
 
     there.wait(lambda: there.state(0) == there.state(1) == "running")
     slurm.said("sbatch", "--partition=high", "--output=/dev/null", "--wrap=sleep 10")
-    there.wait(lambda: restarts(slurm, there, 0) + restarts(slurm, there, 1))
+    there.wait(lambda: restarts(slurm, there.job_of(0)) + restarts(slurm, there.job_of(1)))
 
     there.wait(lambda: there.state(2) == "running")
     slurm.said("scancel", there.job_of(2))
@@ -144,9 +144,25 @@ def test_a_study_that_everything_happens_to_is_that_of_this_machine(tmp_path, sl
     assert paced.figures(there.folder) == paced.figures(here.folder)
 
 
-def restarts(slurm, study, seed):
-    """How often the job of a run was put back."""
-    said = slurm.said("scontrol", "--oneliner", "show", "job", study.job_of(seed))
+@pytest.mark.long
+def test_where_75_asks_for_it_a_job_needs_no_engine(tmp_path, slurm):
+    """The line of docs/engines.md, on a site with RequeueExit=75."""
+    study = Study(tmp_path / "study", slurm, {0: 0.7})
+    typed = " ".join(["train", "--plugins", "mine", *TINY, "study=paced", "hook=[paced]", "seed=0"])
+    line = f"exec {sys.executable} -m tricktable {typed}"
+    where = [f"--chdir={study.folder}", f"--output={study.folder}/said"]
+    options = {"cwd": study.folder, "env": study.environment, "check": True, "capture_output": True, "text": True}
+    said = subprocess.run(["sbatch", "--requeue", *where, "--wrap", line], **options).stdout
+    job = said.split()[-1]
+    study.wait(lambda: study.state(0) == "running")
+    slurm.said("scancel", "--batch", "--signal=USR1", job)
+    study.wait(lambda: study.state(0) == "complete")
+    assert restarts(slurm, job) == 1
+
+
+def restarts(slurm, job):
+    """How often a job was put back."""
+    said = slurm.said("scontrol", "--oneliner", "show", "job", job)
     return int(re.search(r"Restarts=(\d+)", said)[1])
 
 

@@ -121,9 +121,9 @@ class Distant(ABC):
         """End it at once."""
 
     def listen(self) -> Told:
-        """What it has told by now; its clock begins when it first tells anything."""
+        """What it has told by now; its clock begins when it is first heard to run."""
         self._heard = Told.read(self.told)
-        if self._began is None and self._heard.pid is not None:
+        if self._began is None and self._heard.pid is not None and self._heard.code is None:
             self._began = time.monotonic()
         return self._heard
 

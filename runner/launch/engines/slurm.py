@@ -24,7 +24,7 @@ from tricktable.runner.errors import BadInput, Interrupted
 from tricktable.runner.launch.engines.elsewhere import Distant, Task, Told, folder, read
 from tricktable.runner.launch.engines.engine import MANY, Node, Order, needs
 
-GONE = 3  # looks at the queue that a job is missing from before it is taken to have left it, for files come late
+GONE = 2  # looks at the queue that a job is missing from before it is taken to have left it, for files come late
 ALIVE = (
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT",
     "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "PREEMPTED", "RESV_DEL_HOLD",
@@ -105,7 +105,6 @@ class Slurm:
         if not known:
             return None
         run = SlurmRun(self, path, Path(known["told"]), known["job"])
-        self._look()
         return run if run.state in ALIVE and run.code is None else None
 
     def start(self, order: Order) -> "SlurmRun":
@@ -165,8 +164,9 @@ class SlurmRun(Distant):
         elif looks > self._since:
             self._missed, self._since = self._missed + 1, looks
         if told.code is None and self._missed >= GONE:
-            self._heard = told = _last_word(self._state, told)
+            self._heard = told = self._last_word(told)
         stays = told.code == Interrupted.exit_code and state in ALIVE
+        self._began = None if stays else self._began
         self._code = None if stays else told.code
         return self._code
 
@@ -178,6 +178,15 @@ class SlurmRun(Distant):
         """End it at once; one that waits just leaves the queue."""
         self._engine.cancel(self.job, "--signal=KILL", "--full")
         self._engine.cancel(self.job)
+
+    def _last_word(self, told: Told) -> Told:
+        """How a job ended that could not say so: what was cancelled was stopped, and anything else has failed."""
+        log = self.told.parent / LOGS / f"{self.job}_0_log.err"
+        lines = log.read_text("utf-8", "replace").split("\n") if log.is_file() else []
+        words = [f"Slurm says {self._state}" if self._state else "its job left Slurm's queue without a word"]
+        words += [line.strip() for line in lines if line.strip()][-1:]
+        code = Interrupted.exit_code if self._state.startswith("CANCELLED") else 1
+        return Told(told.pid, told.host, code, ": ".join(words))
 
     def said(self) -> str:
         """As of Distant; Slurm's log of it stays, in `.engine/slurm/`."""
@@ -249,13 +258,6 @@ def _runs() -> bool:
     """Whether Slurm has this very job as one that runs: one that was cancelled, or put back by Slurm, is completing."""
     said = _slurm("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={os.environ['SLURM_JOB_ID']}")
     return said is not None and said.split() == ["RUNNING"]
-
-
-def _last_word(state: str, told: Told) -> Told:
-    """How a job ended that could not say so itself: what was cancelled was stopped, and anything else has failed."""
-    cancelled = state.startswith("CANCELLED")
-    words = f"Slurm says {state}" if state else "the job left Slurm's queue without a word"
-    return Told(told.pid, told.host, Interrupted.exit_code if cancelled else 1, words)
 
 
 def engine(values: Mapping[str, Any], at_once: int | None, detached: bool) -> Slurm:
