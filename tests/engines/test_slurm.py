@@ -151,8 +151,8 @@ def test_where_75_asks_for_it_a_job_needs_no_engine(tmp_path, slurm):
     typed = " ".join(["train", "--plugins", "mine", *TINY, "study=paced", "hook=[paced]", "seed=0"])
     line = f"exec {sys.executable} -m tricktable {typed}"
     where = [f"--chdir={study.folder}", f"--output={study.folder}/said"]
-    options = {"cwd": study.folder, "env": study.environment, "check": True, "capture_output": True, "text": True}
-    said = subprocess.run(["sbatch", "--requeue", *where, "--wrap", line], **options).stdout
+    options = {"cwd": study.folder, "env": study.environment, "capture_output": True, "text": True}
+    said = subprocess.run(["sbatch", "--requeue", *where, "--wrap", line], check=True, **options).stdout
     job = said.split()[-1]
     study.wait(lambda: study.state(0) == "running")
     slurm.said("scancel", "--batch", "--signal=USR1", job)

@@ -30,6 +30,7 @@ ALIVE = (
     "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "PREEMPTED", "RESV_DEL_HOLD",
 )  # fmt: skip
 LOGS = "slurm"  # submitit's folder, in that of the engines
+ARRAY = 1000  # jobs of an array at most: Slurm's MaxArraySize is 1001 unless a site says otherwise
 PATIENCE = 60  # seconds for a command of Slurm's
 
 
@@ -74,13 +75,17 @@ class Slurm:
         for run, task in given:
             by_folder.setdefault(run.told.parent, []).append((run, task))
         for where, pairs in by_folder.items():
-            for (run, task), job in zip(pairs, self._submit(where, [task for _, task in pairs]), strict=True):
-                run.job = job
-                atomic.replace(run.order, atomic.dump({"job": job, "told": task.told}))
-            said = f"{len(pairs)} handed to Slurm as job {pairs[0][0].job.partition('_')[0]}"
-            say(f"{said}; its logs are in {os.path.relpath(where / LOGS)}")
-        if given:
-            self._looked = time.monotonic()  # the queue has them when it is looked at next
+            for first in range(0, len(pairs), ARRAY):
+                self._hand_over(where, pairs[first : first + ARRAY], say)
+
+    def _hand_over(self, where: Path, pairs: "Sequence[tuple[SlurmRun, Task]]", say: Callable[[str], None]) -> None:
+        jobs = self._submit(where, [task for _, task in pairs])
+        for (run, task), job in zip(pairs, jobs, strict=True):
+            run.job = job
+            atomic.replace(run.order, atomic.dump({"job": job, "told": task.told}))
+        said = f"{len(pairs)} handed to Slurm as job {jobs[0].partition('_')[0]}"
+        say(f"{said}; its logs are in {os.path.relpath(where / LOGS)}")
+        self._looked = time.monotonic()  # the queue has them when it is looked at next
 
     def _submit(self, where: Path, tasks: Sequence[Task]) -> list[str]:
         """Hand tasks over as an array; their numbers in Slurm."""
@@ -154,7 +159,7 @@ class SlurmRun(Distant):
 
         A job that was stopped and stays in the queue will go on: Slurm, or it itself, has put it back.
         """
-        if time.monotonic() - self._polled < min(1.0, self._engine.options.poll):
+        if self._code is not None or time.monotonic() - self._polled < min(1.0, self._engine.options.poll):
             return self._code
         self._polled = time.monotonic()
         told, (state, looks) = self.listen(), self._engine.state_of(self.job)
