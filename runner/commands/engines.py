@@ -3,8 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tricktable.runner.errors import BadInput
-
 if TYPE_CHECKING:
     from tricktable.runner.launch.engines.engine import Engine
 
@@ -19,18 +17,11 @@ def take_engine(parser: argparse.ArgumentParser) -> None:
 
 def engine_of(arguments: argparse.Namespace) -> "Engine | None":
     """The engine that was typed, whose keys are taken out of the overrides; None where nothing was. BadInput."""
-    own = [each for each in arguments.overrides if each.startswith(("engine.", "engine="))]
-    arguments.overrides = [each for each in arguments.overrides if each not in own]
-    for each in own:
-        if each.startswith("engine="):
-            raise BadInput(f"{each}: an engine is no part of a run; type --engine {each.partition('=')[2]}")
-    if not (own or arguments.engine or arguments.detach):
-        return None
     from tricktable.runner.launch.engines import choice
 
-    if own and not arguments.engine:
-        raise BadInput(f"{own[0]}: of which engine? Type --engine slurm, or another of `tricktable list engine`")
-    return choice.chosen(arguments.engine or choice.USUAL, own, arguments.jobs, arguments.detach)
+    typed = arguments.engine, arguments.overrides, arguments.jobs, arguments.detach
+    engine, arguments.overrides = choice.taken(*typed)
+    return engine
 
 
 def pool_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,6 +13,20 @@ from tricktable.runner.launch.engines.engine import Engine
 USUAL = "local"
 
 
+def taken(
+    name: str | None, typed: Sequence[str], at_once: int | None = None, detached: bool = False
+) -> tuple[Engine | None, list[str]]:
+    """The engine that was asked for, if any, and what was typed but for its keys; the rest as `chosen`."""
+    own = [each for each in typed if each.startswith((f"{ENGINE}.", f"{ENGINE}="))]
+    for each in own:
+        if each.startswith(f"{ENGINE}="):
+            raise BadInput(f"{each}: an engine is no part of a run; type --engine {each.partition('=')[2]}")
+    if own and name is None:
+        raise BadInput(f"{own[0]}: of which engine? Type --engine slurm, or another of `tricktable list engine`")
+    rest = [each for each in typed if each not in own]
+    return (chosen(name or USUAL, own, at_once, detached) if name or detached else None), rest
+
+
 def chosen(name: str, typed: Sequence[str], at_once: int | None = None, detached: bool = False) -> Engine:
     """The engine of this name. `typed`: the overrides of its options; `at_once`, `detached` as --jobs, --detach.
 
