@@ -4,15 +4,20 @@ A task whose worker is killed is tried again by Ray, and the run goes on from it
 command's: they stop, saved, when it is killed, and the same command goes on with them.
 """
 
+import contextlib
 import logging
 import os
+import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tricktable.runner import machine
 from tricktable.runner.config import reader
 from tricktable.runner.config.reader import key
 from tricktable.runner.disk import atomic
@@ -21,6 +26,7 @@ from tricktable.runner.launch.engines.elsewhere import Distant, Task, Told
 from tricktable.runner.launch.engines.engine import MANY, Node, Order, needs
 
 STORE = 100 << 20  # bytes of the object store of a Ray of our own, which holds next to nothing
+PATIENCE = 30  # seconds for a cluster to answer
 POLL = 0.2  # seconds between two looks at a task
 
 
@@ -68,8 +74,14 @@ class Ray:
         address = self.options.address or os.environ.get("RAY_ADDRESS")
         own = {"include_dashboard": False, "object_store_memory": STORE, "address": "local"}
         try:
-            if not ray.is_initialized():
-                ray.init(log_to_driver=False, logging_level=logging.ERROR, **({"address": address} if address else own))
+            _reach(address or "")
+            with _handlers_kept():
+                ray.init(
+                    ignore_reinit_error=True,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **({"address": address} if address else own),
+                )
         except Exception as error:  # of many classes, by what it was that did not answer
             raise BadInput(f"--engine ray: no Ray at {address or 'this machine'}: {atomic.reason(error)}") from None
         memory = {} if self.options.memory is None else {"memory": int(self.options.memory * 1e9)}
@@ -80,6 +92,23 @@ class Ray:
             max_retries=self.options.retries,
             **memory,
         )(carry_out)
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put the handlers of signals back, of which Ray sets some of its own: the launch's save what runs."""
+    before = {number: signal.getsignal(number) for number in machine.STOPS}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reach(address: str) -> None:
+    """OSError where nobody listens at host:port or ray://host:port; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 class RayRun(Distant):
