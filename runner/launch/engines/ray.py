@@ -54,16 +54,16 @@ class Ray:
         self._task: Any = None
 
     def together(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
-        """Each is handed over as it is started."""
+        """Each is handed over as it is started. BadInput where no Ray answers."""
+        if self._task is None:
+            self._task = self._begin()
         return nullcontext()
 
     def found(self, order: Order) -> None:
         """None: tasks end with the command."""
 
     def start(self, order: Order) -> "RayRun":
-        """A task. BadInput where no Ray answers."""
-        if self._task is None:
-            self._task = self._begin()
+        """A task."""
         task = Task.of(order)
         return RayRun(self._task.remote(task), Path(task.told))
 
