@@ -1,5 +1,6 @@
 """What is made of a job that says something or nothing, and of a Slurm that answers or does not; none is needed here."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_jobs_of_one_moment_are_cancelled_by_one_command(run, queue):
     with found._engine.together(print):
         pass
     assert queue.asked == [("scancel", "7_1", "7_2")]
+
+
+def test_a_job_is_found_again_by_what_lies_in_its_study_and_nothing_beyond_it(run, queue, tmp_path):
+    found, task = run
+    queue.states = {"7_1": "RUNNING"}
+    task.tell(Told(12, "node"))
+    order, path = Order(("seed=1",), tmp_path, "key"), found.told.parent / "key.order.json"
+    assert found._engine.found(order) is None
+    for held in ({"job": "7_1"}, {"job": "7_2", "told": found.told.name}):
+        path.write_text(json.dumps(held))
+        assert found._engine.found(order) is None
+    path.write_text(json.dumps({"job": "7_1", "told": f"/elsewhere/{found.told.name}"}))
+    again = found._engine.found(order)
+    assert again.told == found.told and again.pid == 12 and again.seconds > 0
 
 
 class Run(Distant):

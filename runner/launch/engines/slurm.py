@@ -82,7 +82,7 @@ class Slurm:
         jobs = self._submit(where, [task for _, task in pairs])
         for (run, task), job in zip(pairs, jobs, strict=True):
             run.job = job
-            atomic.replace(run.order, atomic.dump({"job": job, "told": task.told}))
+            atomic.replace(run.order, atomic.dump({"job": job, "told": run.told.name}))
         said = f"{len(pairs)} handed to Slurm as job {jobs[0].partition('_')[0]}"
         say(f"{said}; its logs are in {os.path.relpath(where / LOGS)}")
         self._looked = time.monotonic()  # the queue has them when it is looked at next
@@ -107,9 +107,9 @@ class Slurm:
         """A job that waits or runs, by what was written when it was submitted."""
         path = folder(order.study) / f"{order.key}.order.json"
         known = read(path)
-        if not known:
+        if known.keys() != {"job", "told"}:
             return None
-        run = SlurmRun(self, path, Path(known["told"]), known["job"])
+        run = SlurmRun(self, path, path.parent / Path(str(known["told"])).name, str(known["job"]))
         return run if run.state in ALIVE and run.code is None else None
 
     def start(self, order: Order) -> "SlurmRun":
