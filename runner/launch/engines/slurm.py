@@ -79,8 +79,9 @@ class Slurm:
                 self._hand_over(where, pairs[first : first + ARRAY], say)
 
     def _hand_over(self, where: Path, pairs: "Sequence[tuple[SlurmRun, Task]]", say: Callable[[str], None]) -> None:
+        """Submit runs of one study, and write down which job each is."""
         jobs = self._submit(where, [task for _, task in pairs])
-        for (run, task), job in zip(pairs, jobs, strict=True):
+        for (run, _), job in zip(pairs, jobs, strict=True):
             run.job = job
             atomic.replace(run.order, atomic.dump({"job": job, "told": run.told.name}))
         said = f"{len(pairs)} handed to Slurm as job {jobs[0].partition('_')[0]}"
