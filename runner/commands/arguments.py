@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tricktable.runner.commands.engines import take_engine
 from tricktable.runner.config import own
 
 OVERRIDES = (
@@ -46,10 +47,11 @@ def take_baseline(parser: argparse.ArgumentParser) -> None:
 
 
 def take_pool(parser: argparse.ArgumentParser) -> None:
-    """--jobs, --gpus, --timeout."""
+    """--jobs, --gpus, --timeout, --engine, --detach."""
     parser.add_argument("--jobs", type=int, metavar="N", help="runs at once")
     parser.add_argument("--gpus", type=_numbers, default=(), metavar="0,1", help="each run sees one of them")
     parser.add_argument("--timeout", type=float, metavar="MINUTES", help="the longest that one run may take")
+    take_engine(parser)
 
 
 def take_figures(parser: argparse.ArgumentParser) -> None:
@@ -97,11 +99,6 @@ def completed(argument: argparse.Action, *kinds: str) -> None:
 def _texts(value: object) -> list[str]:
     several = value if isinstance(value, list) else [value]
     return [each for each in several if isinstance(each, str)]
-
-
-def pool_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How many runs at once, on which GPUs, and for how long."""
-    return {name: getattr(arguments, name) for name in ("jobs", "gpus", "timeout")}
 
 
 def print_json(document: object) -> None:

@@ -9,7 +9,6 @@ from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
     completed,
-    pool_of,
     print_json,
     take_baseline,
     take_figures,
@@ -17,6 +16,7 @@ from tricktable.runner.commands.arguments import (
     take_pool,
     take_programs,
 )
+from tricktable.runner.commands.engines import pool_of
 
 if TYPE_CHECKING:
     from tricktable.runner.disk.seal import Damage
@@ -67,11 +67,11 @@ def table(arguments: argparse.Namespace) -> int:
     from tricktable.runner.papers import reproduce, several
     from tricktable.runner.report import tables
 
-    names = several.names(arguments.name)
+    names, bounds = several.names(arguments.name), pool_of(arguments)
     if arguments.dry_run and len(names) == 1:
         reproduce.dry_run(*reproduce.requested(names[0], arguments.budget, arguments.overrides))
         return 0
-    bounds = {**pool_of(arguments), "until": limits.until("--minutes", arguments.minutes)}
+    bounds["until"] = limits.until("--minutes", arguments.minutes)
     typed = arguments.budget, arguments.overrides, arguments.make, arguments.figures
     with terminal.set_aside(arguments.json):
         shown = tables.tables(names, *typed, **bounds) if names[1:] else tables.table(names[0], *typed, **bounds)

@@ -9,7 +9,6 @@ from tricktable.runner import machine, terminal
 from tricktable.runner.commands.arguments import (
     Commands,
     add_command,
-    pool_of,
     print_json,
     take_baseline,
     take_figures,
@@ -17,6 +16,7 @@ from tricktable.runner.commands.arguments import (
     take_pool,
     take_programs,
 )
+from tricktable.runner.commands.engines import pool_of
 from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.multirun:
         return _multirun(arguments, expectations)
     if any(pool_of(arguments).values()) or arguments.junit:
-        raise BadInput("--jobs, --gpus, --timeout and --junit are for several runs: add -m")
+        raise BadInput("--jobs, --gpus, --timeout, --engine and --junit are for several runs: add -m")
     if arguments.baseline is not None:
         raise BadInput("--baseline is of a study's table, which several runs make: add -m")
     config = compose.compose(arguments.overrides)
@@ -99,8 +99,9 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
     from tricktable.runner.launch import junit, pool, sweep
     from tricktable.runner.report import command
 
+    bounds = pool_of(arguments)
     with terminal.set_aside(arguments.json):
-        outcomes = sweep.sweep(arguments.overrides, **pool_of(arguments))
+        outcomes = sweep.sweep(arguments.overrides, **bounds)
         studies = dict.fromkeys(each.job.root / each.job.study for each in outcomes)
         damaged = [each for study in studies for each in command.show_study(study, arguments.baseline)]
     if arguments.junit:
@@ -120,8 +121,8 @@ def study(arguments: argparse.Namespace) -> int:
     from tricktable.runner.papers import study_file
     from tricktable.runner.report import command
 
-    found = study_file.read(arguments.file)
-    made = study_file.make(found, arguments.overrides, **pool_of(arguments))
+    found, bounds = study_file.read(arguments.file), pool_of(arguments)
+    made = study_file.make(found, arguments.overrides, **bounds)
     outcomes = [outcome for _, outcome in made]
     damaged = command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
     pool.raise_for(outcomes)
@@ -137,9 +138,9 @@ def atlas(arguments: argparse.Namespace) -> int:
     from tricktable.runner.report import atlas as report
     from tricktable.runner.report import command
 
-    until = limits.until("--minutes", arguments.minutes)
+    bounds = {**pool_of(arguments), "until": limits.until("--minutes", arguments.minutes)}
     planned = atlas_file.plan(atlas_file.read(arguments.file), arguments.overrides)
-    made = study_file.make(planned.study, **pool_of(arguments), until=until)
+    made = study_file.make(planned.study, **bounds)
     first, outcomes = made[0][1].job, [outcome for _, outcome in made]
     measured = atlas.measure(planned, made, f"tricktable atlas {arguments.file}")
     report.show(measured)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from tricktable.runner.config import roots
-from tricktable.runner.config.options import EXPERIMENT, GROUPS, made_by, mount, options
+from tricktable.runner.config.options import ENGINE, EXPERIMENT, GROUPS, made_by, mount, options
 from tricktable.runner.config.places import PLACES
 from tricktable.runner.errors import BadInput, suggest
 
@@ -63,12 +63,13 @@ def _quoted(overrides: str) -> str:
 
 def listing(group: str | None) -> Iterator[tuple[str, str]]:
     """(name, line) of a place's options, or (place, its options) of every place; one's own have `*` behind the name."""
+    known = (*GROUPS, ENGINE, EXPERIMENT)
     if group is None:
-        yield from ((g, " ".join(_marked(g, name) for name in options(g)) or "-") for g in (*GROUPS, EXPERIMENT))
-    elif group in (*GROUPS, EXPERIMENT):
+        yield from ((g, " ".join(_marked(g, name) for name in options(g)) or "-") for g in known)
+    elif group in known:
         yield from ((_marked(group, name), about(group, name)) for name in options(group))
     else:
-        raise BadInput(f"no place is called {group}{suggest(group, [*GROUPS, EXPERIMENT])}")
+        raise BadInput(f"no place is called {group}{suggest(group, known)}")
     if roots.own():
         yield OWN, f"one's own: {', '.join(str(root.path) for root in roots.own())}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from tricktable.runner.config import CONFIGS, roots
-from tricktable.runner.config.options import EXPERIMENT, GROUPS, arguments, default, keys, options
+from tricktable.runner.config.options import ENGINE, EXPERIMENT, GROUPS, arguments, default, keys, options
 from tricktable.runner.config.places import SCHEDULED
 
 FIGURES = CONFIGS.parent / "runner" / "figures"
@@ -50,7 +50,7 @@ def figures() -> list[str]:
 
 def places() -> list[str]:
     """What `tricktable list` takes."""
-    return [*GROUPS, EXPERIMENT, "tables", "figures"]
+    return [*GROUPS, ENGINE, EXPERIMENT, "tables", "figures"]
 
 
 def studies(typed: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ LISTS = (
     *BESIDE,
     *(name for name, place in PLACES.items() if place.many),
 )  # groups whose choice is an ordered list
+ENGINE = "engine"  # where runs are made, which is no part of them: launch/engines/
 EXPERIMENT = "experiment"  # whole configs, or parts: what config_file.py begins with
 
 

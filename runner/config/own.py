@@ -52,7 +52,7 @@ def named(arguments: Sequence[str]) -> list[str]:
 
 def check(root: Root) -> None:
     """Look through a folder of one's own. BadInput for what cannot be used, or would not be found."""
-    from tricktable.runner.config.options import EXPERIMENT, GROUPS
+    from tricktable.runner.config.options import ENGINE, EXPERIMENT, GROUPS
 
     files = sorted(root.configs.glob("*/*.yaml"))
     codes = [*_codes(root)]
@@ -63,7 +63,7 @@ def check(root: Root) -> None:
         raise BadInput(
             f"{path}: it would not be read; options lie in their group's folder, whole configs in {EXPERIMENT}/"
         )
-    known = (*GROUPS, EXPERIMENT, *PAPERS)
+    known = (*GROUPS, ENGINE, EXPERIMENT, *PAPERS)
     for path in (*files, *sorted(root.configs.glob("table/*/*.yaml"))):
         name = str(path.relative_to(root.configs))
         group = name.partition("/")[0]

@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import socket
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,9 +80,9 @@ class RunInfo:
         """Whether it needs no training any more: it is complete, or it diverged, which is a result."""
         return self.state in ENDED
 
-    def is_of(self, pid: int) -> bool:
-        """Whether the process that had it last is that of this number on this host; numbers elsewhere say nothing."""
-        return self.pid == pid and self.host == socket.gethostname()
+    def is_of(self, pid: int | None, host: str) -> bool:
+        """Whether the process that had it last is that of this number on this host; elsewhere numbers say nothing."""
+        return self.pid == pid and self.host == host
 
     @property
     def owner(self) -> str:

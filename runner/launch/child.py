@@ -6,6 +6,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ class Child:
     """
 
     def __init__(self, command: Sequence[str], gpu: int | None = None, heard: bool = False) -> None:
-        self.gpu, self.late = gpu, False
+        self.gpu, self.host, self.late = gpu, socket.gethostname(), False
         self._began, self._told = time.monotonic(), 0
         self._output = tempfile.TemporaryFile() if heard else None  # noqa: SIM115 (closed by `said`)
         environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": _visible(gpu)})}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tricktable.runner import machine
 from tricktable.runner.errors import BadInput
 
 
@@ -20,18 +21,32 @@ class Limits:
     heard: bool
 
 
-def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
-    """BadInput for numbers that make no sense."""
+def check(parallel: int, gpus: Sequence[int], timeout: float | None, here: bool = True) -> None:
+    """BadInput for numbers that make no sense; `here`: whether runs are made on this machine, whose GPUs we know."""
     if parallel < 1:
         raise BadInput(f"--jobs: expected at least 1, got {parallel}")
     if timeout is not None and not 0 < timeout < math.inf:
         raise BadInput(f"--timeout: expected a number of minutes above 0, got {timeout:g}")
+    if gpus and not here:
+        raise BadInput(
+            "--gpus are of this machine; an engine has a key of its own for them, engine.gpus or engine.gres"
+        )
     if gpus:
         import torch
 
         there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
         if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
             raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
+
+
+def warn_of_threads(limits: Limits, threads: Sequence[int], say: Callable[[str], None]) -> None:
+    """Say so where the runs that wait, with so many threads each, would wait for each other's cores."""
+    at_once, most, cores = min(limits.parallel, len(threads)), max(threads, default=1), machine.cores()
+    if at_once > 1 and most > 1 and at_once * most > cores:
+        say(
+            f"note: {at_once} runs of {most} threads each share {cores} cores; compute.threads="
+            f"{max(1, cores // at_once)} is faster, and makes other runs, for threads can change a CPU's bits"
+        )
 
 
 def within_memory(limits: Limits, needs: Sequence[int], say: Callable[[str], None]) -> Limits:

@@ -32,6 +32,11 @@ class Training:
         """How much of it is done, from 0 to 1."""
         return min(self.epoch / self.epochs, 1.0) if self.epochs else 0.0
 
+    @property
+    def words(self) -> str:
+        """How far it is, as a person reads it."""
+        return f"epoch {self.epoch:g} of {self.epochs:g}" if self.epochs else "starting"
+
 
 class Overview:
     """Counts the runs that ended; lines go to `stream` (stdout unless told), whether anybody listens or not.
@@ -91,6 +96,19 @@ class Overview:
         waiting = self.total - self.ended.total() - len(training)
         return statistics.fmean(self._seconds) * (waiting + sum(1 - t.share for t in training)) / len(training)
 
+    def stand(self, training: Sequence[Training], handed: int, others: int) -> str:
+        """Say of each run that trains how far it is; then how all stand, empty where all have ended.
+
+        `handed` are with an engine, those that train among them; `others` work on so many more.
+        """
+        for each in training:
+            self.say(f"running: {each.title}  {each.words}")
+        if not handed and not others:
+            return ""
+        pending = handed - len(training)
+        counted = f"{self.done} done, {len(training) + others} running, {pending} pending"
+        return f"{counted}; the same command says how they stand"
+
     def _picture(self, training: Sequence[Training]) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
@@ -99,7 +117,7 @@ class Overview:
 
         width = self._live.console.width
         bar = BAR if width >= WIDE else BAR // 3
-        words = [(f"epoch {t.epoch:g} of {t.epochs:g}" if t.epochs else "starting", clock(t.seconds)) for t in training]
+        words = [(t.words, clock(t.seconds)) for t in training]
         beside = bar + sum(max(map(len, column)) for column in zip(*words, strict=True)) + 3 * GAP
         table = Table.grid(padding=(0, GAP))
         for t, said in zip(training, words, strict=True):

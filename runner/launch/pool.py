@@ -8,14 +8,12 @@ What another process works on is waited for, be it an orphan or another launch: 
 
 import contextlib
 import math
-import os
 import signal
-import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -24,8 +22,10 @@ from tricktable.runner.disk import atomic, lock, rundir, seal
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Summary
 from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, SweepFailed, TricktableError
-from tricktable.runner.launch import limits, mps, order
-from tricktable.runner.launch.child import CHILD_OF, Child, cause
+from tricktable.runner.launch import folders, limits, mps, order
+from tricktable.runner.launch.child import cause
+from tricktable.runner.launch.engines.engine import Engine, Order, Process
+from tricktable.runner.launch.engines.local import Local
 from tricktable.runner.launch.limits import Limits
 from tricktable.runner.launch.overview import Overview, Training
 
@@ -37,8 +37,8 @@ LOOK, LONGEST = 0.3, 60.0  # seconds between two looks at what others work on: f
 class Job:
     """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
 
-    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy, `memory` the bytes of a GPU that
-    it takes, 0 where that is not known.
+    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy here, `memory` the bytes of a GPU
+    that it takes, 0 where that is not known, `settled` as settled.py has.
     """
 
     overrides: tuple[str, ...]
@@ -49,6 +49,7 @@ class Job:
     title: str
     threads: int = 1
     memory: int = 0
+    settled: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -99,6 +100,7 @@ def launch(
     until: float = math.inf,
     heard: bool = False,
     command: Sequence[str] | None = None,
+    engine: Engine | None = None,
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
@@ -106,14 +108,14 @@ def launch(
     Several share one by MPS where it is there (mps.py), as many as its memory has room for (`limits.within_memory`). A
     run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
-    `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
-    handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
+    `engine` starts them: this machine, by `command`, unless told. BadInput for senseless numbers; Interrupted after a
+    signal, which is handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
-    parallel = max(1, len(gpus)) if parallel is None else parallel
-    limits.check(parallel, gpus, timeout)
+    engine = engine or Local(command)
+    limits.check(1 if parallel is None else parallel, gpus, timeout, here=engine.node is None)
+    parallel = engine.slots or parallel or max(1, len(gpus))
     bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
-    command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
-    outcomes = _Launch({job.key: job for job in jobs}, bounds, command).go()
+    outcomes = _Launch({job.key: job for job in jobs}, bounds, engine).go()
     return [outcomes[job.key] for job in jobs]
 
 
@@ -131,11 +133,11 @@ def raise_for(outcomes: Sequence[Outcome]) -> None:
 class _Launch:
     """The loop: what waits, what runs, what others work on (and since when), what has ended."""
 
-    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: Limits, command: Sequence[str]) -> None:
-        self.limits, self.command = limits, command
+    def __init__(self, jobs: dict[tuple[str, ...], Job], limits: Limits, engine: Engine) -> None:
+        self.limits, self.engine = limits, engine
         self.view = Overview(len(jobs), live=limits.parallel > 1)
         self.waiting = deque(jobs.values())
-        self.running: dict[Job, Child] = {}
+        self.running: dict[Job, Process] = {}
         self.elsewhere: dict[Job, float] = {}
         self.outcomes: dict[tuple[str, ...], Outcome] = {}
         self.refused: Counter[Job] = Counter()
@@ -152,6 +154,8 @@ class _Launch:
                 with self.view, order.begun(self.waiting):
                     while self.running or ((self.waiting or self.elsewhere) and not self.caught):
                         self._step()
+                        if self.engine.detached and not self.waiting:
+                            self._leave()
                         time.sleep(POLL)
             finally:
                 for child in self.running.values():  # there are some only where we are at fault ourselves
@@ -160,6 +164,17 @@ class _Launch:
             counted = f"{self.view.done} of {self.view.total} runs done"
             raise Interrupted(f"interrupted with {counted}; run the same command again to go on")
         return self.outcomes
+
+    def _training(self) -> list[Training]:
+        """How far those are that have begun."""
+        begun = ((job, child) for job, child in self.running.items() if child.seconds)
+        return [folders.training(job.title, child, partial(self._known, job)) for job, child in begun]
+
+    def _leave(self) -> None:
+        """Leave the runs to the engine; Interrupted, with how they stand, where some have not ended."""
+        if standing := self.view.stand(self._training(), len(self.running), len(self.elsewhere)):
+            self.running.clear()
+            raise Interrupted(standing)
 
     def _begin(self) -> None:
         """Set apart what has ended already, and say what is going to happen."""
@@ -174,13 +189,7 @@ class _Launch:
         self.view.say(", ".join([f"{self.view.total} runs in {places}", *before]))
         self.waiting = deque(job for job in self.waiting if job.key not in self.outcomes)
         self.limits = limits.within_memory(self.limits, [job.memory for job in self.waiting], self.view.say)
-        at_once = min(self.limits.parallel, len(self.waiting))
-        threads, cores = max((job.threads for job in self.waiting), default=1), machine.cores()
-        if at_once > 1 and threads > 1 and at_once * threads > cores:
-            self.view.say(
-                f"note: {at_once} runs of {threads} threads each share {cores} cores; compute.threads="
-                f"{max(1, cores // at_once)} is faster, and makes other runs, for threads can change a CPU's bits"
-            )
+        limits.warn_of_threads(self.limits, [job.threads for job in self.waiting], self.view.say)
 
     def _known(self, job: Job) -> rundir.RunDir:
         """A job's folder, as far as it is known without a look through its study, which may have many thousands."""
@@ -196,12 +205,13 @@ class _Launch:
             self.caught.append(signal.SIGTERM)
         if self.elsewhere and time.monotonic() - self.looked > min(LOOK * len(self.elsewhere), LONGEST):
             self._look()
-        while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
-            job = self.waiting.popleft()
-            try:
-                self._start(job)
-            except TricktableError as error:
-                self._account(Outcome(job, "failed", str(error)))
+        with self.engine.together(self.view.say):
+            while self.waiting and len(self.running) < self.limits.parallel and not self.caught:
+                job = self.waiting.popleft()
+                try:
+                    self._start(job)
+                except TricktableError as error:
+                    self._account(Outcome(job, "failed", str(error)))
         for job, child in list(self.running.items()):
             child.hand_on(self.caught)
             child.hurry(self.limits.seconds, self.limits.grace)
@@ -209,7 +219,7 @@ class _Launch:
                 del self.running[job]
                 self._end(job, child)
         if self.view.due:
-            self.view.draw([_training(job, child, self._known) for job, child in self.running.items()])
+            self.view.draw(self._training())
 
     def _look(self) -> None:
         """What others have let go of comes next; what they keep for longer than a run may take is given up."""
@@ -228,6 +238,9 @@ class _Launch:
     def _start(self, job: Job) -> None:
         folder = self._known(job)
         outcome = ended(job, folder)
+        if outcome is None and (found := self.engine.found(Order.of(job))):
+            self.running[job] = found
+            return
         if outcome or lock.in_use(folder.path):  # another launch is here
             order.turn(self.waiting, next(self.met))
             if outcome:
@@ -243,12 +256,11 @@ class _Launch:
         elif folder.note:
             self.view.say(folder.note)
         try:
-            command = [*self.command, *job.overrides, f"--label={job.label}"]
-            self.running[job] = Child(command, gpu, self.limits.heard)
+            self.running[job] = self.engine.start(Order.of(job, gpu, self.limits.heard))
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 
-    def _end(self, job: Job, child: Child) -> None:
+    def _end(self, job: Job, child: Process) -> None:
         said = child.said()
         for line in dict.fromkeys(said.splitlines()):
             if line.startswith("warning: ") and line not in self.warned:
@@ -262,13 +274,13 @@ class _Launch:
         if outcome:
             self._account(outcome, child.seconds)
 
-    def _unfinished(self, job: Job, child: Child, said: str, folder: rundir.RunDir) -> Outcome | None:
+    def _unfinished(self, job: Job, child: Process, said: str, folder: rundir.RunDir) -> Outcome | None:
         """Why a run has not ended, in its run.json too; None where another process has it, and it must wait."""
         info = folder.read()
-        state = info.state if info.is_of(child.pid) else None  # as this very process left it
+        state = info.state if info.is_of(child.pid, child.host) else None  # as this very process left it
         if child.late:
             reason = f"ran past its time limit of {self.limits.seconds / 60:g} min"
-        elif self.caught or (child.code == Interrupted.exit_code and state == "interrupted"):
+        elif self.caught or child.code == Interrupted.exit_code:
             return Outcome(job, "interrupted", info.reason if state == "interrupted" else None)
         elif (child.code == RunInUse.exit_code or lock.in_use(folder.path)) and self.refused[job] < 3:
             self.refused[job] += 1
@@ -279,27 +291,9 @@ class _Launch:
             return Outcome(job, "failed", info.reason)
         else:
             reason = seal.told(folder.files, info) or cause(child.code or 0, said)
-        _record(folder, reason, said)
+        folders.record(folder, reason, said)
         return Outcome(job, "failed", reason)
 
     def _account(self, outcome: Outcome, seconds: float = 0.0) -> None:
         self.outcomes[outcome.job.key] = replace(outcome, seconds=seconds)
         self.view.end(outcome.job.title, outcome.state, outcome.words, seconds)
-
-
-def _training(job: Job, child: Child, known: Callable[[Job], rundir.RunDir]) -> Training:
-    """How far a run is, by its run.json, where that can be read at this moment."""
-    with contextlib.suppress(StorageProblem):
-        info = known(job).read()
-        if info.is_of(child.pid):
-            return Training(job.title, child.seconds, info.epoch or 0, info.epochs or 0)
-    return Training(job.title, child.seconds)
-
-
-def _record(folder: rundir.RunDir, reason: str, said: str) -> None:
-    """Write into a run's folder why it failed, and what it said; where that cannot be, the outcome says it alone."""
-    with contextlib.suppress(TricktableError, OSError), folder.open():
-        if not folder.read().ended:
-            folder.set_state("failed", reason=reason)
-            with atomic.opened(folder.files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as handle:
-                atomic.write_all(handle, said.encode("utf-8"))

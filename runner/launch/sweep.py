@@ -19,7 +19,8 @@ from tricktable.runner.data.source import Arrays, Files
 from tricktable.runner.disk import config_file
 from tricktable.runner.disk.info import Identity
 from tricktable.runner.errors import BadInput, ExpectationFailed
-from tricktable.runner.launch import expect, pool
+from tricktable.runner.launch import expect, pool, settled
+from tricktable.runner.launch.engines.engine import Engine, Node
 from tricktable.runner.launch.expect import Expectation
 from tricktable.runner.launch.junit import Case
 from tricktable.runner.training import compute, job
@@ -29,21 +30,26 @@ Point = tuple[Overrides, Config]  # what was typed for one run, and the config t
 
 def sweep(
     overrides: Sequence[str], *, jobs: int | None = None, gpus: Sequence[int] = (), timeout: float | None = None,
-    heard: bool = False,
+    heard: bool = False, engine: Engine | None = None,
 ) -> list[pool.Outcome]:  # fmt: skip
     """Run every point of a multirun that has not ended yet, `jobs` at once; what became of each.
 
-    `gpus`, `timeout` (minutes per run) and `heard` as in `pool.launch`, which also says what is raised.
+    `gpus`, `timeout` (minutes per run), `heard` and `engine` as in `pool.launch`, which also says what is raised.
     """
     points = [config_file.begun(point) for point in expand(overrides)]
     named = varied(points)
     composed = [(point, _composed(point, named)) for point in points]
-    return pool.launch(plan(composed), parallel=jobs, gpus=gpus, timeout=timeout, heard=heard)
+    planned = plan(composed, engine)
+    return pool.launch(planned, parallel=jobs, gpus=gpus, timeout=timeout, heard=heard, engine=engine)
 
 
-def plan(points: Sequence[Point]) -> list[pool.Job]:
-    """Each point as a job for `pool.launch`; BadInput, and nothing created, where one of them cannot be run."""
-    prepared = _prepared(points)
+def plan(points: Sequence[Point], engine: Engine | None = None) -> list[pool.Job]:
+    """Each point as a job for `pool.launch`; BadInput, and nothing created, where one of them cannot be run.
+
+    What another machine would choose by itself, device and threads, is settled here: it is part of which run it is.
+    """
+    node = engine.node if engine else None
+    prepared = _prepared(points, node)
     shared = set(points[0][0]).intersection(*(overrides for overrides, _ in points))
     return [
         pool.Job(
@@ -53,8 +59,9 @@ def plan(points: Sequence[Point]) -> list[pool.Job]:
             label=config.label,
             identity=identity,
             title=" ".join(each for each in overrides if each not in shared) or config.label,
-            threads=_threads(config),
+            threads=1 if node else _threads(config),
             memory=memory,
+            settled=settled.overrides(config.compute, node),
         )
         for (overrides, config), (identity, memory) in zip(points, prepared, strict=True)
     ]
@@ -67,7 +74,7 @@ def _composed(overrides: Overrides, named: Collection[str]) -> Config:
         raise BadInput(f"{overrides}: {error}") from None
 
 
-def _prepared(points: Sequence[Point]) -> list[tuple[Identity, int]]:
+def _prepared(points: Sequence[Point], node: Node | None) -> list[tuple[Identity, int]]:
     """Build every point that differs by more than its seed, on data that is loaded once for all that share it.
 
     With each identity the bytes that the run takes of a GPU.
@@ -85,10 +92,10 @@ def _prepared(points: Sequence[Point]) -> list[tuple[Identity, int]]:
             key = json.dumps(schema.numeric(replace(config, seed=0)), sort_keys=True)
             try:
                 if key not in built:
-                    run, found = job.prepare(config, sources[shared])
+                    run, found = job.prepare(settled.tried(config, node), sources[shared])
                     built[key] = found, run.memory
                     del run  # its memory is the next one's
-                groups[alike] = *built[key], job.hashed(config)
+                groups[alike] = *built[key], job.hashed(settled.config(config, node), here=node is None)
             except BadInput as error:
                 raise BadInput(f"{overrides}: {error}") from None
         identity, memory, hashed = groups[alike]

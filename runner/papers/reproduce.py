@@ -13,6 +13,7 @@ from tricktable.runner.disk.runs import Runs, StoredRun
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.launch import pool, sweep
+from tricktable.runner.launch.engines.engine import Engine
 from tricktable.runner.papers import departures, estimate, matching, recipe
 from tricktable.runner.papers import plan as planning
 from tricktable.runner.papers.plan import Point, TablePlan, distinct
@@ -137,7 +138,7 @@ def _assumed_data(point: Point) -> str:
 
 def make(
     plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None,
-    until: float = math.inf, heard: bool = False,
+    until: float = math.inf, heard: bool = False, engine: Engine | None = None,
 ) -> list[pool.Outcome]:  # fmt: skip
     """Run what is missing, after one line with the estimated time; what became of each. The rest as `pool.launch`.
 
@@ -155,8 +156,8 @@ def make(
     outcomes: dict[str, pool.Outcome] = {}
     while todo := [point for point in ready(plan, runs) if point.key not in outcomes]:
         made = pool.launch(
-            sweep.plan([(point.overrides, point.config) for point in todo]),
-            parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard,
+            sweep.plan([(point.overrides, point.config) for point in todo], engine),
+            parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard, engine=engine,
         )  # fmt: skip
         outcomes |= {point.key: outcome for point, outcome in zip(todo, made, strict=True)}
         runs = disk.under(runs.root)

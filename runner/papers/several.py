@@ -12,6 +12,7 @@ from typing import Any
 from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import BadInput, Interrupted, TricktableError, suggest
 from tricktable.runner.launch import pool
+from tricktable.runner.launch.engines.engine import Engine
 from tricktable.runner.papers import recipe, reproduce, tabulate
 from tricktable.runner.papers.measured import MeasuredTable
 
@@ -43,6 +44,7 @@ def _claims(name: str) -> int:
 def make(
     tables: Sequence[str], budget: str, overrides: Sequence[str], write: Callable[[MeasuredTable, Path], None],
     *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None, until: float = math.inf,
+    engine: Engine | None = None,
 ) -> Made:  # fmt: skip
     """Make tables: first one seed of every row of all of them, then the others.
 
@@ -50,7 +52,8 @@ def make(
     monotonic clock, what runs is saved; the same command then goes on. Interrupted after a signal, and the rest as
     `pool.launch`.
     """
-    made, limits = Made(), {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until}
+    made = Made()
+    limits = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until, "engine": engine}
     for first in (True, False):
         for number, name in enumerate(tables, 1):
             if time.monotonic() > until:

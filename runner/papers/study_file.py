@@ -23,6 +23,7 @@ from tricktable.runner.disk import config_file
 from tricktable.runner.disk.runs import Runs, StoredRun, under
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.launch import pool, sweep
+from tricktable.runner.launch.engines.engine import Engine
 from tricktable.runner.papers import studies
 from tricktable.runner.papers.measured import MeasuredTable
 
@@ -76,6 +77,7 @@ def make(
     timeout: float | None = None,
     until: float = math.inf,
     heard: bool = False,
+    engine: Engine | None = None,
 ) -> Made:
     """Make the runs that have not ended yet, as sweep.sweep does; BadInput where one cannot be, and nothing is made.
 
@@ -89,13 +91,13 @@ def make(
             with reader.in_file(f"{study.path}: rows.{label}"):
                 points.append((overrides, compose.compose(overrides)))
             labels.append(label)
-    planned = sweep.plan(points)
+    planned = sweep.plan(points, engine)
     _check_different(study, labels, planned)
     titled = [
         replace(job, title=f"{label}, seed {config.seed}")
         for label, job, (_, config) in zip(labels, planned, points, strict=True)
     ]
-    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard)
+    outcomes = pool.launch(titled, parallel=jobs, gpus=gpus, timeout=timeout, until=until, heard=heard, engine=engine)
     return list(zip(labels, outcomes, strict=True))
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -11,6 +12,7 @@ from tricktable.runner import report
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.launch import limits, pool
+from tricktable.runner.launch.engines import choice
 from tricktable.runner.papers import recipe, study_file
 from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.python.apart import apart, hushed, silent
@@ -91,13 +93,14 @@ def table(
     gpus: Sequence[int] = (),
     timeout: float | None = None,
     quiet: bool | None = None,
+    engine: str | None = None,
 ) -> Table:
     """A paper's table, <paper>/<table>, or that of a study under output.root, as the runs that are there fill it.
 
     budget: smoke, short or paper; by default the fullest of which there are runs. run: make the runs that are missing,
     for minutes at most; the rest as `tricktable.train`. baseline: a study's row that the others are compared with.
     """
-    texts = several(overrides)
+    where, texts = choice.taken(engine, several(overrides), jobs)
     if name not in recipe.names():
         if run or budget:
             raise BadInput(f"no table of a paper is called {name}{suggest(name, recipe.names())}")
@@ -105,7 +108,13 @@ def table(
         return Table(command.of_study(name, root, baseline), command.study_folder(name, root))
     if baseline is not None:
         raise BadInput("baseline: it is of a study's table, and this is a paper's")
-    bounds = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": limits.until("minutes", minutes)}
+    bounds = {
+        "jobs": jobs,
+        "gpus": gpus,
+        "timeout": timeout,
+        "until": limits.until("minutes", minutes),
+        "engine": where,
+    }
     silently = silent(quiet)
     with apart(), hushed(silently):
         measured, outcomes, folder = tables.measure(name, budget, texts, run, heard=silently, **bounds)
@@ -121,12 +130,14 @@ def study(
     gpus: Sequence[int] = (),
     timeout: float | None = None,
     quiet: bool | None = None,
+    engine: str | None = None,
 ) -> Table:
     """A study that a YAML file holds: its runs made as far as they are missing, and its table."""
-    found = study_file.read(Path(file))
-    silently = silent(quiet)
+    found, silently = study_file.read(Path(file)), silent(quiet)
+    where, texts = choice.taken(engine, several(overrides), jobs)
+    bounds: dict[str, Any] = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "engine": where}
     with apart(), hushed(silently):
-        made = study_file.make(found, several(overrides), jobs=jobs, gpus=gpus, timeout=timeout, heard=silently)
+        made = study_file.make(found, texts, heard=silently, **bounds)
         pool.raise_for([outcome for _, outcome in made])
         measured = study_file.tabulate(found, made)
     assert measured is not None, "its runs have ended"

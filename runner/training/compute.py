@@ -66,9 +66,12 @@ class Compute:
         }
 
 
-def resolve(asked: schema.ComputeConfig) -> Compute:
-    """Settle what was asked for on this machine; BadInput where it has no such thing. Nothing is changed yet."""
-    has_cuda = torch.cuda.is_available()
+def resolve(asked: schema.ComputeConfig, here: bool = True) -> Compute:
+    """Settle what was asked for on this machine; BadInput where it has no such thing. Nothing is changed yet.
+
+    here: it is this machine; else another, which has the device that is asked for.
+    """
+    has_cuda = torch.cuda.is_available() if here else asked.device == "cuda"
     if asked.device == "cuda" and not has_cuda:
         raise BadInput("compute.device: cuda was asked for, and torch finds no GPU here; choose cpu or auto")
     device = torch.device("cpu" if asked.device == "cpu" or not has_cuda else "cuda")

@@ -49,9 +49,9 @@ def config_hash(config: Config) -> str:
     return schema.digest(hashed(config))
 
 
-def hashed(config: Config) -> dict[str, Any]:
-    """Return the numeric keys, with `compute` as this machine resolves it."""
-    return {**schema.numeric(named.by_id(config)), "compute": compute.resolve(config.compute).identity()}
+def hashed(config: Config, here: bool = True) -> dict[str, Any]:
+    """Return the numeric keys, with `compute` as this machine resolves it; `here` as of `compute.resolve`."""
+    return {**schema.numeric(named.by_id(config)), "compute": compute.resolve(config.compute, here).identity()}
 
 
 def execute(config: Config, progress: TextIO | None = None) -> Summary:
