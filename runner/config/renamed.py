@@ -27,7 +27,7 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
 }
 SETTINGS: dict[str, dict[str, Any]] = {  # of groups, their later keys
     "data": {"test_subset": None, "test_share": None},
-    "compute": {"capture": "auto"},
+    "compute": {"capture": "auto", "processes": 1},
 }
 
 

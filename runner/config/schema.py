@@ -74,6 +74,7 @@ class ComputeConfig:
     threads: int | None = key(low=1, high=1024)
     deterministic: bool = key()
     capture: Literal["auto", "on", "off"] = key(cosmetic=True)
+    processes: int = key(low=1, high=1024)
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,8 @@ def check(config: Config) -> None:
         raise BadInput(f"data.test_share: expected a share above 0 and below 1, such as 0.2, got {share:g}")
     if config.compute.device == "cpu" and config.compute.precision == "tf32":
         raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
+    if config.compute.processes > 1 and config.compute.capture == "on":
+        raise BadInput("compute.capture: steps that several processes share are not recorded; choose auto or off")
     parse_every(config.checkpoint.every)
     parse_spend(config.noise.spend)
     if config.noise.spend is not None and "noise_scale" not in config.schedule:

@@ -80,6 +80,7 @@ class ComputeSummary:
     channels_last: bool | None = None
     threads: int | None = None
     deterministic: bool | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.errors import Interrupted
 
-CHILD_OF = "--child-of"
+CHILD_OF = machine.CHILD_OF
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 TAIL = 16_384  # bytes of what a process wrote that are looked at
 

@@ -18,7 +18,7 @@ from tricktable.runner.errors import BadInput
 from tricktable.runner.training import eager, memory, objects, rehearse
 from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
-from tricktable.runner.training.parts import parts_of
+from tricktable.runner.training.parts import batch_parts, together_in
 from tricktable.runner.training.run import Run
 
 
@@ -54,9 +54,15 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     )
     rehearse.overflow(run)
     rehearse.micro_batches(run)
+    rehearse.processes(run)
     rehearse.smallest_batch(run)
     if compute.device.type == "cuda":
-        sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
+        together = together_in(model)
+        sizes = {
+            b - a
+            for n in run.knobs.sizes(run.epochs)
+            for a, b in batch_parts(n, run.micro_batch, compute.processes, together)
+        }
         search(compute, len(sizes))
         memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)

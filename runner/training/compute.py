@@ -27,6 +27,7 @@ class Compute:
     threads: int
     deterministic: bool
     capture: bool
+    processes: int = 1  # that share each batch
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -56,6 +57,7 @@ class Compute:
             "channels_last": self.channels_last,
             "threads": self.threads,
             "deterministic": self.deterministic,
+            **({"processes": self.processes} if self.processes > 1 else {}),  # came later than the first runs
         }
 
 
@@ -74,17 +76,19 @@ def resolve(asked: schema.ComputeConfig) -> Compute:
         device=device,
         precision=precision,
         channels_last=True if asked.channels_last is None else asked.channels_last,
-        threads=asked.threads or cores(),
+        threads=asked.threads or max(1, cores() // asked.processes),
         deterministic=asked.deterministic,
-        capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
+        capture=asked.processes == 1 and (asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda")),
+        processes=asked.processes,
     )
 
 
 def warn_of_threads(compute: Compute) -> None:
     """Warn where more threads are asked for than there are cores: they wait for each other."""
-    if compute.device.type == "cpu" and compute.threads > cores():
+    if compute.device.type == "cpu" and compute.threads * compute.processes > cores():
+        among = f" in each of {compute.processes} processes" if compute.processes > 1 else ""
         warn_once(
-            f"compute.threads={compute.threads} is more than the {cores()} CPU cores that this process may use; "
+            f"compute.threads={compute.threads}{among} is more than the {cores()} CPU cores that this process may use; "
             "the run will be slower than with as many threads as cores"
         )
 

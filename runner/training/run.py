@@ -17,6 +17,7 @@ from tricktable.runner.training.count import Count
 from tricktable.runner.training.counters import Counters
 from tricktable.runner.training.divergence import Divergence
 from tricktable.runner.training.knobs import Knobs
+from tricktable.runner.training.processes import Alone
 from tricktable.runner.training.sums import EpochSums
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Run:
     inference: Mapping[str, Inference]
     scaler: "torch.amp.GradScaler | None" = None
     micro_batch: int | None = None  # images at once, where a batch is taken in parts
+    processes: Alone = field(default_factory=Alone)  # that share each batch
     clock: Clock = field(default_factory=Clock)
     variants: dict[str, list[nn.Module]] = field(default_factory=dict)
     stopped: bool = False  # a hook may end the run after this epoch
