@@ -10,10 +10,10 @@ from tricktable.runner.errors import BadInput
 
 @dataclass(frozen=True)
 class Limits:
-    """As `pool.launch` is given them, times in seconds."""
+    """As `pool.launch` is given them, times in seconds; the GPUs by the runs that have them."""
 
     parallel: int
-    gpus: tuple[int, ...]
+    gpus: tuple[tuple[int, ...], ...]
     seconds: float
     grace: float
     until: float
@@ -32,6 +32,16 @@ def check(parallel: int, gpus: Sequence[int], timeout: float | None) -> None:
         there, wanted = torch.cuda.device_count(), ",".join(map(str, gpus))
         if len(set(gpus)) < len(gpus) or not all(0 <= gpu < there for gpu in gpus):
             raise BadInput(f"--gpus: expected different numbers below {there}, the GPUs that torch finds; got {wanted}")
+
+
+def dealt(gpus: Sequence[int], processes: int) -> tuple[tuple[int, ...], ...]:
+    """Return the GPUs in groups of one for each of a run's processes; BadInput where they do not go up."""
+    if len(gpus) % processes:
+        raise BadInput(
+            f"--gpus: the {processes} processes of a run have a GPU each (compute.processes); expected a multiple of "
+            f"{processes}, got {len(gpus)}"
+        )
+    return tuple(tuple(gpus[i : i + processes]) for i in range(0, len(gpus), processes))
 
 
 def until(where: str, minutes: float | None) -> float:

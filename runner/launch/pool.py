@@ -35,7 +35,7 @@ LOOK = 0.3  # seconds between two looks at what others work on
 class Job:
     """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
 
-    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy.
+    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy, in all of its `processes`.
     """
 
     overrides: tuple[str, ...]
@@ -45,6 +45,7 @@ class Job:
     identity: Identity
     title: str
     threads: int = 1
+    processes: int = 1
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -98,15 +99,17 @@ def launch(
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
-    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1. A run
+    Each run sees as many of `gpus` as it has processes, those with the fewest runs; `parallel` is how many runs they are
+    for unless told, else 1. A run
     that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
     monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
     `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
     handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
     """
-    parallel = max(1, len(gpus)) if parallel is None else parallel
+    dealt = limits.dealt(gpus, max((job.processes for job in jobs), default=1))
+    parallel = max(1, len(dealt)) if parallel is None else parallel
     limits.check(parallel, gpus, timeout)
-    bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
+    bounds = Limits(parallel, dealt, 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
     command = command or (sys.executable, "-m", "tricktable", CHILD_OF, str(os.getpid()), "train")
     outcomes = _Launch({job.key: job for job in jobs}, bounds, command).go()
     return [outcomes[job.key] for job in jobs]
@@ -226,15 +229,15 @@ class _Launch:
             self.elsewhere[job] = time.monotonic()
             self.view.say(f"waiting for {job.title}: {folder.read().owner}")
             return
-        load = Counter(child.gpu for child in self.running.values())
-        gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
+        load = Counter(child.gpus for child in self.running.values())
+        gpus = min(self.limits.gpus, key=lambda each: load[each], default=())
         if self.limits.parallel == 1:
             self.view.say(f"[{self.view.ended.total() + 1}/{self.view.total}] {job.title}")
         elif folder.note:
             self.view.say(folder.note)
         try:
             command = [*self.command, *job.overrides, f"--label={job.label}"]
-            self.running[job] = Child(command, gpu, self.limits.heard)
+            self.running[job] = Child(command, gpus, self.limits.heard)
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 

@@ -54,6 +54,7 @@ def plan(points: Sequence[Point]) -> list[pool.Job]:
             identity=identity,
             title=" ".join(each for each in overrides if each not in shared) or config.label,
             threads=_threads(config),
+            processes=config.compute.processes,
         )
         for (overrides, config), identity in zip(points, identities, strict=True)
     ]
@@ -102,7 +103,7 @@ def _threads(config: Config) -> int:
     """The threads that a run keeps busy; on a GPU they mostly wait."""
     resolved = compute.resolve(config.compute)
     compute.warn_of_threads(resolved)
-    return resolved.threads if resolved.device.type == "cpu" else 1
+    return resolved.threads * resolved.processes if resolved.device.type == "cpu" else 1
 
 
 def misses(expectations: Sequence[Expectation], outcome: pool.Outcome) -> list[str]:

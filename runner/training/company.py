@@ -146,7 +146,8 @@ class Watch:
                 said = self.store.get(f"beat {rank}") if self.store.check([f"beat {rank}"]) else b""
                 if rank not in self.heard or self.heard[rank][0] != said:
                     self.heard[rank] = said, now
-                if said != b"left" and now - self.heard[rank][1] > SILENCE:
+                limit = SILENCE if said else MEETING.total_seconds()  # until it has been there
+                if said != b"left" and now - self.heard[rank][1] > limit:
                     return f"process {rank} of {self.mine.size} has given no sign of life for {SILENCE:g} s"
         except RuntimeError:  # torch's error where the store, which the first one or the launcher has, is gone
             return f"process 0 of {self.mine.size}, or the launcher, is gone"
