@@ -77,6 +77,17 @@ def test_each_run_sees_one_gpu_and_they_share_them_evenly(run, tmp_path, monkeyp
     assert Counter(info["gpu"] for info in stub.infos(tmp_path).values()) == dict.fromkeys(expected, 2)
 
 
+def test_a_run_of_two_processes_sees_two_gpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    jobs = [replace(stub.job(tmp_path, seed), processes=2) for seed in (0, 1)]
+    (tmp_path / "faults.json").write_text(json.dumps({0: "a while", 1: "a while"}))
+    pool.launch(jobs, gpus=(0, 1, 2, 3), command=stub.command(tmp_path))
+    assert {info["gpu"] for info in stub.infos(tmp_path).values()} == {"0,1", "2,3"}
+    with pytest.raises(BadInput, match="the 2 processes of a run have a GPU each .* expected a multiple of 2, got 3"):
+        pool.launch(jobs, gpus=(0, 1, 2), command=stub.command(tmp_path))
+
+
 def test_as_many_at_once_as_there_are_gpus_unless_told(run, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     run(range(2), dict.fromkeys(range(2), "a while"), gpus=(1, 0))
