@@ -99,11 +99,12 @@ def launch(
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
-    Each run sees as many of `gpus` as it has processes, those with the fewest runs; `parallel` is for how many runs they
-    do unless told, else 1. A run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds
-    later. At `until`, by the monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even
-    of one that runs alone. `command` is what overrides are appended to. BadInput for senseless numbers; Interrupted after a signal, which is
-    handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
+    Each run sees as many of `gpus` as it has processes, those with the fewest runs; `parallel` is for how many runs
+    they do unless told, else 1. A run that takes more than `timeout` minutes is asked to stop, and killed `grace`
+    seconds later. At `until`, by the monotonic clock, it is as if a signal came. `heard`: what a process says is not
+    shown, even of one that runs alone. `command` is what overrides are appended to. BadInput for senseless numbers;
+    Interrupted after a signal, which is handed on and the runs waited for: a second SIGINT asks for no patience, a
+    third kills them.
     """
     dealt = limits.dealt(gpus, max((job.processes for job in jobs), default=1))
     parallel = max(1, len(dealt)) if parallel is None else parallel
