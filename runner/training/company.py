@@ -25,6 +25,7 @@ from tricktable.runner.training.run import Run
 PATIENCE = timedelta(days=1)  # of a sum over the processes: whether the others live, the watch knows
 BEAT, SILENCE, GRACE = 1.0, 20.0, 5.0  # seconds: between signs of life, without one, and to end of one's own accord
 WORD, TRAIN, NOTHING = "word", b"train", b"nothing"  # what the first process says to those that wait
+AGAIN = "; the same command goes on from the last save"
 LEFT = (0, Diverged.exit_code, Interrupted.exit_code)  # how a process ends that was not lost
 
 
@@ -133,7 +134,7 @@ class Watch:
             if self.lost is None:
                 continue
             if not self.over.wait(GRACE):
-                self.act(self.lost)
+                self.act(self.lost + AGAIN)
                 self.others.kill()
                 os._exit(ProcessLost.exit_code)
 
@@ -178,7 +179,7 @@ def gathered(
         lost = watch.who() if isinstance(error, dist.DistError) or "gloo" in str(error).lower() else None
         if lost is None:
             raise
-        raise ProcessLost(f"{lost}; the same command goes on from the last save") from error
+        raise ProcessLost(lost + AGAIN) from error
     finally:
         watch.leave()
         others.wait(SILENCE if ended_well else 0)

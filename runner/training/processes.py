@@ -157,6 +157,8 @@ class Together(Alone):
             p.grad = (torch.empty_like(p) if p.grad is None else p.grad).copy_(value)  # laid out as p
         self._move(run.model, (images, run.micro_batch), pieces, seen, norms)
         self._agree(asked)
+        # What draws from here on, in the step or a hook, draws the same numbers in all of them.
+        randomness.rekey(run.compute.device, run.seed, "after", run.clock.epoch, run.clock.updates)
         return Outcome(*scalars)
 
     @torch.no_grad()

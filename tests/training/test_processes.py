@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.faults.forked import newest, run_of
@@ -92,6 +93,21 @@ def test_two_processes_have_the_bits_of_one_with_the_same_parts(pair, case):
     overrides = ["micro_batch=8", *SAME[case]] if "micro_batch=8" not in SAME[case] else SAME[case]
     one, two = ended(made(overrides)), pair.end([*overrides, *SHARED])
     assert one["rows"][-1]["train_loss"] == two["rows"][-1]["train_loss"]
+    assert one["sha"] == two["sha"]
+
+
+def test_images_that_are_decoded_while_training_are_those_of_one_process(pair, tmp_path):
+    """Batches of 16 and of one image, which only one process decodes; crops are made of whole pictures."""
+    for i in range(34):
+        folder = tmp_path / ("train" if i < 33 else "test") / str(i % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 10), (7 * i, 255 - 7 * i, 40)).save(folder / f"{i}.png")
+    Image.new("RGB", (12, 10)).save(tmp_path / "test" / "1" / "last.png")
+    (tmp_path / "test" / "0").mkdir()
+    Image.new("RGB", (12, 10)).save(tmp_path / "test" / "0" / "first.png")
+    images = ["data=image_folder", f"data.path={tmp_path}", "data.size=8", "data.stream=true", "data.subset=null"]
+    overrides = [*images, "data.test_subset=null", "norm=group", "micro_batch=8", "augment=[random_resized_crop,mixup]"]
+    one, two = ended(made(overrides)), pair.end([*overrides, *SHARED])
     assert one["sha"] == two["sha"]
 
 
