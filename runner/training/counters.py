@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tricktable.runner.training.synced import Synced
+
 
 class _Tally:
     """Stands where a layer has its counter while it runs: what torch asks of it, on the host."""
@@ -78,8 +80,8 @@ class Counters:
 
 
 def _is_torchs(norm: _BatchNorm) -> bool:
-    """Whether the counter is moved by torch's own forward alone."""
-    return type(norm).forward is _BatchNorm.forward and norm._buffers.get("num_batches_tracked") is not None
+    """Whether the counter is moved by torch's own forward alone, or as it is there."""
+    return type(norm).forward in (_BatchNorm.forward, Synced.forward) and norm._buffers.get("num_batches_tracked") is not None
 
 
 def _counter(norm: _BatchNorm) -> Tensor:

@@ -31,7 +31,7 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-class _Synced(_BatchNorm):
+class Synced(_BatchNorm):
     """What a batch normalisation of torch's becomes (`synchronise`): it keeps its parameters, buffers and arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,25 +58,25 @@ class _Synced(_BatchNorm):
         """Running averages towards the batch's mean and unbiased variance, as torch moves them."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        self.num_batches_tracked += 1
-        momentum = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        self.num_batches_tracked.add_(1)  # which counters.py does for all layers at once
+        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean += momentum * (mean - self.running_mean)
         self.running_var += momentum * (var * (n / (n - 1)) - self.running_var)
 
 
-class SyncedBatchNorm1d(_Synced, nn.BatchNorm1d):
+class SyncedBatchNorm1d(Synced, nn.BatchNorm1d):
     """B C or B C L."""
 
 
-class SyncedBatchNorm2d(_Synced, nn.BatchNorm2d):
+class SyncedBatchNorm2d(Synced, nn.BatchNorm2d):
     """B C H W."""
 
 
-class SyncedBatchNorm3d(_Synced, nn.BatchNorm3d):
+class SyncedBatchNorm3d(Synced, nn.BatchNorm3d):
     """B C D H W."""
 
 
-SYNCED: dict[type[nn.Module], type[_Synced]] = {
+SYNCED: dict[type[nn.Module], type[Synced]] = {
     nn.BatchNorm1d: SyncedBatchNorm1d,
     nn.BatchNorm2d: SyncedBatchNorm2d,
     nn.BatchNorm3d: SyncedBatchNorm3d,

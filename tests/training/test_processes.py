@@ -21,6 +21,7 @@ from tests.training.sharing import TINY, ended, made
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput, ProcessLost
 from tricktable.runner.training import company, compute
+from tricktable.runner.training.processes import Alone, Together
 from tricktable.runner.training.ranks import Place, meeting_point, place
 from tricktable.runner.training.summary import weights_sha256
 from tricktable.runner.training.train import train
@@ -126,9 +127,18 @@ def test_in_float64_two_processes_are_one_that_takes_batches_whole(pair, overrid
             assert own[key] == pytest.approx(theirs[key], rel=1e-12)
 
 
-def test_noise_of_single_images_is_other_noise_in_each_process_and_trains(pair):
-    end = pair.end(["model=mlp", "micro_batch=8", *SHARED])
-    assert end["rows"][-1]["train_loss"] < 2.5
+def test_draws_for_a_batch_are_those_of_one_process_and_those_for_an_image_are_not(monkeypatch):
+    cpu, position = torch.device("cpu"), (3, "noise", 1, 7)
+    Alone().key_noise(cpu, *position)
+    drawn, alone = [], torch.rand(4)
+    for rank in (0, 1):
+        monkeypatch.setattr(dist, "get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+        together = Together(cpu)
+        together.key_noise(cpu, *position)
+        torch.testing.assert_close(torch.rand(4, generator=together.draws), alone, rtol=0, atol=0)
+        drawn.append(torch.rand(4))
+    assert not torch.equal(*drawn) and not any(torch.equal(each, alone) for each in drawn)
 
 
 @pytest.mark.parametrize(
