@@ -88,13 +88,14 @@ class Others:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
         self.kill()
+        for process in self.processes.values():
+            process.wait()
 
     def kill(self) -> None:
         """At once, with their decoding processes."""
         for process in self.processes.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
 
 class Watch:
@@ -168,6 +169,8 @@ def gathered(
     watch = Watch(store, mine, others, act)
     ended_well = False
     try:
+        if dist.is_initialized():  # of an earlier run of this very process, that has lost one
+            dist.destroy_process_group()
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=mine.rank, world_size=mine.size, timeout=PATIENCE)
         yield
@@ -183,7 +186,7 @@ def gathered(
     finally:
         watch.leave()
         others.wait(SILENCE if ended_well else 0)
-        if dist.is_initialized() and (ended_well or device.type == "cpu"):  # NCCL would wait for who is lost
+        if dist.is_initialized() and ended_well:  # else it may wait for who is lost
             dist.destroy_process_group()
 
 
