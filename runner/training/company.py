@@ -109,6 +109,7 @@ class Watch:
         self.store, self.mine, self.others, self.act = store.clone(), mine, others, act
         self.heard: dict[int, tuple[bytes, float]] = {}
         self.lost: str | None = None
+        self._silent(0)  # from now on silence counts
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         self.thread.start()
@@ -150,7 +151,7 @@ class Watch:
                     self.heard[rank] = said, now
                 limit = SILENCE if said else MEETING.total_seconds()  # until it has been there
                 if said != b"left" and now - self.heard[rank][1] > limit:
-                    return f"process {rank} of {self.mine.size} has given no sign of life for {SILENCE:g} s"
+                    return f"process {rank} of {self.mine.size} has given no sign of life for {limit:g} s"
         except RuntimeError:  # torch's error where the store, which the first one or the launcher has, is gone
             return f"process 0 of {self.mine.size}, or the launcher, is gone"
         return None
