@@ -81,7 +81,10 @@ class Counters:
 
 def _is_torchs(norm: _BatchNorm) -> bool:
     """Whether the counter is moved by torch's own forward alone, or as it is there."""
-    return type(norm).forward in (_BatchNorm.forward, Synced.forward) and norm._buffers.get("num_batches_tracked") is not None
+    return (
+        type(norm).forward in (_BatchNorm.forward, Synced.forward)
+        and norm._buffers.get("num_batches_tracked") is not None
+    )
 
 
 def _counter(norm: _BatchNorm) -> Tensor:
