@@ -21,15 +21,16 @@ from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import Interrupted
 from tricktable.runner.launch import pool
 from tricktable.runner.launch.child import Child
+from tricktable.runner.launch.outcome import Job
 
 SIZES = (1_000, 10_000, 100_000)
 STARTS = 300
 
 
-def jobs(root: Path, runs: int) -> list[pool.Job]:
+def jobs(root: Path, runs: int) -> list[Job]:
     """Those that collect.make has made under this root, or would."""
     return [
-        pool.Job((f"seed={i}",), root, f"study-{i % collect.STUDIES}", "run", collect.identity(i), f"seed={i}")
+        Job((f"seed={i}",), root, f"study-{i % collect.STUDIES}", "run", collect.identity(i), f"seed={i}")
         for i in range(runs)
     ]
 

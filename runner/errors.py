@@ -60,6 +60,12 @@ class RunInUse(TricktableError):
     exit_code = 8
 
 
+class ProcessLost(TricktableError):
+    """One of the processes that share a run has died or says nothing; the same command goes on from the last save."""
+
+    exit_code = 10
+
+
 class ExpectationFailed(TricktableError):
     """A figure is not what `--expect` asked for."""
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+CHILD_OF = "--child-of"  # before the number of a process, on whose death a command stops: launch/child.py
+
 # By which a person, a scheduler or a closed terminal asks a process to stop; the first is Python's own to handle.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 STOPS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__)

@@ -53,7 +53,7 @@ def starts(root):
 
 
 def job(root, seed):
-    from tricktable.runner.launch.pool import Job
+    from tricktable.runner.launch.outcome import Job
 
     return Job((f"seed={seed}",), root, STUDY, "stub", identity(seed), f"seed={seed}")
 
@@ -129,7 +129,8 @@ def main(root, seed):
 
 
 def launch(root, number):
-    from tricktable.runner.launch.pool import launch, raise_for
+    from tricktable.runner.launch.outcome import raise_for
+    from tricktable.runner.launch.pool import launch
 
     try:
         raise_for(launch([job(root, seed) for seed in range(number)], parallel=2, command=command(root)))

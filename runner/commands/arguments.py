@@ -49,7 +49,13 @@ def take_baseline(parser: argparse.ArgumentParser) -> None:
 def take_pool(parser: argparse.ArgumentParser) -> None:
     """--jobs, --gpus, --timeout, --engine, --detach."""
     parser.add_argument("--jobs", type=int, metavar="N", help="runs at once")
-    parser.add_argument("--gpus", type=_numbers, default=(), metavar="0,1", help="each run sees one of them")
+    parser.add_argument(
+        "--gpus",
+        type=_numbers,
+        default=(),
+        metavar="0,1",
+        help="each run sees one of them, or one for each of its processes",
+    )
     parser.add_argument("--timeout", type=float, metavar="MINUTES", help="the longest that one run may take")
     take_engine(parser)
 

@@ -96,7 +96,8 @@ def train(arguments: argparse.Namespace) -> int:
 def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation]") -> int:
     """Every point, then the tables of their studies, and only then what went wrong. A diverged run is a result."""
 
-    from tricktable.runner.launch import junit, pool, sweep
+    from tricktable.runner.launch import junit, sweep
+    from tricktable.runner.launch.outcome import raise_for
     from tricktable.runner.report import command
 
     bounds = pool_of(arguments)
@@ -109,7 +110,7 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
     if arguments.json:
         print_json([sweep.plain(each, expectations) for each in outcomes])
     sweep.check(expectations, outcomes)
-    pool.raise_for(outcomes)
+    raise_for(outcomes)
     command.raise_for(damaged)
     return 0
 
@@ -117,7 +118,7 @@ def _multirun(arguments: argparse.Namespace, expectations: "Sequence[Expectation
 def study(arguments: argparse.Namespace) -> int:
     """A study that is written in a file: its runs, then its table, and only then what went wrong."""
     machine.import_torch()
-    from tricktable.runner.launch import pool
+    from tricktable.runner.launch.outcome import raise_for
     from tricktable.runner.papers import study_file
     from tricktable.runner.report import command
 
@@ -125,7 +126,7 @@ def study(arguments: argparse.Namespace) -> int:
     made = study_file.make(found, arguments.overrides, **bounds)
     outcomes = [outcome for _, outcome in made]
     damaged = command.show(study_file.tabulate(found, made), outcomes[0].job.root / outcomes[0].job.study)
-    pool.raise_for(outcomes)
+    raise_for(outcomes)
     command.raise_for(damaged)
     return 0
 
@@ -133,7 +134,8 @@ def study(arguments: argparse.Namespace) -> int:
 def atlas(arguments: argparse.Namespace) -> int:
     """Which tricks add up: the runs of base, tricks and pairs, then what they say, and only then what went wrong."""
     machine.import_torch()
-    from tricktable.runner.launch import limits, pool
+    from tricktable.runner.launch import limits
+    from tricktable.runner.launch.outcome import raise_for
     from tricktable.runner.papers import atlas, atlas_file, study_file
     from tricktable.runner.report import atlas as report
     from tricktable.runner.report import command
@@ -145,7 +147,7 @@ def atlas(arguments: argparse.Namespace) -> int:
     measured = atlas.measure(planned, made, f"tricktable atlas {arguments.file}")
     report.show(measured)
     print(report.write(measured, first.root / first.study / "report", arguments.figures)[-1])
-    pool.raise_for(outcomes)
+    raise_for(outcomes)
     command.raise_for(measured.damaged)
     return 0
 

@@ -54,6 +54,30 @@ class InParts(Protocol):
 
 
 @runtime_checkable
+class PartStatistics(Protocol):
+    """A normalisation that keeps statistics of a batch's parts, and moves its running averages by all of them.
+
+    `seen`, of each part or piece of one: its share of the batch, the means and the variances of its n groups, n x C,
+    and the values a channel of the whole batch. Several processes put theirs together.
+    """
+
+    seen: "list[tuple[float, Tensor, Tensor, int]]"
+
+    def whole(self) -> None:
+        """Move the running averages by what was seen, and forget it."""
+
+
+@runtime_checkable
+class BatchDraws(Protocol):
+    """A Module that draws numbers for a whole batch: from `generator` where there is one, else from torch's own.
+
+    Several processes that share a batch give it one whose numbers are the same in each of them.
+    """
+
+    generator: "torch.Generator | None"
+
+
+@runtime_checkable
 class ImageSample(Protocol):
     """An augmentation whose choices follow each image through the epochs; it has this in place of `sample`."""
 

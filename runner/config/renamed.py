@@ -27,7 +27,7 @@ BEFORE: dict[str, dict[str, Any]] = {  # of options and data sources, their late
 }
 SETTINGS: dict[str, dict[str, Any]] = {  # of groups, their later keys
     "data": {"test_subset": None, "test_share": None},
-    "compute": {"capture": "auto", "pad_channels": None, "compile": "off"},
+    "compute": {"capture": "auto", "pad_channels": None, "compile": "off", "processes": 1},
 }
 
 SCALARS = (str, int, float, bool, type(None))  # most values: what else they could be need not be asked

@@ -7,7 +7,6 @@ lie, how often something is saved). Defaults stand in configs/train.yaml, so tha
 import dataclasses
 import hashlib
 import json
-import math
 import re
 import types
 import typing
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from tricktable.runner.config import reader, renamed
+from tricktable.runner.config import reader, renamed, rules
 from tricktable.runner.config.reader import key
 from tricktable.runner.errors import BadInput
 
@@ -76,6 +75,7 @@ class ComputeConfig:
     capture: Literal["auto", "on", "off"] = key(cosmetic=True)
     pad_channels: int | None = key(low=2, high=256)
     compile: Literal["off", "on"] = key()
+    processes: int = key(low=1, high=1024)
 
 
 @dataclass(frozen=True)
@@ -172,62 +172,8 @@ def read(values: Mapping[str, Any]) -> Config:
         config = reader.read(Config, renamed.current(values))
     except reader.UnknownKey as error:
         raise BadInput(f"unknown key {error.key}{error.nearest}") from None
-    check(config)
+    rules.check(config)
     return config
-
-
-def check(config: Config) -> None:
-    """The rules between keys."""
-    validation = config.data.validation
-    if validation >= 1 and not validation.is_integer():
-        raise BadInput(f"data.validation: expected a share below 1 or a whole number of images, got {validation}")
-    share = config.data.test_share
-    if share is not None and share >= 1:
-        raise BadInput(f"data.test_share: expected a share above 0 and below 1, such as 0.2, got {share:g}")
-    if config.compute.device == "cpu" and config.compute.precision == "tf32":
-        raise BadInput("compute.precision: tf32 is a GPU's; on a CPU choose fp32, bf16 or fp16")
-    parse_every(config.checkpoint.every)
-    parse_spend(config.noise.spend)
-    if config.noise.spend is not None and "noise_scale" not in config.schedule:
-        raise BadInput("noise.spend: there is nothing to pay for; give it a schedule: schedule.noise_scale=multistep")
-    if "noise_scale" in config.schedule and config.scale_with_batch:
-        raise BadInput("scale_with_batch: schedule.noise_scale already says how lr and batch size go together")
-    if not config.output.root:
-        raise BadInput("output.root: expected a folder, got nothing")
-    if not config.inference:
-        raise BadInput("inference: expected at least one")
-
-
-def parse_spend(spend: list[Any] | None) -> list[tuple[str, float | None]]:
-    """`noise.spend` as (knob, cap) in order; a cap is a largest batch size, or where lr or momentum stops."""
-    known = ("lr", "batch_size", "momentum")
-    payers: list[tuple[str, float | None]] = []
-    for item in ["lr"] if spend is None else spend:
-        knob, cap = next(iter(item.items())) if isinstance(item, Mapping) and len(item) == 1 else (item, None)
-        number = isinstance(cap, int | float) and not isinstance(cap, bool)
-        if knob not in known or not (cap is None or (number and cap >= 0)) or knob in (k for k, _ in payers):
-            raise BadInput(
-                f"noise.spend: expected each of {', '.join(known)} at most once, or {{batch_size: 5120}} with its cap; "
-                f"got {item!r}"
-            )
-        payers.append((knob, cap))
-    if not payers:
-        raise BadInput("noise.spend: expected at least one of lr, batch_size, momentum")
-    return payers
-
-
-def parse_every(every: int | str) -> tuple[int | None, float | None]:
-    """`checkpoint.every` as (steps, None) or (None, seconds)."""
-    if isinstance(every, int):
-        return every, None
-    number = every.removesuffix("minutes").removesuffix("minute").removesuffix("min").strip()
-    try:
-        minutes = float(number)
-    except ValueError:
-        minutes = math.nan
-    if number == every or not (minutes > 0 and math.isfinite(minutes)):
-        raise BadInput(f"checkpoint.every: expected a number of steps (500) or of minutes (5min), got {every!r}")
-    return None, 60 * minutes
 
 
 def plain(value: Any) -> Any:

@@ -82,6 +82,7 @@ class ComputeSummary:
     deterministic: bool | None = None
     pad_channels: int | None = None
     compile: bool = False  # earlier versions did not
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

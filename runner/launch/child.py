@@ -13,10 +13,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from tricktable.runner import terminal
+from tricktable.runner import machine, terminal
 from tricktable.runner.errors import Interrupted
 
-CHILD_OF = "--child-of"
+CHILD_OF = machine.CHILD_OF
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 TAIL = 16_384  # bytes of what a process wrote that are looked at
 
@@ -24,16 +24,17 @@ TAIL = 16_384  # bytes of what a process wrote that are looked at
 class Child:
     """A started process; `late` once it was asked to stop because of its time limit.
 
-    It sees the GPU of this number only, if one is given; what it writes is kept for `said` if it is `heard`, and
+    It sees the GPUs of these numbers only, if some are given; what it writes is kept for `said` if it is `heard`, and
     shown if not. Its group is its own: a terminal's Ctrl-C would reach it from there and from us, and the second one
     asks for no patience. OSError where it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], gpu: int | None = None, heard: bool = False) -> None:
-        self.gpu, self.host, self.late = gpu, socket.gethostname(), False
+    def __init__(self, command: Sequence[str], gpus: tuple[int, ...] = (), heard: bool = False) -> None:
+        self.gpus, self.host, self.late = gpus, socket.gethostname(), False
         self._began, self._told = time.monotonic(), 0
         self._output = tempfile.TemporaryFile() if heard else None  # noqa: SIM115 (closed by `said`)
-        environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": _visible(gpu)})}
+        seen = {"CUDA_VISIBLE_DEVICES": ",".join(map(_visible, gpus))} if gpus else {}
+        environment = {**os.environ, **seen}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -11,14 +11,19 @@ from tricktable.runner.errors import BadInput
 
 @dataclass(frozen=True)
 class Limits:
-    """As `pool.launch` is given them, times in seconds."""
+    """As `pool.launch` is given them, times in seconds; the GPUs by the runs that have them."""
 
     parallel: int
-    gpus: tuple[int, ...]
+    gpus: tuple[tuple[int, ...], ...]
     seconds: float
     grace: float
     until: float
     heard: bool
+
+    @property
+    def cards(self) -> tuple[int, ...]:
+        """All of the GPUs."""
+        return tuple(gpu for several in self.gpus for gpu in several)
 
 
 def check(parallel: int, gpus: Sequence[int], timeout: float | None, here: bool = True) -> None:
@@ -59,7 +64,7 @@ def within_memory(limits: Limits, needs: Sequence[int], say: Callable[[str], Non
         return limits
     import torch
 
-    room = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+    room = min(torch.cuda.mem_get_info(gpu)[0] for gpu in limits.cards)
     fit = fitting(needs, room) * len(gpus)
     if fit >= parallel:
         return limits
@@ -78,6 +83,16 @@ def fitting(needs: Sequence[int], room: int) -> int:
             break
         fit += 1
     return max(1, fit)
+
+
+def dealt(gpus: Sequence[int], processes: int) -> tuple[tuple[int, ...], ...]:
+    """Return the GPUs in groups of one for each of a run's processes; BadInput where they do not go up."""
+    if len(gpus) % processes:
+        raise BadInput(
+            f"--gpus: the {processes} processes of a run have a GPU each (compute.processes); expected a multiple of "
+            f"{processes}, got {len(gpus)}"
+        )
+    return tuple(tuple(gpus[i : i + processes]) for i in range(0, len(gpus), processes))
 
 
 def until(where: str, minutes: float | None) -> float:

@@ -17,7 +17,7 @@ from tricktable.runner.disk import rundir
 from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
-    from tricktable.runner.launch.pool import Job
+    from tricktable.runner.launch.outcome import Job
 
 
 @contextlib.contextmanager

@@ -12,82 +12,23 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import count
-from pathlib import Path
 
 from tricktable.runner import machine
 from tricktable.runner.disk import atomic, lock, rundir, seal
-from tricktable.runner.disk.info import Identity, State
-from tricktable.runner.disk.summary import Summary
-from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, SweepFailed, TricktableError
+from tricktable.runner.errors import Interrupted, RunInUse, StorageProblem, TricktableError
 from tricktable.runner.launch import folders, limits, mps, order
 from tricktable.runner.launch.child import cause
 from tricktable.runner.launch.engines.engine import Engine, Order, Process
 from tricktable.runner.launch.engines.local import Local
 from tricktable.runner.launch.limits import Limits
+from tricktable.runner.launch.outcome import Job, Outcome, ended
 from tricktable.runner.launch.overview import Overview, Training
 
 POLL = 0.02  # seconds between two looks at the processes
 LOOK, LONGEST = 0.3, 60.0  # seconds between two looks at what others work on: for each run of theirs, and at the most
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A run to be made: what is typed after `tricktable train`, and where and by what it is found again.
-
-    `title` is what a person sees of it, `threads` the CPU threads that it keeps busy here, `memory` the bytes of a GPU
-    that it takes, 0 where that is not known, `settled` as settled.py has.
-    """
-
-    overrides: tuple[str, ...]
-    root: Path
-    study: str
-    label: str
-    identity: Identity
-    title: str
-    threads: int = 1
-    memory: int = 0
-    settled: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Equal for jobs that are the same run."""
-        return str(self.root), self.study, self.identity.config_hash, self.identity.fingerprint
-
-    def folder(self, known: rundir.Listing | None = None) -> rundir.RunDir:
-        """Its run directory as it is now, or a plan for it; `known` as in `find_or_plan`."""
-        return rundir.find_or_plan(self.root, self.study, self.label, self.identity, known)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: why, where it is not complete; the summary, where it is complete or diverged.
-
-    `seconds` are of its process in this launch.
-    """
-
-    job: Job
-    state: State
-    reason: str | None = None
-    summary: Summary | None = None
-    seconds: float = field(default=0.0, compare=False)
-
-    @property
-    def words(self) -> str:
-        """The reason, or the figure."""
-        error = self.summary.figure("test_error") if self.summary else None
-        return self.reason or ("" if error is None else f"test error {error:.2f}%")
-
-
-def ended(job: Job, folder: rundir.RunDir | None = None) -> Outcome | None:
-    """The outcome of a job that is complete or diverged; else None, and where its files must be made again."""
-    folder = folder or job.folder()
-    info = folder.read()
-    if not info.ended or seal.damaged(folder.files, info):
-        return None
-    return Outcome(job, info.state, info.reason, Summary.read(folder.files.summary))
 
 
 def launch(
@@ -104,30 +45,21 @@ def launch(
 ) -> list[Outcome]:
     """Run the jobs that have not ended yet, `parallel` at once, and say what became of each, in their order.
 
-    Each process sees one of `gpus`, that with the fewest of them; `parallel` is their number unless told, else 1.
-    Several share one by MPS where it is there (mps.py), as many as its memory has room for (`limits.within_memory`). A
-    run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds later. At `until`, by the
-    monotonic clock, it is as if a signal came. `heard`: what a process says is not shown, even of one that runs alone.
-    `engine` starts them: this machine, by `command`, unless told. BadInput for senseless numbers; Interrupted after a
-    signal, which is handed on and the runs waited for: a second SIGINT asks for no patience, a third kills them.
+    Each run sees as many of `gpus` as it has processes, those with the fewest runs; `parallel` is for how many runs
+    they do unless told, else 1. Several share one by MPS where it is there (mps.py), as many as its memory has room for
+    (`limits.within_memory`). A run that takes more than `timeout` minutes is asked to stop, and killed `grace` seconds
+    later. At `until`, by the monotonic clock, it is as if a signal came. `heard`: what a process says is not shown,
+    even of one that runs alone. `engine` starts them: this machine, by `command`, unless told. BadInput for senseless
+    numbers; Interrupted after a signal, which is handed on and the runs waited for: a second SIGINT asks for no
+    patience, a third kills them.
     """
     engine = engine or Local(command)
     limits.check(1 if parallel is None else parallel, gpus, timeout, here=engine.node is None)
-    parallel = engine.slots or parallel or max(1, len(gpus))
-    bounds = Limits(parallel, tuple(gpus), 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
+    dealt = limits.dealt(gpus, max((job.processes for job in jobs), default=1))
+    parallel = engine.slots or parallel or max(1, len(dealt))
+    bounds = Limits(parallel, dealt, 60 * timeout if timeout else math.inf, grace, until, heard or parallel > 1)
     outcomes = _Launch({job.key: job for job in jobs}, bounds, engine).go()
     return [outcomes[job.key] for job in jobs]
-
-
-def raise_for(outcomes: Sequence[Outcome]) -> None:
-    """SweepFailed with the list where a run failed, Interrupted where one was stopped. Diverged is a result."""
-    missing = [o for o in outcomes if o.state in ("failed", "interrupted")]
-    counted = f"{len(missing)} of {len(outcomes)} runs"
-    listed = "; ".join(f"{o.job.title} ({o.words or o.state})" for o in missing)
-    if any(o.state == "failed" for o in missing):
-        raise SweepFailed(f"{counted} failed: {listed}")
-    if missing:
-        raise Interrupted(f"{counted} were stopped: {listed}")
 
 
 class _Launch:
@@ -149,7 +81,7 @@ class _Launch:
     def go(self) -> dict[tuple[str, ...], Outcome]:
         self._begin()
         at_once = min(self.limits.parallel, len(self.waiting))
-        with machine.when_stopped(self.caught.append), mps.shared(self.limits.gpus, at_once, self.view.say):
+        with machine.when_stopped(self.caught.append), mps.shared(self.limits.cards, at_once, self.view.say):
             try:
                 with self.view, order.begun(self.waiting):
                     while self.running or ((self.waiting or self.elsewhere) and not self.caught):
@@ -249,14 +181,14 @@ class _Launch:
                 self.elsewhere[job] = time.monotonic()
                 self.view.say(f"waiting for {job.title}: {folder.read().owner}")
             return
-        load = Counter(child.gpu for child in self.running.values())
-        gpu = min(self.limits.gpus, key=lambda each: load[each], default=None)
+        load = Counter(child.gpus for child in self.running.values())
+        gpus = min(self.limits.gpus, key=lambda each: load[each], default=())
         if self.limits.parallel == 1:
             self.view.say(f"[{self.view.ended.total() + 1}/{self.view.total}] {job.title}")
         elif folder.note:
             self.view.say(folder.note)
         try:
-            self.running[job] = self.engine.start(Order.of(job, gpu, self.limits.heard))
+            self.running[job] = self.engine.start(Order.of(job, gpus, self.limits.heard))
         except OSError as error:
             self._account(Outcome(job, "failed", f"no process could be started: {atomic.reason(error)}"))
 

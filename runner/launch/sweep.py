@@ -23,6 +23,7 @@ from tricktable.runner.launch import expect, pool, settled
 from tricktable.runner.launch.engines.engine import Engine, Node
 from tricktable.runner.launch.expect import Expectation
 from tricktable.runner.launch.junit import Case
+from tricktable.runner.launch.outcome import Job, Outcome
 from tricktable.runner.training import compute, job
 
 Point = tuple[Overrides, Config]  # what was typed for one run, and the config that it makes
@@ -31,7 +32,7 @@ Point = tuple[Overrides, Config]  # what was typed for one run, and the config t
 def sweep(
     overrides: Sequence[str], *, jobs: int | None = None, gpus: Sequence[int] = (), timeout: float | None = None,
     heard: bool = False, engine: Engine | None = None,
-) -> list[pool.Outcome]:  # fmt: skip
+) -> list[Outcome]:  # fmt: skip
     """Run every point of a multirun that has not ended yet, `jobs` at once; what became of each.
 
     `gpus`, `timeout` (minutes per run), `heard` and `engine` as in `pool.launch`, which also says what is raised.
@@ -43,7 +44,7 @@ def sweep(
     return pool.launch(planned, parallel=jobs, gpus=gpus, timeout=timeout, heard=heard, engine=engine)
 
 
-def plan(points: Sequence[Point], engine: Engine | None = None) -> list[pool.Job]:
+def plan(points: Sequence[Point], engine: Engine | None = None) -> list[Job]:
     """Each point as a job for `pool.launch`; BadInput, and nothing created, where one of them cannot be run.
 
     What another machine would choose by itself, device and threads, is settled here: it is part of which run it is.
@@ -52,7 +53,7 @@ def plan(points: Sequence[Point], engine: Engine | None = None) -> list[pool.Job
     prepared = _prepared(points, node)
     shared = set(points[0][0]).intersection(*(overrides for overrides, _ in points))
     return [
-        pool.Job(
+        Job(
             overrides=overrides,
             root=Path(config.output.root),
             study=config.study,
@@ -61,6 +62,7 @@ def plan(points: Sequence[Point], engine: Engine | None = None) -> list[pool.Job
             title=" ".join(each for each in overrides if each not in shared) or config.label,
             threads=1 if node else _threads(config),
             memory=memory,
+            processes=config.compute.processes,
             settled=settled.overrides(config.compute, node),
         )
         for (overrides, config), (identity, memory) in zip(points, prepared, strict=True)
@@ -115,10 +117,10 @@ def _threads(config: Config) -> int:
     """The threads that a run keeps busy; on a GPU they mostly wait."""
     resolved = compute.resolve(config.compute)
     compute.warn_of_threads(resolved)
-    return resolved.threads if resolved.device.type == "cpu" else 1
+    return resolved.threads * resolved.processes if resolved.device.type == "cpu" else 1
 
 
-def misses(expectations: Sequence[Expectation], outcome: pool.Outcome) -> list[str]:
+def misses(expectations: Sequence[Expectation], outcome: Outcome) -> list[str]:
     """What is said of each expectation that a run does not hold; one that diverged or failed holds none.
 
     Nothing is said of one that was stopped: it goes on.
@@ -129,7 +131,7 @@ def misses(expectations: Sequence[Expectation], outcome: pool.Outcome) -> list[s
     return expect.misses(expectations, outcome.summary, ended)
 
 
-def check(expectations: Sequence[Expectation], outcomes: Sequence[pool.Outcome]) -> None:
+def check(expectations: Sequence[Expectation], outcomes: Sequence[Outcome]) -> None:
     """ExpectationFailed, with every miss of every run, where one has ended and does not hold them all."""
     missed = [f"{each.job.title}: {'; '.join(said)}" for each in outcomes if (said := misses(expectations, each))]
     if missed:
@@ -137,7 +139,7 @@ def check(expectations: Sequence[Expectation], outcomes: Sequence[pool.Outcome])
         raise ExpectationFailed(f"{len(missed)} of {len(outcomes)} runs do not hold: {listed}")
 
 
-def plain(outcome: pool.Outcome, expectations: Sequence[Expectation]) -> dict[str, Any]:
+def plain(outcome: Outcome, expectations: Sequence[Expectation]) -> dict[str, Any]:
     """An outcome as `tricktable train -m --json` has it."""
     return {
         "run": outcome.job.folder().path.name,
@@ -151,7 +153,7 @@ def plain(outcome: pool.Outcome, expectations: Sequence[Expectation]) -> dict[st
     }
 
 
-def cases(outcomes: Sequence[pool.Outcome], expectations: Sequence[Expectation]) -> dict[str, list[Case]]:
+def cases(outcomes: Sequence[Outcome], expectations: Sequence[Expectation]) -> dict[str, list[Case]]:
     """The outcomes by study, for a JUnit report."""
     suites: dict[str, list[Case]] = {}
     for each in outcomes:

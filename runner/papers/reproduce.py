@@ -14,6 +14,7 @@ from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import reevaluate
 from tricktable.runner.launch import pool, sweep
 from tricktable.runner.launch.engines.engine import Engine
+from tricktable.runner.launch.outcome import Outcome
 from tricktable.runner.papers import departures, estimate, matching, recipe
 from tricktable.runner.papers import plan as planning
 from tricktable.runner.papers.plan import Point, TablePlan, distinct
@@ -139,7 +140,7 @@ def _assumed_data(point: Point) -> str:
 def make(
     plan: TablePlan, runs: Runs, *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None,
     until: float = math.inf, heard: bool = False, engine: Engine | None = None,
-) -> list[pool.Outcome]:  # fmt: skip
+) -> list[Outcome]:  # fmt: skip
     """Run what is missing, after one line with the estimated time; what became of each. The rest as `pool.launch`.
 
     What waits for other runs comes in a later round, when these have ended. All that is known of it is on disk: a call
@@ -153,7 +154,7 @@ def make(
     time = estimate.duration(None if total is None else total / parallel)
     rows = len({point.label for point in lacking})
     print(f"{len(lacking)} runs of {rows} rows are missing: about {time} with {parallel} at once", file=sys.stderr)
-    outcomes: dict[str, pool.Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     while todo := [point for point in ready(plan, runs) if point.key not in outcomes]:
         made = pool.launch(
             sweep.plan([(point.overrides, point.config) for point in todo], engine),

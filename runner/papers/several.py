@@ -11,8 +11,8 @@ from typing import Any
 
 from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import BadInput, Interrupted, TricktableError, suggest
-from tricktable.runner.launch import pool
 from tricktable.runner.launch.engines.engine import Engine
+from tricktable.runner.launch.outcome import Outcome, raise_for
 from tricktable.runner.papers import recipe, reproduce, tabulate
 from tricktable.runner.papers.measured import MeasuredTable
 
@@ -80,11 +80,11 @@ def _make(
 ) -> None:  # fmt: skip
     """One table, as far as it goes; SweepFailed where a run failed, when it is written."""
     plan, runs = reproduce.requested(name, budget, overrides)
-    outcomes: list[pool.Outcome] = []
+    outcomes: list[Outcome] = []
     try:
         outcomes = reproduce.make(plan.first() if first else plan, runs, **limits)
         reproduce.evaluate(plan, under(runs.root))
     finally:
         table = tabulate.tabulate(plan, under(runs.root), plan.command)
         write(table, reproduce.folder(plan, runs.root))
-    pool.raise_for(outcomes)
+    raise_for(outcomes)

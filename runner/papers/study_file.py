@@ -24,6 +24,7 @@ from tricktable.runner.disk.runs import Runs, StoredRun, under
 from tricktable.runner.errors import BadInput, suggest
 from tricktable.runner.launch import pool, sweep
 from tricktable.runner.launch.engines.engine import Engine
+from tricktable.runner.launch.outcome import Job, Outcome
 from tricktable.runner.papers import studies
 from tricktable.runner.papers.measured import MeasuredTable
 
@@ -52,7 +53,7 @@ class StudyFile:
         return Overrides([*config_file.begun(whole), f"study={self.name}"])
 
 
-Made = Sequence[tuple[str, pool.Outcome]]  # what became of each run, with the label of its row
+Made = Sequence[tuple[str, Outcome]]  # what became of each run, with the label of its row
 
 
 def read(path: Path) -> StudyFile:
@@ -118,7 +119,7 @@ def check_layers(layers: Mapping[str, Sequence[Override]]) -> None:
                 raise BadInput(f"{place}: {override}: the file has keys of its own for this: n (seeds) and study")
 
 
-def _check_different(study: StudyFile, labels: Sequence[str], planned: Sequence[pool.Job]) -> None:
+def _check_different(study: StudyFile, labels: Sequence[str], planned: Sequence[Job]) -> None:
     """BadInput where two rows are the same runs: one of them is not what its label says."""
     of: dict[tuple[str, ...], str] = {}
     for label, job in zip(labels, planned, strict=True):

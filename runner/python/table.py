@@ -11,8 +11,9 @@ import pandas
 from tricktable.runner import report
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput, suggest
-from tricktable.runner.launch import limits, pool
+from tricktable.runner.launch import limits
 from tricktable.runner.launch.engines import choice
+from tricktable.runner.launch.outcome import raise_for
 from tricktable.runner.papers import recipe, study_file
 from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.python.apart import apart, hushed, silent
@@ -118,7 +119,7 @@ def table(
     silently = silent(quiet)
     with apart(), hushed(silently):
         measured, outcomes, folder = tables.measure(name, budget, texts, run, heard=silently, **bounds)
-        pool.raise_for(outcomes)
+        raise_for(outcomes)
     return Table(measured, folder)
 
 
@@ -138,7 +139,7 @@ def study(
     bounds: dict[str, Any] = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "engine": where}
     with apart(), hushed(silently):
         made = study_file.make(found, texts, heard=silently, **bounds)
-        pool.raise_for([outcome for _, outcome in made])
+        raise_for([outcome for _, outcome in made])
         measured = study_file.tabulate(found, made)
     assert measured is not None, "its runs have ended"
     first = made[0][1].job

@@ -7,8 +7,9 @@ from typing import TextIO
 from tricktable.runner import terminal
 from tricktable.runner.config.compose import compose, expand
 from tricktable.runner.errors import BadInput, Diverged
-from tricktable.runner.launch import pool, sweep
+from tricktable.runner.launch import sweep
 from tricktable.runner.launch.engines import choice
+from tricktable.runner.launch.outcome import raise_for
 from tricktable.runner.python.apart import apart, hushed, silent
 from tricktable.runner.python.run import Run
 from tricktable.runner.python.typed import several
@@ -38,7 +39,7 @@ def train(
     with apart(), hushed(silently) as progress:
         if len(points) > 1:
             outcomes = sweep.sweep(texts, jobs=jobs, gpus=gpus, timeout=timeout, heard=silently, engine=where)
-            pool.raise_for(outcomes)
+            raise_for(outcomes)
             return [Run(each.job.folder().path) for each in outcomes]
         if jobs or gpus or timeout or where:
             raise BadInput(

@@ -8,8 +8,8 @@ from typing import Any
 from tricktable.runner import report
 from tricktable.runner.disk.runs import under
 from tricktable.runner.errors import BadInput, Interrupted, StorageProblem, SweepFailed
-from tricktable.runner.launch import pool
 from tricktable.runner.launch.junit import Case
+from tricktable.runner.launch.outcome import Outcome, raise_for
 from tricktable.runner.papers import reproduce, several, tabulate
 from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.report import command, records, terminal
@@ -20,7 +20,7 @@ class Shown:
     """The tables that a command came to, by name, and what it ends with: the outcomes of its runs, what failed."""
 
     tables: dict[str, MeasuredTable] = field(default_factory=dict)
-    outcomes: Sequence[pool.Outcome] = ()
+    outcomes: Sequence[Outcome] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     ending: SweepFailed | Interrupted | StorageProblem | None = None
 
@@ -40,7 +40,7 @@ def table(
             print(path)
     shown = Shown({name: measured}, outcomes)
     try:
-        pool.raise_for(outcomes)
+        raise_for(outcomes)
         command.raise_for(measured.damaged)
     except (SweepFailed, Interrupted, StorageProblem) as error:
         shown.ending = error
@@ -49,7 +49,7 @@ def table(
 
 def measure(
     name: str, budget: str | None, overrides: Sequence[str], made: bool, **limits: Any
-) -> tuple[MeasuredTable, list[pool.Outcome], Path]:
+) -> tuple[MeasuredTable, list[Outcome], Path]:
     """A paper's table as `table` has it, what became of the runs that were made for it, and its files' folder."""
     plan, runs = reproduce.requested(name, budget, overrides)
     outcomes = reproduce.make(plan, runs, **limits) if made else []

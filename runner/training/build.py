@@ -10,15 +10,16 @@ import torch
 from torch import nn
 
 from tricktable.runner import randomness
+from tricktable.runner.config import rules
 from tricktable.runner.config.abilities import AfterInit, MomentumGain, UpdateCheck, having
 from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
-from tricktable.runner.config.schema import Config, Option, parse_spend
+from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import eager, memory, objects, padding, rehearse
 from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
-from tricktable.runner.training.parts import parts_of
+from tricktable.runner.training.parts import batch_parts, together_in
 from tricktable.runner.training.run import Run
 
 
@@ -56,9 +57,15 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     )
     rehearse.overflow(run)
     rehearse.micro_batches(run)
+    rehearse.processes(run)
     rehearse.smallest_batch(run)
     if compute.device.type == "cuda":
-        sizes = {b - a for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
+        together = together_in(model)
+        sizes = {
+            b - a
+            for n in run.knobs.sizes(run.epochs)
+            for a, b in batch_parts(n, run.micro_batch, compute.processes, together)
+        }
         search(compute, len(sizes))
         run.memory = memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
@@ -171,7 +178,7 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
         knob: objects.make("schedule", option, f"schedule.{knob}", total_epochs=float(config.epochs))
         for knob, option in config.schedule.items()
     }
-    payers = tuple(Payer(*each) for each in parse_spend(config.noise.spend)) if "noise_scale" in schedules else ()
+    payers = tuple(Payer(*each) for each in rules.parse_spend(config.noise.spend)) if "noise_scale" in schedules else ()
     exponents = {"linear": 1.0, "sqrt": 0.5}
     scaling = (exponents[config.scale_with_batch], config.reference_batch) if config.scale_with_batch else None
     gain = optimizer.momentum_gain if isinstance(optimizer, MomentumGain) else None

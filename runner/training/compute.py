@@ -29,6 +29,7 @@ class Compute:
     capture: bool
     pad_channels: int | None = None
     compile: bool = False
+    processes: int = 1  # that share each batch
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass: half precision where asked for; weights and statistics stay fp32."""
@@ -55,7 +56,8 @@ class Compute:
 
         What came later than the first runs is left out where it is as it was for them.
         """
-        later = {"pad_channels": self.pad_channels, "compile": self.compile}
+        shared = self.processes if self.processes > 1 else None
+        later = {"pad_channels": self.pad_channels, "compile": self.compile, "processes": shared}
         return {
             "device": str(self.device),
             "precision": self.precision,
@@ -87,19 +89,21 @@ def resolve(asked: schema.ComputeConfig, here: bool = True) -> Compute:
         device=device,
         precision=precision,
         channels_last=True if asked.channels_last is None else asked.channels_last,
-        threads=asked.threads or cores(),
+        threads=asked.threads or max(1, cores() // asked.processes),
         deterministic=asked.deterministic,
         pad_channels=asked.pad_channels,
-        capture=asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda"),
+        capture=asked.processes == 1 and (asked.capture == "on" or (asked.capture == "auto" and device.type == "cuda")),
         compile=compiled,
+        processes=asked.processes,
     )
 
 
 def warn_of_threads(compute: Compute) -> None:
     """Warn where more threads are asked for than there are cores: they wait for each other."""
-    if compute.device.type == "cpu" and compute.threads > cores():
+    if compute.device.type == "cpu" and compute.threads * compute.processes > cores():
+        among = f" in each of {compute.processes} processes" if compute.processes > 1 else ""
         warn_once(
-            f"compute.threads={compute.threads} is more than the {cores()} CPU cores that this process may use; "
+            f"compute.threads={compute.threads}{among} is more than the {cores()} CPU cores that this process may use; "
             "the run will be slower than with as many threads as cores"
         )
 

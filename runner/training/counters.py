@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tricktable.runner.training.padding import PaddedBatchNorm2d
+from tricktable.runner.training.synced import Synced
 
 
 class _Tally:
@@ -81,7 +82,7 @@ class Counters:
 
 def _is_torchs(norm: _BatchNorm) -> bool:
     """Whether the counter is moved by torch's own forward alone, or by what asks the same of it."""
-    known = type(norm).forward in (_BatchNorm.forward, PaddedBatchNorm2d.forward)
+    known = type(norm).forward in (_BatchNorm.forward, PaddedBatchNorm2d.forward, Synced.forward)
     return known and norm._buffers.get("num_batches_tracked") is not None
 
 

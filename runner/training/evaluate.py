@@ -1,7 +1,9 @@
 """Figures on a split: of the model as it stands, or of every variant x inference at the end of a run."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -31,25 +33,44 @@ def evaluate(
 
     `collector` gets the outputs of every batch, where there is one.
     """
-    sums = torch.zeros(2, dtype=torch.float64, device=run.compute.device)
-    for logits, labels in outputs(run, module, split):
-        sums += _batch_sums(logits, labels)
+    processes = run.processes
+    mine = slice(None) if collector is not None else slice(processes.rank, None, processes.size)
+    batches = _batches(split.n)
+    sums = torch.zeros(len(batches), 2, dtype=torch.float64, device=run.compute.device)
+    for row, (logits, labels) in zip(sums[mine], outputs(run, module, split, batches=batches[mine]), strict=True):
+        row.copy_(_batch_sums(logits, labels))
         if collector is not None:
             collector.add(logits, labels)
+        if processes.size == 1:
+            edge()
+    if collector is None:
+        sums = processes.added(sums)
+    if processes.size > 1:  # they have other numbers of batches, and stop after the same step or at the same edge
         edge()
-    loss, wrong = sums.tolist()
+    loss, wrong = (functools.reduce(operator.add, column) for column in zip(*sums.tolist(), strict=True))
     return loss / split.n, 100 * wrong / split.n
 
 
+def _batches(n: int) -> list[tuple[int, int]]:
+    return [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
+
+
 @torch.no_grad()
-def outputs(run: Run, module: nn.Module, split: Any, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def outputs(
+    run: Run,
+    module: nn.Module,
+    split: Any,
+    order: Tensor | None = None,
+    batches: Sequence[tuple[int, int]] | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield a Module's outputs, float32 B K, with the labels, int64 B, by batches of a split; it is set to evaluation.
 
-    `order`: the images to take, int64 on the CPU; None is all of them, in their own order.
+    `order`: the images to take, int64 on the CPU; None is all of them, in their own order. `batches`: of these (start,
+    stop) alone.
     """
     module.eval()
-    n = split.n if order is None else len(order)
-    batches = [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
+    if batches is None:
+        batches = _batches(split.n if order is None else len(order))
     for images, labels in split.draw(batches, order):
         with run.compute.autocast():
             logits = module(run.prepare(images))

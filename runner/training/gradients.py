@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from tricktable.runner import randomness
 from tricktable.runner.config.abilities import having
 from tricktable.runner.config.places import CoupledPenalty
 from tricktable.runner.training import augmented
-from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
     from tricktable.runner.training.run import Run
@@ -51,34 +49,46 @@ class Outcome(NamedTuple):
 
 def key_noise(run: "Run") -> None:
     """Put the generator of the network's noise at this update: whoever asks twice (SAM) meets the same noise twice."""
-    randomness.rekey(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates, 0)
+    run.processes.key_noise(run.compute.device, run.seed, "noise", run.clock.epoch, run.clock.updates)
 
 
 def gradients(run: "Run", batch: Batch, held: Callable[[], AbstractContextManager[None]] = nullcontext) -> Outcome:
-    """Set the gradients of the batch's loss and penalties.
+    """Set the gradients of the batch's loss and penalties: of the parts of it that this process takes.
 
-    The parts of a batch are taken one after another: the sum of their gradients is the batch's. Each forward pass is
-    made within `held`: Counters.held counts on the host, and can be neither recorded nor compiled.
+    The parts of a batch are taken one after another: the sum of their gradients is the batch's, and the penalties go
+    with the first. Each forward pass is made within `held`: Counters.held counts on the host, and can be neither
+    recorded nor compiled.
     """
     x, y = augmented.batch(run, *batch)
     run.optimizer.zero_grad(set_to_none=True)
+    losses, wrongs = [], []
     penalty: Tensor | None = None
-    for _, each in having(run.penalty, CoupledPenalty):
-        penalty = each.loss(run.model) if penalty is None else penalty + each.loss(run.model)
-    outputs, losses, parts = [], [], parts_of(len(x), run.micro_batch)
-    for i, (start, stop) in enumerate(parts):
-        part = slice(start, stop)
-        if run.micro_batch is not None:
-            announce(run.model, start, stop, len(x))
+    for i, part in run.processes.parts(run.model, len(x), run.micro_batch):
+        if i == 0:
+            penalty = _penalty(run)
         with run.compute.autocast(), held():
             logits = run.network(x[part])
-        loss = run.loss(logits.float(), y[part], x[part])
-        if len(parts) > 1:
+        loss = run.loss(_wide(logits), y[part], x[part])
+        if len(logits) < len(x):
             loss = loss * (len(logits) / len(x))
         due = loss if penalty is None or i else loss + penalty
         (due if run.scaler is None else run.scaler.scale(due)).backward()
-        outputs.append(logits.detach())
         losses.append(loss.detach())
-    whole, answers = (losses[0], outputs[0]) if len(parts) == 1 else (torch.stack(losses).sum(), torch.cat(outputs))
-    wrong = (answers.argmax(1) != y.argmax(1)).sum()
+        wrongs.append((logits.detach().argmax(1) != y[part].argmax(1)).sum())
+    if not losses:  # a batch of fewer parts than there are processes
+        return Outcome(x.new_zeros(()), x.new_zeros(()), x.new_zeros(()))
+    whole, wrong = (each[0] if len(each) == 1 else torch.stack(each).sum() for each in (losses, wrongs))
     return Outcome(whole if penalty is None else whole + penalty.detach(), whole, wrong)
+
+
+def _penalty(run: "Run") -> Tensor | None:
+    """Return the sum of the penalties that are part of the loss; None where there are none."""
+    penalty: Tensor | None = None
+    for _, each in having(run.penalty, CoupledPenalty):
+        penalty = each.loss(run.model) if penalty is None else penalty + each.loss(run.model)
+    return penalty
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Return outputs in float32 at the least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

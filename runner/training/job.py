@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tricktable.runner import data, machine, sinks, terminal
-from tricktable.runner.config import schema
+from tricktable.runner.config import rules, schema
 from tricktable.runner.config.abilities import Strides
 from tricktable.runner.config.schema import Config
 from tricktable.runner.data.draw import watched
@@ -22,9 +22,10 @@ from tricktable.runner.disk import atomic, checkpoint, record, rundir, seal
 from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Result, Summary
-from tricktable.runner.errors import Diverged, Interrupted, RunFailed, TricktableError
-from tricktable.runner.training import compiled, compute, named, resume
+from tricktable.runner.errors import BadInput, Diverged, Interrupted, RunFailed, TricktableError
+from tricktable.runner.training import compiled, compute, named, ranks, resume
 from tricktable.runner.training.build import build
+from tricktable.runner.training.company import Company
 from tricktable.runner.training.divergence import Divergence, divergence_of
 from tricktable.runner.training.evaluate import predicted
 from tricktable.runner.training.objects import files
@@ -59,6 +60,10 @@ def execute(config: Config, progress: TextIO | None = None) -> Summary:
 
     progress: where its epochs are shown; stderr unless told.
     """
+    mine = ranks.place(config.compute.processes, os.environ)
+    if mine.rank:
+        raise BadInput("compute.processes: one process starts the others; with torchrun or srun, type the command")
+    ranks.use_gpu(mine, config.compute.device)
     run, identity = prepare(config, data.load(config.data))
     compute.warn_of_threads(run.compute)
     _warn_of_small_images(run)
@@ -66,11 +71,12 @@ def execute(config: Config, progress: TextIO | None = None) -> Summary:
     if folder.note:
         print(folder.note, file=sys.stderr)
     try:
-        summary = _ended(folder)
-        if summary is None:
-            compiled.rehearse(run)
-            with folder.open():  # another process may have ended it in the meantime
-                summary = _ended(folder) or _Job(config, run, folder, progress).go()
+        with Company(mine) as company:
+            summary = _ended(folder)
+            if summary is None:
+                compiled.rehearse(run)
+                with folder.open():  # another process may have ended it in the meantime
+                    summary = _ended(folder) or _Job(config, run, folder, progress, company).go()
     except Diverged as error:
         error.folder = folder.path
         raise
@@ -106,10 +112,12 @@ def _warn_of_small_images(run: Run) -> None:
 class _Job:
     """A run in its folder. It decides when the run is saved, and says how it ended."""
 
-    def __init__(self, config: Config, run: Run, folder: rundir.RunDir, progress: TextIO | None) -> None:
-        self.config, self.run, self.folder = config, run, folder
+    def __init__(
+        self, config: Config, run: Run, folder: rundir.RunDir, progress: TextIO | None, company: Company
+    ) -> None:
+        self.config, self.run, self.folder, self.company = config, run, folder, company
         self.choices_key = schema.choices_key(named.by_id(config))
-        self.every_steps, self.every_seconds = schema.parse_every(config.checkpoint.every)
+        self.every_steps, self.every_seconds = rules.parse_every(config.checkpoint.every)
         self.metrics = record.Metrics(folder.files.metrics)
         self.saved_at = (0, time.monotonic())  # updates, clock
         self.signal: int | None = None
@@ -124,7 +132,9 @@ class _Job:
                 self.folder.set_state("running", **self._progress())
                 rows = record.read(self.metrics.path)
                 self.sinks.start(sinks.Begun(self.folder.path, schema.plain(self.config), rows))
-                self._train()
+                with self.company.lead(self.run, self.folder, self._lost):
+                    self.run.processes.asked = self.signal is not None
+                    self._train()
                 summary = self._summarise()
             self._end("complete", results=summary.results)
             return summary
@@ -161,6 +171,13 @@ class _Job:
             raise KeyboardInterrupt
         if self.signal != signal.SIGINT:
             self.signal = number
+        self.run.processes.asked = True
+
+    def _lost(self, words: str) -> None:
+        """One of the run's processes is lost and this one hangs: say so before it is ended."""
+        with contextlib.suppress(TricktableError, OSError):
+            self.folder.set_state("failed", reason=f"ProcessLost: {words}", **self._progress())
+        terminal.complain(words)
 
     def _resume(self) -> None:
         record.write_config(self.folder.files.config, schema.plain(self.config))
@@ -212,10 +229,11 @@ class _Job:
         updates, then = self.saved_at
         due = self.every_steps is not None and self.run.clock.updates - updates >= self.every_steps
         late = self.every_seconds is not None and time.monotonic() - then >= self.every_seconds
-        if due or late or self.signal is not None:
+        stopping = self.run.processes.stopping
+        if due or late or stopping:
             self._save_if_finite()
-        if self.signal is not None:
-            name = signal.Signals(self.signal).name
+        if stopping:
+            name = signal.Signals(self.signal or signal.SIGTERM).name  # another of the run's processes may have got it
             raise Interrupted(f"{name}: saved at epoch {self.run.time:.2f}; run the same command again to go on")
 
     def _save_if_finite(self) -> None:

@@ -10,6 +10,7 @@ from tricktable.runner.config.abilities import having
 from tricktable.runner.config.places import CoupledPenalty
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training.evaluate import BATCH, every_epoch
+from tricktable.runner.training.parts import batch_parts, together_in
 from tricktable.runner.training.rehearse import one_step
 from tricktable.runner.training.run import Run
 
@@ -33,7 +34,9 @@ def rehearsed(run: Run, states: int) -> int:
     gc.collect()  # a run that was tried before this one
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    largest = run.micro_batch or run.knobs.largest_batch(run.epochs)
+    whole = run.knobs.largest_batch(run.epochs)
+    shares = batch_parts(whole, None, run.compute.processes, together_in(run.model.train()))
+    largest = run.micro_batch or max(stop - start for start, stop in shares)
     kept = [p for p in run.parameters for _ in range(states - len(run.optimizer.state.get(p, {}))) if p.requires_grad]
     held: list[Tensor] = []
 

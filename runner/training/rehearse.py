@@ -26,8 +26,9 @@ from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import augmented
 from tricktable.runner.training.count import Count, count, dry_pass
-from tricktable.runner.training.parts import parts_of
+from tricktable.runner.training.parts import batch_parts, together_in
 from tricktable.runner.training.run import Run
+from tricktable.runner.training.synced import SYNCED
 
 TENSORS = 20_000  # the deepest of papers' networks, of 1202 layers, has 3,600
 
@@ -151,6 +152,32 @@ def micro_batches(run: Run) -> None:
             )
 
 
+def processes(run: Run) -> None:
+    """Refuse several processes where one would have nothing to do, or a normalisation could not see the whole batch."""
+    number = run.compute.processes
+    if number == 1:
+        return
+    over_all = False
+    for module in run.model.train().modules():
+        if module.training and _images_together(module) is None:
+            over_all = True
+            if type(module) not in SYNCED:
+                raise BadInput(
+                    f"compute.processes: {type(module).__name__} normalises over the whole batch, which {number} "
+                    "processes share; use batch, which does so over all of them, ghost_batch or group"
+                )
+    together = together_in(run.model)
+    sizes = run.knobs.sizes(run.epochs)
+    for images in (max(sizes), *([min(sizes)] if over_all else [])):
+        parts = len(batch_parts(images, run.micro_batch, number, together))
+        if parts < number:
+            left_over = "; data.last_batch=drop leaves an epoch's smaller last batch out" if images < max(sizes) else ""
+            raise BadInput(
+                f"compute.processes: a batch of {images} has {parts} part{'s' * (parts > 1)} for {number} "
+                f"processes{left_over}"
+            )
+
+
 def _images_together(module: nn.Module) -> int | None:
     """Return over how many images a Module normalises; None for the whole batch, 1 for what mixes none."""
     if isinstance(module, JointStatistics):
@@ -161,7 +188,10 @@ def _images_together(module: nn.Module) -> int | None:
 def smallest_batch(run: Run) -> None:
     """Refuse batches too small to train on: where features are of one pixel, one image has no variance."""
     images = run.knobs.smallest_batch(run.epochs)
-    fewest = min(stop - start for start, stop in parts_of(images, run.micro_batch))
+    over_all = any(type(module) in SYNCED and module.training for module in run.model.modules())
+    sharing = 1 if over_all else run.compute.processes
+    parts = batch_parts(images, run.micro_batch, sharing, together_in(run.model))
+    fewest = min(stop - start for start, stop in parts)
     joint = having(dict(run.model.named_modules()), JointStatistics)
     try:
         if any(module.images_together != 1 for _, module in joint):

@@ -18,6 +18,7 @@ from tricktable.runner.training.count import Count
 from tricktable.runner.training.counters import Counters
 from tricktable.runner.training.divergence import Divergence
 from tricktable.runner.training.knobs import Knobs
+from tricktable.runner.training.processes import Alone
 from tricktable.runner.training.sums import EpochSums
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Run:
     inference: Mapping[str, Inference]
     scaler: "torch.amp.GradScaler | None" = None
     micro_batch: int | None = None  # images at once, where a batch is taken in parts
+    processes: Alone = field(default_factory=Alone)  # that share each batch
     memory: int = 0  # bytes of a GPU that it takes, as its rehearsal found
     clock: Clock = field(default_factory=Clock)
     variants: dict[str, list[nn.Module]] = field(default_factory=dict)

@@ -14,7 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tricktable.runner import randomness
 from tricktable.runner.training import augmented
 from tricktable.runner.training.counters import Counters
-from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
     from tricktable.runner.training.run import Run
@@ -30,6 +29,7 @@ def recompute(run: "Run", model: nn.Module, edge: Callable[[], None]) -> None:
     pass at the same update is the same pass. `edge` is called after each batch. A model without running averages is
     left as it is, and so are those of a normalisation that stays in evaluation (init freeze).
     """
+    run.processes.adapt(model)
     modes = [(module, module.training) for module in model.modules()]
     model.train()
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m.training]
@@ -57,14 +57,15 @@ def _pass(run: "Run", model: nn.Module, counters: Counters, edge: Callable[[], N
     device = run.compute.device
     tables, crop = augmented.begin(run, order, epoch, PURPOSE, at)
     batches = list(run.knobs.batches(epoch))
-    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, crop), strict=True):
+    drawn = run.processes.drawn(run.splits.train, batches, order, crop)
+    for (start, stop), (images, labels) in zip(batches, drawn, strict=True):
         x, _ = augmented.batch(run, images, labels, augmented.rows(tables, start, stop))
-        for first, last in parts_of(len(x), run.micro_batch):
-            if run.micro_batch is not None:
-                announce(model, first, last, len(x))
-            randomness.rekey(device, run.seed, PURPOSE, "noise", at, start + first)
+        run.processes.key_draws(run.seed, PURPOSE, "noise", at, start)
+        for _, part in run.processes.parts(model, len(x), run.micro_batch):
+            randomness.rekey(device, run.seed, PURPOSE, "noise", at, start + part.start)
             with run.compute.autocast(), counters.held():
-                model(x[first:last])
+                model(x[part])
+        run.processes.settled(model, len(x), run.micro_batch)
         edge()
 
 

@@ -54,7 +54,8 @@ def train_epoch(run: Run, edge: Edge) -> None:
     order = torch.randperm(n, generator=randomness.generator(run.seed, "order", epoch))
     tables, crop = augmented.begin(run, order, epoch)
     batches = list(run.knobs.batches(epoch, run.clock.position))
-    for (start, stop), (images, labels) in zip(batches, run.splits.train.draw(batches, order, crop), strict=True):
+    drawn = run.processes.drawn(run.splits.train, batches, order, crop)
+    for (start, stop), (images, labels) in zip(batches, drawn, strict=True):
         step(run, Batch(images, labels, augmented.rows(tables, start, stop)))
         run.clock.position = stop
         run.clock.updates += 1
@@ -73,7 +74,7 @@ def step(run: Run, batch: Batch) -> None:
         nonlocal asked
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
         with _unmoved_buffers(run) if asked else contextlib.nullcontext():
-            outcome = run.gradients(run, batch)
+            outcome = run.processes.whole(run, len(batch.labels), run.gradients(run, batch))
         if not asked:
             run.sums.add(outcome.loss, outcome.wrong, len(batch.labels))
         asked += 1

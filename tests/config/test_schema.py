@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tricktable.runner.config import schema
+from tricktable.runner.config import rules, schema
 from tricktable.runner.config.compose import compose, merge
 from tricktable.runner.errors import BadInput
 from tricktable.runner.training import build
@@ -133,4 +133,4 @@ def test_text_keys_are_left_alone():
     ("every", "expected"), [(500, (500, None)), ("5min", (None, 300)), ("0.5 minutes", (None, 30))]
 )
 def test_every_is_steps_or_minutes(every, expected):
-    assert schema.parse_every(every) == expected
+    assert rules.parse_every(every) == expected

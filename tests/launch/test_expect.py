@@ -6,7 +6,7 @@ from tricktable.runner.disk.info import Identity
 from tricktable.runner.disk.summary import DataSummary, Result, Summary
 from tricktable.runner.errors import BadInput, ExpectationFailed
 from tricktable.runner.launch import expect, sweep
-from tricktable.runner.launch.pool import Job, Outcome
+from tricktable.runner.launch.outcome import Job, Outcome
 
 RESULTS = (
     Result(variant="final", inference="plain", test_error=4.0, test_loss=0.5, test_top5_error=1.0),
@@ -96,7 +96,7 @@ def test_a_run_that_diverged_or_failed_holds_nothing():
         said = f"{lost.job.title}: expected test_error<50 and updates>0, and the run has no result: {why}"
         assert str(failed.value) == f"1 of 2 runs do not hold: {said}"
     sweep.check((), [DIVERGED, FAILED])  # nothing was expected
-    sweep.check(expectations, [STOPPED])  # it goes on: exit code 75, by pool.raise_for
+    sweep.check(expectations, [STOPPED])  # it goes on: exit code 75, by raise_for
 
 
 def test_outcomes_as_a_report_has_them():

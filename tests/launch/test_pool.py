@@ -21,6 +21,7 @@ from tests import stub
 from tests.conftest import ROOT
 from tricktable.runner.errors import BadInput, Interrupted, SweepFailed
 from tricktable.runner.launch import pool
+from tricktable.runner.launch.outcome import ended, raise_for
 from tricktable.runner.launch.overview import Overview, Training, clock
 
 
@@ -75,6 +76,17 @@ def test_each_run_sees_one_gpu_and_they_share_them_evenly(run, tmp_path, monkeyp
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     run(range(4), dict.fromkeys(range(4), "a while"), gpus=(0, 1), parallel=4)
     assert Counter(info["gpu"] for info in stub.infos(tmp_path).values()) == dict.fromkeys(expected, 2)
+
+
+def test_a_run_of_two_processes_sees_two_gpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    jobs = [replace(stub.job(tmp_path, seed), processes=2) for seed in (0, 1)]
+    (tmp_path / "faults.json").write_text(json.dumps({0: "a while", 1: "a while"}))
+    pool.launch(jobs, gpus=(0, 1, 2, 3), command=stub.command(tmp_path))
+    assert {info["gpu"] for info in stub.infos(tmp_path).values()} == {"0,1", "2,3"}
+    with pytest.raises(BadInput, match="the 2 processes of a run have a GPU each .* expected a multiple of 2, got 3"):
+        pool.launch(jobs, gpus=(0, 1, 2), command=stub.command(tmp_path))
 
 
 def test_as_many_at_once_as_there_are_gpus_unless_told(run, tmp_path, monkeypatch):
@@ -154,7 +166,7 @@ def test_a_run_that_was_stopped_by_somebody_is_no_failure_and_the_others_go_on(r
     outcomes = run([0, 1], {0: "stopped"}, parallel=2)
     assert [o.state for o in outcomes] == ["interrupted", "complete"]
     with pytest.raises(Interrupted, match=r"1 of 2 runs were stopped: seed=0 \(saved\)"):
-        pool.raise_for(outcomes)
+        raise_for(outcomes)
 
 
 def test_a_command_that_cannot_be_started_fails_its_runs_alone(run):
@@ -163,7 +175,7 @@ def test_a_command_that_cannot_be_started_fails_its_runs_alone(run):
         "no process could be started: it, or the folder that holds it, is not there"
     ] * 2
     with pytest.raises(SweepFailed, match="2 of 2 runs failed"):
-        pool.raise_for(outcomes)
+        raise_for(outcomes)
 
 
 def test_a_damaged_summary_fails_its_run_alone(run, tmp_path):
@@ -346,7 +358,7 @@ def test_a_run_whose_files_were_changed_since_it_ended_is_made_again(run, tmp_pa
     folder = stub.job(tmp_path, 1).folder()
     text = folder.files.summary.read_text()
     folder.files.summary.write_text(text.replace("1.5", "1.4"))
-    assert pool.ended(stub.job(tmp_path, 1)) is None and pool.ended(stub.job(tmp_path, 0)).state == "complete"
+    assert ended(stub.job(tmp_path, 1)) is None and ended(stub.job(tmp_path, 0)).state == "complete"
 
 
 def test_a_damaged_sibling_leaves_the_others_complete(run, tmp_path):

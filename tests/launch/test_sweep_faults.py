@@ -86,11 +86,12 @@ import json, sys
 from pathlib import Path
 from tricktable.runner.disk.info import Identity
 from tricktable.runner.launch import pool
+from tricktable.runner.launch.outcome import Job, raise_for
 jobs = []
 for each in json.load(open(sys.argv[1])):
     each |= {"root": Path(each["root"]), "identity": Identity(**each["identity"])}
-    jobs.append(pool.Job(**{**each, "overrides": tuple(each["overrides"])}))
-pool.raise_for(pool.launch(jobs, parallel=2))
+    jobs.append(Job(**{**each, "overrides": tuple(each["overrides"])}))
+raise_for(pool.launch(jobs, parallel=2))
 """
 
 

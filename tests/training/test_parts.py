@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tricktable.runner.training.parts import announce, parts_of
+from tricktable.runner.training.parts import announce, parts_of, shares_of
 from tricktable.tricks.norm.ghost_batch import GhostBatchNorm
 
 
@@ -38,3 +38,19 @@ def test_statistics_of_the_parts_are_those_of_the_whole_where_a_channel_has_one_
     for buffer, other in zip(whole.buffers(), parted.buffers(), strict=True):
         torch.testing.assert_close(other, buffer)
     assert parted[0].num_batches_tracked == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "processes", "together", "shares"),
+    [
+        (16, 2, 1, [(0, 8), (8, 16)]),
+        (9, 4, 1, [(0, 2), (2, 4), (4, 6), (6, 9)]),
+        (1, 2, 1, [(0, 1)]),
+        (40, 2, 8, [(0, 16), (16, 40)]),
+        (20, 2, 8, [(0, 8), (8, 20)]),
+        (17, 2, 8, [(0, 8), (8, 17)]),
+        (9, 2, 8, [(0, 9)]),
+    ],
+)
+def test_shares_are_even_and_keep_together_what_is_normalised_together(images, processes, together, shares):
+    assert shares_of(images, processes, together) == shares

@@ -40,7 +40,9 @@ class GhostBatchNorm(nn.BatchNorm2d):
         self.due: tuple[float, bool] | None = (
             None  # what share of the batch comes next, and whether it is the last part
         )
-        self.seen: list[tuple[float, Tensor, Tensor]] = []  # of the batch's parts so far
+        self.seen: list[
+            tuple[float, Tensor, Tensor, int]
+        ] = []  # of the parts so far: share, mean, var, the batch's count
 
     def part(self, start: int, stop: int, of: int) -> None:
         """Images [start, stop) of a batch of so many come next; the averages move after the last of them."""
@@ -73,20 +75,21 @@ class GhostBatchNorm(nn.BatchNorm2d):
         return y, mean.view(n, -1), var.view(n, -1) * ((count - 1) / count)
 
     def _collect(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
-        """Move the running averages, or keep the statistics until the batch is whole; `count` values a channel."""
+        """Move the running averages, or keep statistics until the batch is whole; `count`: values a channel."""
         share, last = self.due or (1.0, True)
-        self.seen += [(share * within, mean, var) for within, mean, var in parts]
+        self.seen += [(share * within, mean, var, round(count / share)) for within, mean, var in parts]
         if last:
-            self._move(self.seen, round(count / share))
-            self.seen = []
+            self.whole()
 
     @torch.no_grad()
-    def _move(self, parts: list[tuple[float, Tensor, Tensor]], count: int) -> None:
-        """Running averages towards the whole batch's, from the parts' shares of it; `count` values a channel."""
-        mean: Tensor = sum(share * means.mean(0) for share, means, _ in parts)  # type: ignore[assignment]  # never 0
-        shares = (share * (within + (means - mean).square()).mean(0) for share, means, within in parts)
+    def whole(self) -> None:
+        """Running averages towards the whole batch's, from the parts seen of it, which are then forgotten."""
+        mean: Tensor = sum(share * means.mean(0) for share, means, *_ in self.seen)  # type: ignore[assignment]  # not 0
+        shares = (share * (within + (means - mean).square()).mean(0) for share, means, within, _ in self.seen)
         var: Tensor = sum(shares)  # type: ignore[assignment]  # never 0
+        count = self.seen[0][3]
         self.num_batches_tracked += 1
         momentum = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         self.running_mean += momentum * (mean - self.running_mean)
         self.running_var += momentum * (var * (count / (count - 1)) - self.running_var)
+        self.seen = []

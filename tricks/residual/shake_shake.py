@@ -38,6 +38,7 @@ class ShakeShake(nn.Module):
         self.alpha, self.beta, self.level = forward, backward, level
         self.kept: list[Tensor] | None = None  # the batch's draws; None where batches are taken whole
         self.again: Iterator[Tensor] | None = None  # those draws, for a later part
+        self.generator: torch.Generator | None = None  # of draws for a whole batch; None: torch's own
 
     def part(self, start: int, stop: int, of: int) -> None:
         """A later part of a batch has the batch's draws of its first."""
@@ -61,7 +62,7 @@ class ShakeShake(nn.Module):
         rest = [1] * (x.ndim - 1)
         if self.level == "image":
             return torch.rand(len(x), *rest, device=x.device).to(x.dtype)
-        return self._once(lambda: torch.rand(1, *rest, device=x.device)).to(x.dtype)
+        return self._once(lambda: torch.rand(1, *rest, device=x.device, generator=self.generator)).to(x.dtype)
 
     def _once(self, draw: Callable[[], Tensor]) -> Tensor:
         """A draw for a whole batch."""

@@ -50,6 +50,7 @@ class ShakeDrop(nn.Module):
         self.alpha, self.beta, self.level, self.each = tuple(alpha), tuple(beta), level, type == "B"
         self.kept: list[Tensor] | None = None  # the batch's draws; None where batches are taken whole
         self.again: Iterator[Tensor] | None = None  # those draws, for a later part
+        self.generator: torch.Generator | None = None  # of draws for a whole batch; None: torch's own
 
     def part(self, start: int, stop: int, of: int) -> None:
         """A later part of a batch has the batch's draws of its first."""
@@ -68,7 +69,7 @@ class ShakeDrop(nn.Module):
         if not self.training:
             return x * (self.p + (1 - self.p) * sum(self.alpha) / 2)
         # b + alpha - b alpha is 1 with b = 1, else alpha
-        gate = self._once(lambda: torch.rand([1] * x.ndim, device=x.device)) < self.p
+        gate = self._once(lambda: torch.rand([1] * x.ndim, device=x.device, generator=self.generator)) < self.p
         forward, backward = (torch.where(gate, 1.0, self._draw(x, ends)) for ends in (self.alpha, self.beta))
         # The value has the forward coefficient; the gradient sees only the first term, and so the backward one.
         return x * backward.to(x.dtype) + x.detach() * (forward - backward).to(x.dtype)
@@ -77,7 +78,9 @@ class ShakeDrop(nn.Module):
         """Uniform float32 draws, of the size 1 where they are shared; for pixels, in x's memory format."""
         part = x[tuple(slice(None if d < _KEPT[self.level] else 1) for d in range(x.ndim))]
         drawn = torch.empty_like(part, dtype=torch.float32)
-        return self._once(lambda: drawn.uniform_(*ends)) if self.level == "batch" else drawn.uniform_(*ends)
+        if self.level == "batch":
+            return self._once(lambda: drawn.uniform_(*ends, generator=self.generator))
+        return drawn.uniform_(*ends)
 
     def _once(self, draw: Callable[[], Tensor]) -> Tensor:
         """A draw for a whole batch."""

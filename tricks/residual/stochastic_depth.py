@@ -40,6 +40,7 @@ class StochasticDepth(nn.Module):
         self.per = per
         self.in_parts = False  # whether batches are taken in parts
         self.gate: Tensor | None = None  # then the batch's draw, from its first part on
+        self.generator: torch.Generator | None = None  # of draws for a whole batch; None: torch's own
 
     def part(self, start: int, stop: int, of: int) -> None:
         """A later part of a batch has the draw of its first."""
@@ -59,7 +60,9 @@ class StochasticDepth(nn.Module):
 
     def _survives(self, x: Tensor, draws: int) -> Tensor:
         """b_l, as numbers 0 and 1 that multiply x."""
-        return torch.empty(draws, *[1] * (x.ndim - 1), device=x.device).bernoulli_(self.p).to(x.dtype)
+        generator = None if self.per == "image" else self.generator
+        drawn = torch.empty(draws, *[1] * (x.ndim - 1), device=x.device)
+        return drawn.bernoulli_(self.p, generator=generator).to(x.dtype)
 
     def extra_repr(self) -> str:
         """What the network's printout says of it."""

@@ -105,7 +105,7 @@ class Task:
 class Distant(ABC):
     """A run that was handed to a scheduler, as a launch sees it: engine.Process. `told` is where it tells of itself."""
 
-    gpu: int | None = None  # the scheduler's to choose
+    gpus: tuple[int, ...] = ()  # the scheduler's to choose
 
     def __init__(self, told: Path) -> None:
         self.told, self.late = told, False

@@ -11,7 +11,7 @@ from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.errors import BadInput
 
 if TYPE_CHECKING:
-    from tricktable.runner.launch.pool import Job
+    from tricktable.runner.launch.outcome import Job
 
 MANY = 1_000_000  # slots of an engine that has a queue
 
@@ -33,15 +33,15 @@ class Order:
     arguments: tuple[str, ...]
     study: Path
     key: str
-    gpu: int | None = None
+    gpus: tuple[int, ...] = ()
     heard: bool = True
 
     @staticmethod
-    def of(job: "Job", gpu: int | None = None, heard: bool = True) -> "Order":
+    def of(job: "Job", gpus: tuple[int, ...] = (), heard: bool = True) -> "Order":
         """That for a launch's job; what the planner settled is typed behind what was typed."""
         key = f"{job.identity.config_hash[:16]}-{job.identity.fingerprint[-8:]}"
         typed = (*Overrides(job.overrides).updated(job.settled), f"--label={job.label}")
-        return Order(typed, job.root / job.study, key, gpu, heard)
+        return Order(typed, job.root / job.study, key, gpus, heard)
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Process(Protocol):
     late: bool  # once it was asked to stop because of its time limit
 
     @property
-    def gpu(self) -> int | None:
-        """The number of the GPU that it was given by the launch."""
+    def gpus(self) -> tuple[int, ...]:
+        """The numbers of the GPUs that it was given by the launch."""
 
     @property
     def pid(self) -> int | None:

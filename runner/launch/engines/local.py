@@ -29,8 +29,8 @@ class Local:
         """None: its runs stop, saved, with the command."""
 
     def start(self, order: Order) -> Child:
-        """A child that sees one GPU, where the order names it."""
-        return Child([*self.command, *order.arguments], order.gpu, order.heard)
+        """A child that sees the GPUs that the order names, if it names some."""
+        return Child([*self.command, *order.arguments], order.gpus, order.heard)
 
 
 def engine(values: Mapping[str, Any], at_once: int | None, detached: bool) -> Local:
