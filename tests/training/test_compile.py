@@ -32,7 +32,7 @@ def check(run, other):
     assert not [name for name in tensors if not torch.equal(tensors[name], others[name])]
 
 
-def check_resumed(make_run, overrides, backend, plain=None):
+def check_resumed(make_run, overrides, backend, plain=False):
     """A run that stops in its second epoch and goes on in another Run ends as one that does not."""
     whole = make_run(*overrides) if plain else by(backend, make_run(*overrides))
     broken, resumed = (by(backend, make_run(*overrides)) for _ in range(2))
@@ -51,13 +51,15 @@ def check_resumed(make_run, overrides, backend, plain=None):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["residual=stochastic_depth", "augment=[crop,mixup]", "augment.crop.pad=1", "optimizer=[sam,sgd]", "hook=[ema]"],
-        ["norm=ghost_batch", "norm.ghost_batch_size=4", "micro_batch=8"],
+        [*SMALL, "residual=stochastic_depth", "augment=[crop,mixup]", "augment.crop.pad=1", "optimizer=[sam,sgd]",
+         "hook=[ema]"],
+        ["model=mlp", "epochs=2", "micro_batch=8"],
+        pytest.param([*SMALL, "norm=ghost_batch", "norm.ghost_batch_size=4", "micro_batch=8"], marks=pytest.mark.long),
     ],
-    ids=["noise, asked twice, averaged", "parts"],
+    ids=["noise, asked twice, averaged", "parts", "parts that modules are told of"],
 )  # fmt: skip
 def test_compiled_steps_are_the_steps_and_resume(make_run, overrides):
-    check_resumed(make_run, [*SMALL, *overrides], "aot_eager", plain=True)
+    check_resumed(make_run, overrides, "aot_eager", plain=True)
 
 
 def test_a_norm_that_trains_on_its_running_averages_has_the_gradients_of_its_step(make_run):
