@@ -18,7 +18,8 @@ from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import SweepFailed
 from tricktable.runner.launch import sweep
-from tricktable.runner.launch.pool import launch, raise_for
+from tricktable.runner.launch.outcome import raise_for
+from tricktable.runner.launch.pool import launch
 from tricktable.runner.training import job
 
 FAULTS = {
