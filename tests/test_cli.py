@@ -34,7 +34,7 @@ def test_train_writes_a_table_and_a_summary(tricktable, tmp_path):
     assert re.fullmatch("[0-9a-f]{64}", summary["weights_sha256"])
     assert summary["compute"] == {
         "device": "cpu", "precision": "fp32", "channels_last": True, "threads": 1, "deterministic": False,
-        "compile": False,
+        "compile": False, "processes": 1,
     }  # fmt: skip
     assert yaml.safe_load((run / "config.yaml").read_text())["batch_size"] == 16
     assert json.loads((run / "run.json").read_text())["state"] == "complete"

@@ -14,7 +14,7 @@ class Row:
     absent: str = ""
 
 
-NONE = "there is one process a run: nothing is distributed"
+PROCESSES = "tests/training/test_processes.py::test_"
 JOB, DAMAGE = "tests/training/test_job.py::test_", "tests/disk/test_checkpoint_damage.py::test_"
 SHARING = "tests/disk/test_sharing.py::test_"
 SWEEP, POOL = "tests/launch/test_sweep_faults.py::test_", "tests/launch/test_pool.py::test_"
@@ -93,8 +93,10 @@ ROWS = {
     "T2": Row("another config at the resume", "another run, the first untouched; cosmetic keys go on"),
     "T3": Row("other code, data or threads at the resume", "another run, which is said",
               (JOB + "a_run_whose_code_has_changed_is_stale_and_stays", JOB + "other_data_is_another_run")),
-    "T4": Row("another number of machines", "-", absent=NONE),
-    "T5": Row("one rank dies", "-", absent=NONE),
+    "T4": Row("another number of processes that share a run", "another run, which is said by its identity",
+              (PROCESSES + "the_number_of_processes_is_part_of_the_identity_but_for_one",)),
+    "T5": Row("one of the processes of a run dies, or gives no sign of life", "the run ends within 30 s and names it; the same bits once it goes on",
+              (PROCESSES + "stopped_and_robbed_of_a_process_it_ends_with_the_same_bits", PROCESSES + "a_process_that_gives_no_sign_of_life_is_named")),
     "T6": Row("locale C, spaces, long paths, few open files, no home", "it works"),
 }  # fmt: skip
 

@@ -263,7 +263,7 @@ def test_whichever_runs_come_together_fit(needs, room):
 def test_as_many_at_once_as_a_gpus_memory_has_room_for(monkeypatch, gib, parallel, gpus, expected):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((10 + gpu) * 2**30, 80 * 2**30))
     lines = []
-    bounds = limits.Limits(parallel, gpus, 1.0, 1.0, 1.0, True)
+    bounds = limits.Limits(parallel, tuple((gpu,) for gpu in gpus), 1.0, 1.0, 1.0, True)
     assert limits.within_memory(bounds, [n * 2**30 for n in gib], lines.append).parallel == expected
     if expected < parallel:
         most = max(gib)

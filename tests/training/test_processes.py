@@ -149,7 +149,9 @@ def test_draws_for_a_batch_are_those_of_one_process_and_those_for_an_image_are_n
         (["batch_size=39"], "a batch of 1 has 1 part for 2 processes; data.last_batch=drop leaves"),
         (["norm=group", "micro_batch=16"], "compute.processes: a batch of 16 has 1 part for 2 processes"),
         (["micro_batch=8"], "micro_batch: BatchNorm2d normalises over the whole batch"),
-        (["compute.capture=on"], "compute.capture: steps that several processes share are not recorded"),
+        (["compute.capture=on"], "compute.capture: the steps of a run are not recorded where several processes share"),
+        (["compute.compile=on"], "compute.compile: a network is not compiled where several processes share"),
+        (["compute.pad_channels=8"], "compute.pad_channels: channels are not padded where several processes share"),
         (["compute.processes=0"], "compute.processes: expected a whole number at least 1 and at most 1024, got 0"),
     ],
 )

@@ -112,7 +112,7 @@ def test_noise_in_the_network_is_keyed_by_the_step(make_run):
 
     runs = [make_run(), make_run()]
     for run in runs:
-        run.model = Noisy(run.model)
+        run.model = run.network = Noisy(run.model)
         rows_of(run)
     assert runs[0].model.seen == runs[1].model.seen
     assert len(set(runs[0].model.seen)) == 12
