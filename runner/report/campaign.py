@@ -1,0 +1,133 @@
+"""`tricktable reproduce`: tables one after another until the time is up, and each that is whole kept in results/."""
+
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tricktable.runner import report, terminal
+from tricktable.runner.disk.runs import under
+from tricktable.runner.errors import Interrupted, SweepFailed, TricktableError
+from tricktable.runner.launch import pool
+from tricktable.runner.papers import campaign, estimate, reproduce
+from tricktable.runner.papers.campaign import Campaign, Step
+from tricktable.runner.papers.plan import TablePlan
+from tricktable.runner.report import archive
+from tricktable.runner.report import terminal as screen
+
+INDENT = "   "
+
+
+@dataclass
+class Worked:
+    """What became of the steps: whole in results/ before, written there now, failed by why; whether time ended it."""
+
+    before: list[Step] = field(default_factory=list)
+    written: list[Step] = field(default_factory=list)
+    failed: dict[Step, str] = field(default_factory=dict)
+    time_is_up: bool = False
+
+    @property
+    def said(self) -> str:
+        """In a line: `3 tables were whole in results/, 1 more is now`."""
+        before, now = len(self.before), len(self.written)
+        return f"{_tables(before)} whole before, {_tables(now)} written now"
+
+
+def _tables(number: int) -> str:
+    return f"{number} table{'' if number == 1 else 's'}"
+
+
+def work(
+    steps: Sequence[Step], overrides: Sequence[str], results: Path,
+    *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None, until: float = math.inf,
+) -> Worked:  # fmt: skip
+    """Go through the steps: what results/ has whole is passed by, what is missing is run, what is whole is written there.
+
+    A step that fails is told and passed by. At `until`, by the monotonic clock, what runs is saved; the same call goes
+    on from there. Interrupted after a signal; the rest as `pool.launch`.
+    """
+    done, limits = Worked(), {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until}
+    for number, step in enumerate(steps, 1):
+        if time.monotonic() > until:
+            done.time_is_up = True
+            break
+        place = f"[{number}/{len(steps)}] {step}"
+        try:
+            plan, runs = reproduce.requested(step.table, step.budget, overrides)
+            if not plan.needed():
+                terminal.say(f"{place}: none of its rows can be run at this budget")
+                continue
+            if not (why := archive.lacking(plan, results)):
+                done.before.append(step)
+                terminal.say(f"{place}: {archive.folder(results, step.table, step.budget)} has it whole")
+                continue
+            terminal.say(f"{place}: {why}. {step.reason}")
+            if _made(plan, runs.root, results, limits):
+                done.written.append(step)
+        except Interrupted:
+            if time.monotonic() <= until:
+                raise
+        except TricktableError as error:
+            done.failed[step] = str(error)
+            terminal.say(f"{step}: {error}")
+    return done
+
+
+def _made(plan: TablePlan, root: Path, results: Path, limits: Mapping[str, Any]) -> bool:
+    """Make a table, one seed of each row first; whether it is whole, and was written. SweepFailed where a run failed.
+
+    Where every run of the first seeds fails, for its images are not at hand, say, the others are not tried.
+    """
+    outcomes: list[pool.Outcome] = []
+    try:
+        for part in (plan.first(), plan):
+            outcomes = reproduce.make(part, under(root), **limits)
+            if outcomes and all(each.state == "failed" for each in outcomes):
+                break
+            reproduce.evaluate(part, under(root))
+    finally:
+        table = archive.tabulated(plan, under(root))
+        screen.progress(table, report.write_tables(table, reproduce.folder(plan, root))[-1].parent)
+    pool.raise_for(outcomes)
+    if archive.whole(table):
+        print(archive.write(table, results))
+        return True
+    return False
+
+
+def raise_for(done: Worked) -> None:
+    """What the command ends with: SweepFailed where a table failed, Interrupted where the time was up."""
+    if done.time_is_up:
+        raise Interrupted(f"{done.said}, and the time is up; run the same command again to go on")
+    if done.failed:
+        names = ", ".join(dict.fromkeys(step.table for step in done.failed))
+        raise SweepFailed(f"{done.said}, {len(done.failed)} failed: {names}")
+
+
+def dry_run(read: Campaign, steps: Sequence[Step], overrides: Sequence[str], results: Path) -> None:
+    """Print each step: what results/ has of it, what has been run, the hours that the rest takes by device, and why."""
+    rates = ", ".join(f"{device} {rate:.1e}" for device, rate in read.rates.items())
+    print(f"{len(steps)} tables; hours by rates of configs/{campaign.FILE}, multiply-adds a second: {rates}")
+    for number, step in enumerate(steps, 1):
+        plan, runs = reproduce.requested(step.table, step.budget, overrides)
+        if archive.lacking(plan, results):
+            missing = reproduce.missing(plan, runs)
+            said = f"{len(missing)} of {len(plan.needed())} runs are missing: {hours(read, missing)}"
+        else:
+            said = f"whole in {archive.folder(results, step.table, step.budget)}"
+        print(f"{number}. {step}")
+        for line in (said, step.reason):
+            for each in terminal.wrapped(terminal.clean(line), terminal.columns() - len(INDENT)):
+                print(f"{INDENT}{each}")
+        sys.stdout.flush()  # each takes a second or more: whoever reads need not wait for the last
+
+
+def hours(read: Campaign, points: Sequence[Any]) -> str:
+    """How long runs take one after another, by device: `gpu 5.1 h, cpu 850 h`."""
+    return ", ".join(
+        f"{device} {estimate.duration(estimate.seconds(points, rate))}" for device, rate in read.rates.items()
+    )
