@@ -6,7 +6,7 @@ them are the rows of these CSVs.
 
 import csv
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -135,10 +135,22 @@ def tabulated(plan: TablePlan, runs: Runs) -> MeasuredTable:
     return replace(table, damaged=(), warnings=tuple(each for each in table.warnings if each not in apart))
 
 
-def whole(table: MeasuredTable) -> bool:
-    """Whether every seed of its rows, and every setting of their grids, has ended."""
-    settings = [each for row in table.rows for each in row.grid]
-    return not any(row.missing for row in table.rows) and all(len(each.runs) == len(each.seeds) for each in settings)
+def whole(table: MeasuredTable, labels: Collection[str]) -> bool:
+    """Whether every seed of these rows, and every setting of their grids, has ended."""
+    rows = [row for row in table.rows if row.label in labels]
+    settings = [each for row in rows for each in row.grid]
+    return not any(row.missing for row in rows) and all(len(each.runs) == len(each.seeds) for each in settings)
+
+
+def lost(table: MeasuredTable, labels: Collection[str], results: Path) -> list[str]:
+    """Other rows than these of which there are more seeds there than in the table: writing it would lose them."""
+    where = folder(results, table.name, table.budget)
+    with as_written(where):
+        ended = _ended(read(where / "runs.csv"))
+    here = {
+        row.label: {run.seed for run in row.runs} - set(row.missing) for row in table.rows if row.label not in labels
+    }
+    return [label for label, seeds in here.items() if len(ended.get(records.cell(label), ())) > len(seeds)]
 
 
 def write(table: MeasuredTable, results: Path) -> Path:

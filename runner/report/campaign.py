@@ -10,7 +10,7 @@ from typing import Any
 
 from tricktable.runner import report, terminal
 from tricktable.runner.disk.runs import under
-from tricktable.runner.errors import Interrupted, SweepFailed, TricktableError
+from tricktable.runner.errors import BadInput, Interrupted, SweepFailed, TricktableError
 from tricktable.runner.launch import pool
 from tricktable.runner.papers import campaign, estimate, reproduce
 from tricktable.runner.papers.campaign import Campaign, Step
@@ -19,6 +19,7 @@ from tricktable.runner.report import archive
 from tricktable.runner.report import terminal as screen
 
 INDENT = "   "
+NAMED = 5  # tables that failed, in the last line; each was told when it did
 
 
 @dataclass
@@ -45,11 +46,12 @@ def work(
     steps: Sequence[Step], overrides: Sequence[str], results: Path,
     *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None, until: float = math.inf,
 ) -> Worked:  # fmt: skip
-    """Go through the steps: what results/ has whole is passed by, what is missing is run, what is whole is written there.
+    """Go through the steps: what results/ has whole is passed by, what is missing is run, what is whole is kept there.
 
     A step that fails is told and passed by. At `until`, by the monotonic clock, what runs is saved; the same call goes
     on from there. Interrupted after a signal; the rest as `pool.launch`.
     """
+    reproduce.root(overrides)  # what is typed wrongly fails here, and not table by table
     done, limits = Worked(), {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until}
     for number, step in enumerate(steps, 1):
         if time.monotonic() > until:
@@ -58,6 +60,7 @@ def work(
         place = f"[{number}/{len(steps)}] {step}"
         try:
             plan, runs = reproduce.requested(step.table, step.budget, overrides)
+            plan, whole = plan.of(step.rows), plan
             if not plan.needed():
                 terminal.say(f"{place}: none of its rows can be run at this budget")
                 continue
@@ -66,37 +69,44 @@ def work(
                 terminal.say(f"{place}: {archive.folder(results, step.table, step.budget)} has it whole")
                 continue
             terminal.say(f"{place}: {why}. {step.reason}")
-            if _made(plan, runs.root, results, limits):
+            if _made(plan, whole, runs.root, results, limits):
                 done.written.append(step)
         except Interrupted:
             if time.monotonic() <= until:
                 raise
+            done.time_is_up = True
+            break
         except TricktableError as error:
             done.failed[step] = str(error)
             terminal.say(f"{step}: {error}")
     return done
 
 
-def _made(plan: TablePlan, root: Path, results: Path, limits: Mapping[str, Any]) -> bool:
-    """Make a table, one seed of each row first; whether it is whole, and was written. SweepFailed where a run failed.
+def _made(plan: TablePlan, table: TablePlan, root: Path, results: Path, limits: Mapping[str, Any]) -> bool:
+    """Make rows of a table, one seed of each first; whether they are whole, and were written. SweepFailed as ever.
 
-    Where every run of the first seeds fails, for its images are not at hand, say, the others are not tried.
+    Where every run of the first seeds fails, for its images are not at hand, say, the others are not tried; nor after
+    a signal, or when the time is up.
     """
     outcomes: list[pool.Outcome] = []
     try:
         for part in (plan.first(), plan):
             outcomes = reproduce.make(part, under(root), **limits)
-            if outcomes and all(each.state == "failed" for each in outcomes):
+            states = {each.state for each in outcomes}
+            if "interrupted" in states or states == {"failed"}:
                 break
             reproduce.evaluate(part, under(root))
     finally:
-        table = archive.tabulated(plan, under(root))
-        screen.progress(table, report.write_tables(table, reproduce.folder(plan, root))[-1].parent)
+        found = archive.tabulated(table, under(root))
+        screen.progress(found, report.write_tables(found, reproduce.folder(table, root))[-1].parent)
     pool.raise_for(outcomes)
-    if archive.whole(table):
-        print(archive.write(table, results))
-        return True
-    return False
+    labels = {*plan.points, *plan.grids}
+    if not archive.whole(found, labels):
+        return False
+    if lost := archive.lost(found, labels, results):
+        raise BadInput(f"{results} has runs of {', '.join(lost)} that are not here; make these rows first")
+    print(archive.write(found, results))
+    return True
 
 
 def raise_for(done: Worked) -> None:
@@ -104,8 +114,9 @@ def raise_for(done: Worked) -> None:
     if done.time_is_up:
         raise Interrupted(f"{done.said}, and the time is up; run the same command again to go on")
     if done.failed:
-        names = ", ".join(dict.fromkeys(step.table for step in done.failed))
-        raise SweepFailed(f"{done.said}, {len(done.failed)} failed: {names}")
+        names = [*dict.fromkeys(step.table for step in done.failed)]
+        more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
+        raise SweepFailed(f"{done.said}, {len(done.failed)} failed: {', '.join([*names[:NAMED], *more])}")
 
 
 def dry_run(read: Campaign, steps: Sequence[Step], overrides: Sequence[str], results: Path) -> None:
@@ -114,6 +125,7 @@ def dry_run(read: Campaign, steps: Sequence[Step], overrides: Sequence[str], res
     print(f"{len(steps)} tables; hours by rates of configs/{campaign.FILE}, multiply-adds a second: {rates}")
     for number, step in enumerate(steps, 1):
         plan, runs = reproduce.requested(step.table, step.budget, overrides)
+        plan = plan.of(step.rows)
         if archive.lacking(plan, results):
             missing = reproduce.missing(plan, runs)
             said = f"{len(missing)} of {len(plan.needed())} runs are missing: {hours(read, missing)}"
