@@ -102,5 +102,5 @@ def trained(loaded: Recipe) -> bool:
 def _claims(loaded: Recipe) -> str:
     """How many claims of which paper a table is for."""
     number = sum(claim.table == loaded.table.id for claim in loaded.paper.claims.values())
-    title = f"“{loaded.paper.about.title}”"
+    title = loaded.paper.about.title
     return f"{number} claim{'' if number == 1 else 's'} of {title}" if number else f"no claim of {title}"

@@ -15,9 +15,8 @@ from tricktable.runner import report
 from tricktable.runner.config import schema
 from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.disk import atomic
-from tricktable.runner.disk.runs import Runs
 from tricktable.runner.errors import BadInput
-from tricktable.runner.papers import provenance, reproduce, tabulate
+from tricktable.runner.papers import provenance, reproduce
 from tricktable.runner.papers.measured import MeasuredTable
 from tricktable.runner.papers.plan import Point, TablePlan, composed
 from tricktable.runner.report import records
@@ -127,12 +126,11 @@ def _split(typed: str) -> list[str]:
     return found
 
 
-def tabulated(plan: TablePlan, runs: Runs) -> MeasuredTable:
-    """A table as it is kept there: its command names no folder of this machine, and no run in no row is spoken of."""
+def portable(table: MeasuredTable, plan: TablePlan) -> MeasuredTable:
+    """A table without this machine's folders: none in its command, and damaged runs, which are in no row, not named."""
     typed = Overrides(each for each in plan.extra if not schema.is_cosmetic(each.key))
-    table = tabulate.tabulate(plan, runs, replace(plan, extra=typed).command)
-    apart = provenance.left_out(table.damaged)
-    return replace(table, damaged=(), warnings=tuple(each for each in table.warnings if each not in apart))
+    warnings = tuple(each for each in table.warnings if each not in provenance.left_out(table.damaged))
+    return replace(table, command=replace(plan, extra=typed).command, damaged=(), warnings=warnings)
 
 
 def whole(table: MeasuredTable, labels: Collection[str]) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 
 from tricktable.runner import report, terminal
 from tricktable.runner.disk.runs import under
+from tricktable.runner.disk.seal import Damage
 from tricktable.runner.errors import BadInput, Interrupted, SweepFailed, TricktableError
 from tricktable.runner.launch import pool
-from tricktable.runner.papers import campaign, estimate, reproduce
+from tricktable.runner.papers import campaign, estimate, reproduce, tabulate
 from tricktable.runner.papers.campaign import Campaign, Step
 from tricktable.runner.papers.plan import TablePlan
-from tricktable.runner.report import archive
+from tricktable.runner.report import archive, command
 from tricktable.runner.report import terminal as screen
 
 INDENT = "   "
@@ -24,12 +25,13 @@ NAMED = 5  # tables that failed, in the last line; each was told when it did
 
 @dataclass
 class Worked:
-    """What became of the steps: whole in results/ before, written there now, failed by why; whether time ended it."""
+    """What became of the steps: whole in results/ before, written there now, failed and why; whether time ended it."""
 
     before: list[Step] = field(default_factory=list)
     written: list[Step] = field(default_factory=list)
     failed: dict[Step, str] = field(default_factory=dict)
     time_is_up: bool = False
+    damaged: list[Damage] = field(default_factory=list)
 
     @property
     def said(self) -> str:
@@ -60,17 +62,16 @@ def work(
         place = f"[{number}/{len(steps)}] {step}"
         try:
             plan, runs = reproduce.requested(step.table, step.budget, overrides)
-            plan, whole = plan.of(step.rows), plan
-            if not plan.needed():
+            part = plan.of(step.rows)
+            if not part.needed():
                 terminal.say(f"{place}: none of its rows can be run at this budget")
                 continue
-            if not (why := archive.lacking(plan, results)):
+            if not (why := archive.lacking(part, results)):
                 done.before.append(step)
                 terminal.say(f"{place}: {archive.folder(results, step.table, step.budget)} has it whole")
                 continue
             terminal.say(f"{place}: {why}. {step.reason}")
-            if _made(plan, whole, runs.root, results, limits):
-                done.written.append(step)
+            _make(done, step, plan, runs.root, results, limits)
         except Interrupted:
             if time.monotonic() <= until:
                 raise
@@ -82,13 +83,15 @@ def work(
     return done
 
 
-def _made(plan: TablePlan, table: TablePlan, root: Path, results: Path, limits: Mapping[str, Any]) -> bool:
-    """Make rows of a table, one seed of each first; whether they are whole, and were written. SweepFailed as ever.
+def _make(
+    done: Worked, step: Step, table: TablePlan, root: Path, results: Path, limits: Mapping[str, Any]
+) -> None:  # fmt: skip
+    """Make a step's rows of a table, one seed of each first, and write them where they are whole.
 
     Where every run of the first seeds fails, for its images are not at hand, say, the others are not tried; nor after
     a signal, or when the time is up.
     """
-    outcomes: list[pool.Outcome] = []
+    plan, outcomes = table.of(step.rows), list[pool.Outcome]()
     try:
         for part in (plan.first(), plan):
             outcomes = reproduce.make(part, under(root), **limits)
@@ -97,26 +100,31 @@ def _made(plan: TablePlan, table: TablePlan, root: Path, results: Path, limits: 
                 break
             reproduce.evaluate(part, under(root))
     finally:
-        found = archive.tabulated(table, under(root))
+        found = tabulate.tabulate(table, under(root), table.command)
+        done.damaged += found.damaged
         screen.progress(found, report.write_tables(found, reproduce.folder(table, root))[-1].parent)
     pool.raise_for(outcomes)
     labels = {*plan.points, *plan.grids}
     if not archive.whole(found, labels):
-        return False
+        return
     if lost := archive.lost(found, labels, results):
         raise BadInput(f"{results} has runs of {', '.join(lost)} that are not here; make these rows first")
-    print(archive.write(found, results))
-    return True
+    print(archive.write(archive.portable(found, table), results))
+    done.written.append(step)
 
 
 def raise_for(done: Worked) -> None:
-    """What the command ends with: SweepFailed where a table failed, Interrupted where the time was up."""
+    """What the command ends with: Interrupted where the time was up, SweepFailed where a table failed.
+
+    StorageProblem, once all is made, where runs are there and cannot be used.
+    """
     if done.time_is_up:
         raise Interrupted(f"{done.said}, and the time is up; run the same command again to go on")
     if done.failed:
         names = [*dict.fromkeys(step.table for step in done.failed)]
         more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
         raise SweepFailed(f"{done.said}, {len(done.failed)} failed: {', '.join([*names[:NAMED], *more])}")
+    command.raise_for(done.damaged)
 
 
 def dry_run(read: Campaign, steps: Sequence[Step], overrides: Sequence[str], results: Path) -> None:

@@ -206,9 +206,11 @@ def test_when_the_time_is_up_nothing_more_is_begun(table, machine, tmp_path):
 
 
 def test_nothing_of_this_machine_is_written_there(table, machine, tmp_path):
-    finish(reproduce.requested(NAME, "smoke", [f"output.root={tmp_path}/outputs"])[0].all()[0], 5.0, CIFAR10_SEEN)
-    next((tmp_path / "outputs").glob("*/*/summary.json")).write_text("{")  # a damaged run, whose folder tables name
+    damaged = tmp_path / "outputs" / "other" / "resnet8-12345678" / "run.json"  # tables name its folder
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
     work(tmp_path)
+    assert str(damaged.parent) in (tmp_path / "outputs" / "tables" / NAME / "smoke" / "table.md").read_text()
     files = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"table.md", "claims.csv", "runs.csv"}
     for path in files:
@@ -217,29 +219,32 @@ def test_nothing_of_this_machine_is_written_there(table, machine, tmp_path):
     assert f"    {made_by}\n" in (tmp_path / "results" / NAME / "smoke" / "table.md").read_text()
 
 
-def test_a_kill_while_it_is_written_leaves_a_whole_report_or_none(table, machine, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("owner", "name", "call"), [(Path, "rename", 1), (Path, "rename", 2), (shutil, "rmtree", 3)])
+def test_a_kill_while_it_is_written_leaves_a_whole_report_or_none(
+    table, machine, tmp_path, monkeypatch, owner, name, call
+):
+    work(tmp_path)
     there = tmp_path / "results" / NAME / "smoke"
-    for name in ("rename", "rmtree"):
-        work(tmp_path)
-        whole = sorted(path.name for path in there.iterdir())
-        table(RECIPE.replace("momentum=0.8", f"momentum=0.{len(name)}"))
-        with monkeypatch.context() as patch:
-            target, calls = (Path, []) if name == "rename" else (shutil, [])
-            real = getattr(target, name)
+    names = sorted(path.name for path in there.iterdir())
+    table(RECIPE.replace("momentum=0.8", "momentum=0.7"))
+    real, calls = getattr(owner, name), []
 
-            def killed(*arguments, real=real, calls=calls, **options):
-                calls.append(arguments)
-                if len(calls) == 2:
-                    raise KeyboardInterrupt
-                return real(*arguments, **options)
+    def killed(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
 
-            patch.setattr(target, name, killed)
-            with pytest.raises(KeyboardInterrupt):
-                work(tmp_path)
-        assert not there.exists() or sorted(path.name for path in there.iterdir()) == whole
-        assert work(tmp_path).written or work(tmp_path).before
-        assert sorted(path.name for path in there.iterdir()) == whole
-        assert [path.name for path in there.parent.iterdir()] == ["smoke"]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            work(tmp_path)
+    assert not there.exists() or sorted(path.name for path in there.iterdir()) == names
+    machine.clear()
+    done = work(tmp_path)
+    assert (done.written or done.before) and not machine
+    assert sorted(path.name for path in there.iterdir()) == names
+    assert "momentum=0.7" in (there / "table.csv").read_text()
 
 
 def test_a_spoilt_csv_is_one_line(table, machine, tmp_path):
