@@ -46,6 +46,6 @@ def reproduce(arguments: argparse.Namespace) -> int:
     until = limits.until("--minutes", arguments.minutes)
     bounds = {"jobs": arguments.jobs, "gpus": arguments.gpus, "timeout": arguments.timeout, "until": until}
     done = campaign.work(steps, arguments.overrides, arguments.results, **bounds)
-    print(done.said)
     campaign.raise_for(done)
+    print(done.said)
     return 0
