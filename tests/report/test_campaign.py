@@ -29,6 +29,7 @@ rows:
   increased_momentum: "not here"
 budgets: {smoke: {}, short: {}, paper: {}}
 """
+RESULTS = ROOT / "results"
 FIRST = Entry(NAME, "It is first.", rows=("orig*",))
 
 
@@ -299,3 +300,13 @@ def test_the_command_takes_its_overrides_and_refuses_what_the_recipe_says(capsys
 def test_make_reproduce_goes_through_the_command():
     text = (ROOT / "Makefile").read_text()
     assert "tricktable reproduce $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUDGET),--budget $(BUDGET))" in text
+
+
+def test_the_tables_of_this_checkout_can_be_read_back():
+    known = [
+        name for name in recipe.names() for budget in recipe.BUDGETS if archive.folder(RESULTS, name, budget).is_dir()
+    ]
+    assert NAME in known
+    for step in order.steps(Campaign({}, tuple(Entry(name, "It is there.") for name in known)), "smoke")[: len(known)]:
+        plan, _ = reproduce.requested(step.table, step.budget, [])
+        assert archive.lacking(plan, RESULTS) != "it is not there"
