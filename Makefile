@@ -5,12 +5,13 @@
 # make wheel   dist/tricktable-<version>-py3-none-any.whl: one package, tricktable, with its configs
 # make test-long    the tests that take longer, such as hundreds of compositions at random
 # make test-faults  kills, flipped bits, full disks, hostile files: each as often as docs/reliability.md then says
+# make reproduce MINUTES=60 BUDGET=paper TYPED='--gpus 0 compute=gpu'   papers' tables by priority, until the time is up
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup bench bench-scale demo wheel test test-long test-faults lint docs format clean
+.PHONY: setup bench bench-scale demo reproduce wheel test test-long test-faults lint docs format clean
 
 setup: $(READY)
 
@@ -24,6 +25,11 @@ demo: setup
 	$(BIN)/tricktable train -m --jobs 2 study=demo model=resnet8 data.subset=20 batch_size=32 epochs=20 \
 		'augment=[],[mixup],[cutout]' 'seed=range(5)' compute.threads=1
 	$(BIN)/tricktable table liu2020_radam/sec5.2_warmup --budget smoke --run --jobs 2 compute=cpu compute.threads=1
+
+# 75 is how a command ends whose time was up: it has saved, and the next `make reproduce` goes on.
+reproduce: setup
+	$(BIN)/tricktable reproduce $(if $(MINUTES),--minutes $(MINUTES)) $(if $(BUDGET),--budget $(BUDGET)) $(TYPED); ended=$$?; \
+	$(BIN)/tricktable reproduce --markdown > docs/reproductions.md && exit $$(( ended == 75 ? 0 : ended ))
 
 test: setup lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not long and not faults"
@@ -65,6 +71,7 @@ docs: setup
 	$(BIN)/tricktable count --all --markdown > docs/models.md
 	$(BIN)/tricktable list --markdown > docs/tricks.md
 	$(BIN)/tricktable list tables --markdown > docs/recipes.md
+	$(BIN)/tricktable reproduce --markdown > docs/reproductions.md
 	$(BIN)/python docs/badges.py
 
 format: setup

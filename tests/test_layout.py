@@ -265,7 +265,8 @@ def test_configs_say_what_they_are(path):
 
 
 def test_what_stands_beside_the_groups_of_options():
-    assert sorted(p.name for p in CONFIGS.iterdir() if p.is_file()) == ["same_code.yaml", "synonyms.yaml", "train.yaml"]
+    files = ["campaign.yaml", "same_code.yaml", "synonyms.yaml", "train.yaml"]
+    assert sorted(p.name for p in CONFIGS.iterdir() if p.is_file()) == files
 
 
 SAME_CODE = yaml.safe_load((CONFIGS / "same_code.yaml").read_text(encoding="utf-8"))

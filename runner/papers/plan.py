@@ -108,6 +108,14 @@ class TablePlan:
         """The table with one seed of each row."""
         return replace(self, points={label: points[:1] for label, points in self.points.items()})
 
+    def of(self, labels: Iterable[str]) -> "TablePlan":
+        """The table with what these rows want alone."""
+        wanted = frozenset(labels)
+        points, grids = (
+            {label: found for label, found in each.items() if label in wanted} for each in (self.points, self.grids)
+        )
+        return replace(self, points=points, grids=grids)
+
     def needed(self) -> list[Point]:
         """Every point whose run must have ended, each once, those that come first before others."""
         trials = (trial for grid in self.grids.values() for trial in grid)

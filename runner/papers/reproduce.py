@@ -32,11 +32,8 @@ EXTRA = (
 
 def requested(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[TablePlan, Runs]:
     """What a table wants at a budget, and the runs there are; without a budget, the fullest of which there are runs."""
-    for override in Overrides(overrides):
-        if override.key not in EXTRA and override.group != "compute":
-            raise BadInput(f"{override.key}: the recipe says it; with a table, type compute or {', '.join(EXTRA)}")
+    runs = disk.under(root(overrides))
     loaded = recipe.load(name)
-    runs = disk.under(Path(compose(overrides).output.root))
     if budget is not None:
         return planning.plan(loaded, budget, overrides), runs
     for each in reversed(BUDGETS) if runs.by_choices else ():
@@ -44,6 +41,14 @@ def requested(name: str, budget: str | None, overrides: Sequence[str]) -> tuple[
         if any(point.choices in runs.by_choices for point in plan.needed()):
             return plan, runs
     return planning.plan(loaded, BUDGETS[-1], overrides), runs
+
+
+def root(overrides: Sequence[str]) -> Path:
+    """Where the runs of tables lie by what was typed. BadInput where that is not to be typed with a table."""
+    for override in Overrides(overrides):
+        if override.key not in EXTRA and override.group != "compute":
+            raise BadInput(f"{override.key}: the recipe says it; with a table, type compute or {', '.join(EXTRA)}")
+    return Path(compose(overrides).output.root)
 
 
 def missing(plan: TablePlan, runs: Runs) -> list[Point]:

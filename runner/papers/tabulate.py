@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tricktable.runner import data
+from tricktable.runner.config.overrides import Overrides
 from tricktable.runner.config.schema import Config
 from tricktable.runner.disk.runs import Runs
 from tricktable.runner.explore import networks
-from tricktable.runner.papers import claims, departures, matching, metrics, provenance, recipe
+from tricktable.runner.papers import claims, departures, listing, matching, metrics, provenance, recipe
 from tricktable.runner.papers import plan as planning
 from tricktable.runner.papers.facts import Claim
 from tricktable.runner.papers.measured import Judged, MeasuredRow, MeasuredTable
 from tricktable.runner.papers.plan import FULL, TablePlan
+from tricktable.runner.papers.recipe import Recipe
 
 
 def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
@@ -38,6 +41,25 @@ def tabulate(plan: TablePlan, runs: Runs, command: str) -> MeasuredTable:
         damaged=runs.unusable,
         paper=plan.recipe.paper,
         recipe=plan.recipe,
+    )
+
+
+def without_runs(loaded: Recipe) -> MeasuredTable:
+    """A table as it stands where nothing was trained: what counts decide of its claims, and what cannot be run here."""
+    plan = TablePlan(loaded, FULL, {}, listing.barred(loaded), Overrides())
+    rows = tuple(matching.rows(plan, Runs(Path(), ())))
+    return MeasuredTable(
+        name=loaded.name,
+        title=loaded.paper.about.title,
+        caption=loaded.table.caption,
+        metric=loaded.table.metric,
+        budget=FULL,
+        rows=rows,
+        claims=tuple(_judged(plan, rows)),
+        provenance=provenance.of(loaded.table, FULL, rows),
+        command=plan.command,
+        paper=loaded.paper,
+        recipe=loaded,
     )
 
 
