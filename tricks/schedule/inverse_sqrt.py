@@ -4,8 +4,8 @@
 
 e is the time in epochs and s the timescale. The paper's is one update, B / N epochs of batches of B images out of N;
 then e / s = t - 1.
-Differs from the paper: s may be longer, and the rate falls later; a batch that grows leaves the factor a function of the
-images that were seen.
+Differs from the paper: s may be longer, and the rate then falls later; it is a function of the images that were seen,
+and so of the updates only while the batch keeps its size.
 """
 
 import math

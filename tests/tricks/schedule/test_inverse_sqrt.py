@@ -1,5 +1,6 @@
 """The inverse of the root of the time."""
 
+import itertools
 import math
 
 import pytest
@@ -19,7 +20,7 @@ def test_it_begins_at_1_and_has_lost_a_factor_of_root_2_after_the_timescale():
     assert factor(0) == 1.0
     assert factor(3) == pytest.approx(math.sqrt(0.5))
     times = [i / 10 for i in range(400)]
-    assert all(factor(a) > factor(b) > 0 for a, b in zip(times, times[1:], strict=False))
+    assert all(factor(a) > factor(b) > 0 for a, b in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize("timescale", [0.0, -1.0, math.inf, math.nan])
