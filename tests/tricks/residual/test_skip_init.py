@@ -67,12 +67,12 @@ def test_alpha_is_exempt_from_decay():
 def variances_by_block(norm):
     """Of what comes out of each of the nine blocks of a network's first stage, at initialisation, for noise."""
     torch.manual_seed(0)
-    model, found = PreActResNet(10, depth=56, width=64, activated="none", norm=norm), []
+    model, found = PreActResNet(10, depth=56, width=32, activated="none", norm=norm), []
     he(model)
     for block in model.blocks[:9]:
         block.register_forward_hook(lambda module, inputs, output: found.append(output.detach().var().item()))
     with torch.no_grad():
-        model.train()(torch.randn(32, 3, 8, 8))
+        model.train()(torch.randn(4, 3, 32, 32))
     return found
 
 
@@ -83,4 +83,4 @@ def test_the_paper_by_depth_normalised_branches_add_one_each_and_others_double_t
     assert steps.mean().item() == pytest.approx(1, rel=0.25) and steps.min() > 0.5 and steps.max() < 1.5
     plain = torch.tensor(variances_by_block(lambda channels: nn.Identity()))
     ratios = plain[1:] / plain[:-1]
-    assert ratios.log().mean().exp().item() == pytest.approx(2, rel=0.2) and plain[-1] / plain[0] > 100
+    assert ratios.log().mean().exp().item() == pytest.approx(2, rel=0.15) and plain[-1] > 100 * plain[0]
