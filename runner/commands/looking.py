@@ -123,8 +123,12 @@ def _hours(place: str | None, billions: float, markdown: bool) -> int:
     from tricktable.runner.papers import estimate, hours, recipe
 
     rate = billions * hours.BILLION or estimate.trial("cpu")
-    print(f"{rate / hours.BILLION:.3g} billion multiply-adds a second; {len(recipe.names())} tables", file=sys.stderr)
-    costs = [hours.table(name, rate) for name in recipe.names()]
+    names, costs = recipe.names(), []
+    print(f"{rate / hours.BILLION:.3g} billion multiply-adds a second; {len(names)} tables", file=sys.stderr)
+    for i, name in enumerate(names, 1):
+        costs.append(hours.table(name, rate))
+        if sys.stderr.isatty():  # it takes minutes
+            print(f"\r{i} of {len(names)}", end="\n" if i == len(names) else "", file=sys.stderr, flush=True)
     if markdown:
         print(hours.markdown(costs, rate))
         return 0
