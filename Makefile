@@ -72,6 +72,7 @@ docs: setup
 	$(BIN)/tricktable list --markdown > docs/tricks.md
 	$(BIN)/tricktable list tables --markdown > docs/recipes.md
 	$(BIN)/tricktable reproduce --markdown > docs/reproductions.md
+	$(BIN)/tricktable list tables --hours 90 --markdown > docs/cpu-budget.md
 	$(BIN)/python docs/badges.py
 
 format: setup

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import sys
 from pathlib import Path
 
 from tricktable.runner import machine
@@ -10,6 +12,7 @@ from tricktable.runner.commands.arguments import (
     add_command,
     completed,
 )
+from tricktable.runner.errors import BadInput
 
 
 def add(commands: Commands) -> None:
@@ -33,6 +36,10 @@ def add(commands: Commands) -> None:
     place = parser.add_argument("place", nargs="?", help="one place: its options, with their papers")
     completed(place, "places")
     parser.add_argument("--markdown", action="store_true", help="every trick, or every table, for documents")
+    hours = (
+        "of tables: what each takes at the paper's budget, on this machine or on one of so many multiply-adds a second"
+    )
+    parser.add_argument("--hours", nargs="?", const=0.0, type=float, metavar="BILLIONS", help=hours)
 
     parser = add_command(commands, "cache", cache, "what is kept between runs: images decoded or fetched", False)
     parser.add_argument("--clear", nargs="?", const="", metavar="NAME", help="remove it, or all; a script is not asked")
@@ -82,6 +89,8 @@ def list_(arguments: argparse.Namespace) -> int:
     """What can be chosen."""
     from tricktable.runner.config.catalogue import listing, markdown
 
+    if arguments.hours is not None:
+        return _hours(arguments.place, arguments.hours, arguments.markdown)
     if arguments.markdown and arguments.place == "tables":
         from tricktable.runner.papers import listing as tables
 
@@ -100,10 +109,37 @@ def list_(arguments: argparse.Namespace) -> int:
         lines = figures.listing()
     else:
         lines = list(listing(arguments.place))
+    _print_columns(lines)
+    return 0
+
+
+def _hours(place: str | None, billions: float, markdown: bool) -> int:
+    """What every table takes at the paper's budget; 0 billions: as many as this machine has."""
+    if place != "tables":
+        raise BadInput(f"--hours: expected `tricktable list tables --hours`, got {place or 'no tables'}")
+    if billions < 0 or not math.isfinite(billions):
+        raise BadInput(f"--hours: expected billions of multiply-adds a second, above 0, got {billions:g}")
+    machine.import_torch()
+    from tricktable.runner.papers import estimate, hours, recipe
+
+    rate = billions * hours.BILLION or estimate.trial("cpu")
+    names, costs = recipe.names(), []
+    print(f"{rate / hours.BILLION:.3g} billion multiply-adds a second; {len(names)} tables", file=sys.stderr)
+    for i, name in enumerate(names, 1):
+        costs.append(hours.table(name, rate))
+        if sys.stderr.isatty():  # it takes minutes
+            print(f"\r{i} of {len(names)}", end="\n" if i == len(names) else "", file=sys.stderr, flush=True)
+    if markdown:
+        print(hours.markdown(costs, rate))
+        return 0
+    _print_columns(hours.lines(costs))
+    return 0
+
+
+def _print_columns(lines: list[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in lines), default=0)
     for name, about in lines:
         print(f"{name:<{width}}  {about}")
-    return 0
 
 
 def cache(arguments: argparse.Namespace) -> int:

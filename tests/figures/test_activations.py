@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.conftest import TINY
+from tricktable.models.resnet import ResNet
 from tricktable.runner.config.compose import compose
 from tricktable.runner.disk import runs
 from tricktable.runner.errors import BadInput
@@ -15,6 +16,7 @@ from tricktable.runner.explore import reevaluate
 from tricktable.runner.figures import figure
 from tricktable.runner.figures.activations import activations, measured
 from tricktable.runner.training import job
+from tricktable.tricks.init.he import he
 
 
 def rows_of(table):
@@ -152,3 +154,31 @@ def test_a_long_id_keeps_its_end():
     name = f"resnet20-{'x' * 40}-s0-8fb6d822"
     assert figure.shown(name, 32) == "resnet20-xxxx…xxxxxx-s0-8fb6d822" and len(figure.shown(name, 32)) == 32
     assert figure.shown("resnet8-s0-8fb6d822") == "resnet8-s0-8fb6d822"
+
+
+def by_depth(norm):
+    """Of a network's convolutions at initialisation, in forward order: the mean size of a channel's mean, and the sd."""
+    torch.manual_seed(0)
+    model, means, sds = ResNet(10, depth=56, norm=norm), [], []
+    he(model)
+
+    def watch(module, inputs, output):
+        means.append(output.detach().mean((0, 2, 3)).abs().mean().item())
+        sds.append(output.detach().std().item())
+
+    for block in model.blocks:
+        first = next(module for module in block.modules() if isinstance(module, nn.Conv2d))
+        first.register_forward_hook(watch)
+    model.train()
+    with torch.no_grad():
+        model(torch.randn(16, 3, 16, 16))
+    return means, sds
+
+
+def test_channel_means_and_norms_grow_with_depth_without_normalisation_and_stay_with_it():
+    """Bjorck et al. 2018: the first convolution of each block, over 27 blocks."""
+    for values in by_depth(lambda channels: nn.Identity()):
+        first, second, third = (sum(values[i : i + 9]) for i in (0, 9, 18))  # its stages
+        assert values[-1] > 1000 * values[0] and third > 5 * second > 25 * first
+    for values in by_depth(nn.BatchNorm2d):
+        assert max(values) < 10 * min(values)

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -30,3 +31,10 @@ def test_the_equation_and_its_gradient():
 
 def test_initialisations_know_it():
     assert isinstance(Mish(), nn.Mish)
+
+
+def test_its_least_value_is_where_the_authors_say():
+    x = torch.linspace(-2, 0, 200_001, dtype=torch.float64)
+    y = Mish()(x)
+    assert x[y.argmin()].item() == pytest.approx(-1.1924, abs=5e-5)
+    assert y.min().item() == pytest.approx(-0.30884, abs=5e-6)

@@ -77,3 +77,10 @@ def test_a_square_that_is_larger_than_the_image_or_empty_is_refused(length, got)
 def test_no_holes_are_refused():
     with pytest.raises(ValueError, match=r"^n_holes must be at least 1, got 0$"):
         Cutout(n_holes=0)
+
+
+def test_a_square_of_16_is_whole_at_17_of_32_centres_along_each_side():
+    centres = torch.cartesian_prod(torch.arange(32), torch.arange(32)) / 32
+    out, _ = Cutout(16)(torch.ones(1024, 1, 32, 32), torch.ones(1), centres.unsqueeze(1))
+    whole = (out == 0).sum((1, 2, 3)) == 16 * 16
+    assert whole.double().mean().item() == pytest.approx(0.28222656, abs=1e-8)

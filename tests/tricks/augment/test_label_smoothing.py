@@ -58,6 +58,36 @@ def test_gradient_descent_on_the_toy_model_ends_at_the_closed_form(epsilon, best
     assert loss.item() == pytest.approx(-(target * target.log()).sum().item(), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("classes", "gap", "floor"),
+    [
+        (10, 4.510859506517, 0.500288035058),
+        (100, 6.803505257608, 0.777797041877),
+        (1000, 9.105090961257, 1.014847997749),
+    ],
+)
+def test_a_logit_that_descends_alone_ends_at_the_papers_gap_and_loss(classes, gap, floor):
+    """Logits (z, 0, ... 0) of K classes: z* = ln(K (1 - epsilon) / epsilon + 1), and the loss there is the entropy."""
+    target = smoothed(torch.eye(classes, dtype=torch.float64)[:1], 0.1)
+    z = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    for _ in range(60):  # Newton's steps: plain ones are slow where a thousand classes share the slope
+        logits = torch.cat((z.view(1), torch.zeros(classes - 1, dtype=torch.float64))).unsqueeze(0)
+        loss = F.cross_entropy(logits, target)
+        (slope,) = torch.autograd.grad(loss, z)
+        p = logits.detach().softmax(1)[0, 0]
+        with torch.no_grad():
+            z -= (slope / (p * (1 - p))).clamp(-1, 1)
+    assert z.item() == pytest.approx(gap, abs=1e-9)
+    assert loss.item() == pytest.approx(floor, abs=1e-9)
+
+
+def test_plain_labels_have_no_least_loss_in_the_toy_model():
+    target = smoothed(torch.eye(3, dtype=torch.float64)[:1], 0.0)
+    rows = torch.tensor([[2.0 * a, 0, 0] for a in range(15)], dtype=torch.float64)
+    losses = F.cross_entropy(rows, target.expand(15, 3), reduction="none")
+    assert (losses.diff() < 0).all() and 0 < losses[-1] < 1e-11
+
+
 def test_nothing_is_drawn():
     rng = torch.Generator().manual_seed(0)
     before = rng.get_state()

@@ -63,6 +63,11 @@ def test_the_moments_of_lambda(alpha, variance):
     assert weight.var().item() == pytest.approx(variance, rel=1e-2)
 
 
+def test_the_smaller_share_is_a_quarter_on_average_where_lambda_is_uniform():
+    weight, _ = Mixup(1.0).sample(200_000, torch.Generator().manual_seed(5))
+    assert torch.minimum(weight, 1 - weight).mean().item() == pytest.approx(0.25, abs=2e-3)
+
+
 def test_partners_are_uniform():
     mixup, counts = Mixup(), np.zeros((4, 4))
     _, column = mixup.sample(4000, torch.Generator().manual_seed(6))

@@ -78,8 +78,10 @@ def test_a_network_has_four_biases_and_a_scale_a_block_and_two_scalars_outside()
 
 SCALES = [  # static `scales` of the paper's file
     (lambda: resnet(20), 0.333333333333),
+    (lambda: resnet(32), 0.258198889747),
     (lambda: resnet(56), 0.19245008973),
     (lambda: resnet(110), 0.136082763488),
+    (lambda: resnet(1202, width=4), 0.040824829046),
     (lambda: resnet(50, block="bottleneck", blocks=[3, 4, 6, 3], width=8), 0.5),
     (lambda: resnet(101, block="bottleneck", blocks=[3, 4, 23, 3], width=8), 0.417226144861),
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.tricks.optimizer.problem import check, lone, steady
 from tricktable.tricks.optimizer.adam import Adam
@@ -51,3 +52,11 @@ def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
     optimizer = Adam(lone())
     assert optimizer.momentum_gain(momentum) == 1
     assert steady(lambda groups: Adam(groups, beta1=momentum)) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_first_step_is_lr_times_the_gradients_sign():
+    p = torch.nn.Parameter(torch.zeros(5, dtype=torch.float64))
+    optimizer = Adam([{"params": [p]}], lr=0.25)
+    p.grad = torch.tensor([1e-4, -3.0, 700.0, -0.02, 1.0], dtype=torch.float64)
+    optimizer.step()
+    torch.testing.assert_close(p.detach(), -0.25 * p.grad.sign(), rtol=1e-3, atol=0)

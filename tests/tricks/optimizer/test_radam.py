@@ -1,10 +1,14 @@
 """RAdam against the paper's algorithm 2, and against torch's by its threshold."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from tests.tricks.optimizer.problem import check, equal, lone, steady
+from tricktable.tricks.optimizer.adam import Adam
 from tricktable.tricks.optimizer.radam import RAdam
 
 ARGUMENTS = {"lr": 0.03, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "weight_decay": 0.1}
@@ -143,3 +147,81 @@ def test_a_steady_gradients_step_is_lr_whatever_the_momentum(momentum):
     optimizer = RAdam(lone())
     assert optimizer.momentum_gain(momentum) == 1
     assert steady(lambda groups: RAdam(groups, beta1=momentum, beta2=0.9)) == pytest.approx(1, rel=1e-3)
+
+
+LATER = {
+    8: 0.038738,
+    10: 0.048998,
+    100: 0.215335,
+    500: 0.476493,
+    1000: 0.645326,
+    2000: 0.82839,
+    5000: 0.982878,
+    10000: 0.999773,
+}
+
+
+@pytest.mark.parametrize(("t", "r"), LATER.items())
+def test_the_rectification_of_later_steps_has_the_papers_values(t, r):
+    """The moments are put where t - 1 steps down a slope of 1 leave them."""
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))]}]
+    (p,) = groups[0]["params"]
+    optimizer = RAdam(groups, lr=1.0)
+    m, v = (torch.full_like(p, 1 - beta ** (t - 1)).detach() for beta in (0.9, 0.999))
+    optimizer.state[p].update(t=t - 1, m=m, v=v)
+    p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert -p.item() == pytest.approx(r, rel=1e-4)
+
+
+RHO_INF = {0.999: 1999.0, 0.99: 199.0, 0.9: 19.0, 0.9995: 3999.0, 0.6: 4.0}
+
+
+@pytest.mark.parametrize(("beta2", "rho"), RHO_INF.items())
+def test_no_step_is_ever_rectified_by_a_threshold_of_rho_inf(beta2, rho):
+    with pytest.raises(ValueError, match="beta2 must be so large that a step is rectified"):
+        RAdam(lone(), beta2=beta2, threshold=rho + 1e-9, replaced_by="sgd_adam")
+    RAdam(lone(), beta2=beta2 + 1e-6, threshold=rho, replaced_by="sgd_adam")
+
+
+RHO = {5: 4.995998, 6: 5.994164, 10: 9.983492, 100: 98.332944, 1000: 835.967376}
+
+
+@pytest.mark.parametrize(("t", "rho"), RHO.items())
+def test_the_first_step_above_a_threshold_has_the_papers_rho(t, rho):
+    assert RAdam(lone(), threshold=rho - 1e-5, replaced_by="sgd_adam").late == t - 1
+    assert RAdam(lone(), threshold=rho + 1e-5, replaced_by="sgd_adam").late == t
+
+
+def variances(make, steps, n=20_000):
+    """Over n weights with normal gradients, by step: the variance of the adaptive rate, step / gradient."""
+    p = torch.nn.Parameter(torch.zeros(n, dtype=torch.float64))
+    optimizer, rng, found = make([{"params": [p]}]), torch.Generator().manual_seed(0), {}
+    for t in range(1, max(steps) + 1):
+        p.grad, before = torch.randn(n, generator=rng, dtype=torch.float64), p.detach().clone()
+        optimizer.step()
+        if t in steps:
+            found[t] = ((before - p.detach()) / p.grad).var().item()
+    return found
+
+
+def chi_square_variance(rho):
+    """Of the root of a scaled inverse chi-square of rho degrees of freedom: E[psi^2] - E[psi]^2."""
+    mean = math.sqrt(rho / 2) * math.exp(math.lgamma((rho - 1) / 2) - math.lgamma(rho / 2))
+    return rho / (rho - 2) - mean**2
+
+
+def test_the_adaptive_rates_variance_by_simulation_is_the_papers_and_rectified_it_stays():
+    beta2, steps = 0.99, (6, 8, 10, 15, 20, 30, 50)
+    limit = 2 / (1 - beta2) - 1
+    rho = {t: limit - 2 * t * beta2**t / (1 - beta2**t) for t in steps}
+    arguments = {"lr": 1.0, "beta1": 0.0, "beta2": beta2, "eps": 1e-12}
+    adam = variances(lambda groups: Adam(groups, **arguments), steps)
+    for t in steps:
+        assert adam[t] == pytest.approx(chi_square_variance(rho[t]), rel=0.05)
+        first_order = rho[t] / (2 * (rho[t] - 2) * (rho[t] - 4))
+        assert first_order > adam[t] and (t < 30 or first_order == pytest.approx(adam[t], rel=0.15))
+    assert all(adam[a] > adam[b] for a, b in itertools.pairwise(steps))  # it falls as rho grows
+    rectified = variances(lambda groups: RAdam(groups, **arguments), steps)
+    assert adam[6] / adam[50] > 10 and max(rectified.values()) / min(rectified.values()) < 2.5
+    assert rectified[50] == pytest.approx(chi_square_variance(limit), rel=0.1)

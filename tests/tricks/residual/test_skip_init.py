@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tricktable.models.preact_resnet import PreActResNet
 from tricktable.models.resnet import ResNet
 from tricktable.tricks.groups.no_decay import no_decay
+from tricktable.tricks.init.he import he
 from tricktable.tricks.residual.skip_init import SkipInit
 
 
@@ -60,3 +62,25 @@ def test_alpha_is_exempt_from_decay():
     alphas = [m.alpha for m in model.modules() if isinstance(m, SkipInit)]
     assert len(alphas) == 3
     assert all(any(alpha is p for p in exempt["params"]) for alpha in alphas)
+
+
+def variances_by_block(norm):
+    """Of what comes out of each of the nine blocks of a network's first stage, at initialisation, for noise."""
+    torch.manual_seed(0)
+    model, found = PreActResNet(10, depth=56, width=32, activated="none", norm=norm), []
+    he(model)
+    for block in model.blocks[:9]:
+        block.register_forward_hook(lambda module, inputs, output: found.append(output.detach().var().item()))
+    with torch.no_grad():
+        model.train()(torch.randn(4, 3, 32, 32))
+    return found
+
+
+def test_the_paper_by_depth_normalised_branches_add_one_each_and_others_double_the_sum():
+    """A normalised branch adds a variance of 1, so it is 1 / l of the sum; another one adds as much as is there."""
+    normalised = variances_by_block(nn.BatchNorm2d)
+    steps = torch.tensor(normalised).diff()
+    assert steps.mean().item() == pytest.approx(1, rel=0.25) and steps.min() > 0.5 and steps.max() < 1.5
+    plain = torch.tensor(variances_by_block(lambda channels: nn.Identity()))
+    ratios = plain[1:] / plain[:-1]
+    assert ratios.log().mean().exp().item() == pytest.approx(2, rel=0.15) and plain[-1] > 100 * plain[0]
