@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from tricktable.runner import machine, terminal
-from tricktable.runner.commands import finished, looking, reproducing, tables, training
+from tricktable.runner.commands import finished, looking, packing, reproducing, tables, training
 from tricktable.runner.config import own
 from tricktable.runner.errors import BadInput, Interrupted, Stopped, StorageProblem, TricktableError
 
@@ -36,7 +36,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, _Parser]]:
     parser.add_argument("--version", action="store_true", help="this program's version, and torch's")
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
 
-    for group in (training, tables, reproducing, finished, looking):
+    for group in (training, tables, reproducing, finished, looking, packing):
         group.add(commands)
     return parser, dict(commands.choices)
 

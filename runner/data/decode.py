@@ -75,7 +75,7 @@ def decode(
     total = 0
     make = functools.partial(worker.decode, size=size, channels=channels, resize=resize)
     groups = _grouped(items, functools.partial(_number, size=size, channels=channels))
-    with contextlib.closing(_results(groups, make, where)) as results, _progress(where) as advance:
+    with contextlib.closing(_results(groups, make, where)) as results, progress(where) as advance:
         for group, batch in results:
             if isinstance(batch, list):
                 broken += batch
@@ -198,7 +198,7 @@ def _whole(batch: Batch | list[str] | str, where: Path) -> Batch | list[str]:
 
 
 @contextlib.contextmanager
-def _progress(where: Path) -> Iterator[Callable[[float], None]]:
+def progress(where: Path) -> Iterator[Callable[[float], None]]:
     """A bar on stderr, where that is a terminal; it is moved by the share that is done."""
     if not sys.stderr.isatty():
         yield lambda _: None

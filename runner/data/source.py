@@ -32,7 +32,8 @@ class Arrays:
 
     `title` is what tables print («cifar10 (JPEG copy)»); what is decided is decided by `origin`. `mean` and `std` are
     the paper's constants, one per channel, in the [0, 1] pixel scale. `fingerprint` is that of the four arrays,
-    computed where it is not given. `test_names`: the test images' files, where the images come from files.
+    computed where it is not given. `test_names`: the test images' files, where the images come from files. `mapped`:
+    the images lie in a file that is mapped into memory, and need not fit there.
     """
 
     train_images: Tensor
@@ -46,6 +47,7 @@ class Arrays:
     fingerprint: str = ""
     origin: Origin = Origin()
     test_names: tuple[str, ...] = ()
+    mapped: bool = False
 
     def __post_init__(self) -> None:
         """Check what every reader of the arrays relies on (a source's own mistake, not a user's)."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from tricktable.runner import randomness
 from tricktable.runner.config.schema import DataConfig
 from tricktable.runner.data.draw import Resident, Split
+from tricktable.runner.data.mapped import Mapped
 from tricktable.runner.data.source import Arrays, Files, Origin
 from tricktable.runner.data.stratify import per_class, stratified
 from tricktable.runner.errors import BadInput
@@ -104,6 +105,10 @@ def _parts(
         stream = Stream(source.root, source.train_names, source.train_labels, *settings)
         test = Stream(source.root, source.test_names, source.test_labels, *settings)
         return stream.take(train), stream.take(validation), test
+    if source.mapped:
+        every = Mapped.whole(source.train_images, source.train_labels)
+        tested = Mapped.whole(source.test_images, source.test_labels, source.test_names)
+        return every.take(train), every.take(validation), tested
     whole = Resident(source.train_images, source.train_labels)
     some = whole if len(train) == whole.n else Resident(whole.images[train], whole.labels[train])
     held = Resident(whole.images[validation], whole.labels[validation])
@@ -122,8 +127,8 @@ def _normalisation(source: Arrays | Files, data: DataConfig, train: Split, rows:
 
     # A pass over all files: kept, by what it depends on.
     drawn = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
-    assert isinstance(source, Files), "what is not resident"
-    name = cache.key(source.fingerprint, drawn, train.shape, source.resize)
+    made = source.resize if isinstance(source, Files) else "packed"
+    name = cache.key(source.fingerprint, drawn, train.shape, made)
     return mean_std(cache.remembered("pixels", name, lambda: _counted(train, source.title)))
 
 

@@ -88,24 +88,31 @@ def dimensions(data: bytes) -> tuple[int, int]:
 
 
 def converted(image: Image.Image, channels: int) -> Image.Image:
-    """An opened image as `open_image` gives it. ValueError where its pixels are no whole numbers."""
+    """An opened image, which may be turned in its place, as `open_image` gives it, its pixels read.
+
+    ValueError where they are no whole numbers.
+    """
     if image.mode == "F":
         raise ValueError("expected 8 or 16 bits per channel, found mode F")
-    return _plain(image).convert("RGB" if channels == 3 else "L")
+    plain, mode = _plain(image), "RGB" if channels == 3 else "L"
+    if plain.mode != mode:
+        return plain.convert(mode)
+    plain.load()  # no copy of what is so already: each takes as long as the decoding of a photograph
+    return plain
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The image upright, opaque and in 8 bits."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in DEEP:
-        values = np.asarray(upright).astype(np.int64)
+    """The image upright (it is turned in its place), opaque and in 8 bits."""
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode in DEEP:
+        values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() >= 2**16:
             raise ValueError("expected at most 16 bits per channel, found more")
         return Image.fromarray(((values + STEPS // 2) // STEPS).astype(np.uint8))
-    if not upright.has_transparency_data:
-        return upright
-    below = Image.new("RGBA", upright.size, BEHIND)
-    below.alpha_composite(upright.convert("RGBA"))
+    if not image.has_transparency_data:
+        return image
+    below = Image.new("RGBA", image.size, BEHIND)
+    below.alpha_composite(image.convert("RGBA"))
     return below
 
 

@@ -85,7 +85,7 @@ def _decoded(some: list[tuple[int, Any]], form: Form) -> list[Named]:
             if path is not None:
                 found.append((str(path), _read(path, form)))
             elif isinstance(each, Image.Image):
-                found.append((number, _picture(worker.converted(each, form.shape[0]), form)))
+                found.append((number, _picture(worker.converted(each.copy(), form.shape[0]), form)))
             elif isinstance(each, Tensor | np.ndarray):
                 found.append((number, _pixels(each[None], form)[0]))
             else:

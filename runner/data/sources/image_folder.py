@@ -60,9 +60,11 @@ def image_folder(
             print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
         return _several(_files(where, size, resize, channels, share))
     images = pictures.decoded(where, size, channels, None if stream is False else memory_limit(), resize, share)
-    origin = _origin(images.classes, len(images.train_labels), len(images.test_labels), share)
-    if origin.dataset is None and share is None:
-        origin = contents.origin(images)
+    known = Origin()  # as a split is that was drawn here
+    if share is None:
+        known = origin(images.classes, len(images.train_labels), len(images.test_labels))
+    if known.dataset is None and share is None:
+        known = contents.origin(images)
     return _several(
         Arrays(
             images.train_images,
@@ -72,7 +74,7 @@ def image_folder(
             images.classes,
             _title(where, share),
             fingerprint=images.fingerprint,
-            origin=replace(origin, archive=pictures.archive(where)),
+            origin=replace(known, archive=pictures.archive(where)),
             test_names=images.test_names,
         )
     )
@@ -88,13 +90,8 @@ def _several(source: Arrays | Files) -> Arrays | Files:
     return source
 
 
-def _origin(classes: tuple[str, ...], train: int, test: int, share: Share | None) -> Origin:
-    """ImageNet (ILSVRC 2012) or Imagenette, by their classes' WordNet ids and their numbers of images.
-
-    A split that was drawn here is none that is known.
-    """
-    if share is not None:
-        return Origin()
+def origin(classes: tuple[str, ...], train: int, test: int) -> Origin:
+    """ImageNet (ILSVRC 2012) or Imagenette, by their classes' WordNet ids and their numbers of images."""
     numbers = len(classes), train, test
     if numbers == IMAGENET and all(re.fullmatch(r"n[0-9]{8}", name) for name in classes):
         return Origin("imagenet", complete=True)
@@ -145,7 +142,7 @@ def _files(where: Path, size: int | None, resize: int | None, channels: int, sha
         classes=classes,
         title=_title(where, share),
         fingerprint=cache.remembered("files", content, lambda: _fingerprint(where, train, test)),
-        origin=_origin(classes, len(train), len(test), share),
+        origin=origin(classes, len(train), len(test)) if share is None else Origin(),
         resize=resize,
     )
 
