@@ -16,7 +16,7 @@ from tricktable.runner.errors import BadInput, Interrupted, Stopped, StorageProb
 
 EPILOG = (
     "Errors are one line. Exit codes: 0 done, 2 bad input, 3 runs failed, 4 diverged, 5 data, 6 checkpoint, "
-    "7 storage, 8 run in use, 9 expectation failed, 75 interrupted (run it again to go on)."
+    "7 storage, 8 run in use, 9 expectation failed, 10 a process lost, 75 interrupted (run it again to go on)."
 )
 
 

@@ -60,9 +60,8 @@ def image_folder(
             print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
         return _several(_files(where, size, resize, channels, share))
     images = pictures.decoded(where, size, channels, None if stream is False else memory_limit(), resize, share)
-    known = Origin()  # as a split is that was drawn here
-    if share is None:
-        known = origin(images.classes, len(images.train_labels), len(images.test_labels))
+    counts = len(images.train_labels), len(images.test_labels)
+    known = origin(images.classes, *counts) if share is None else Origin()  # a split that was drawn here is none
     if known.dataset is None and share is None:
         known = contents.origin(images)
     return _several(
