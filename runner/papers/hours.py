@@ -17,6 +17,7 @@ BILLION = 1e9
 YEAR = 365 * 24 * 3600  # seconds
 LIMITS = (1, 10, 100, 1000, 10_000)  # hours
 CHEAPEST = 40  # claims that are listed one by one
+DECIDED = 10  # claims that get a verdict, and what they take together
 VERDICT = "verdict"
 CLAIMS = ("claim", "statement", "runs", "hours", "gets")
 TABLES = ("recipe", "runs", "hours", "claims", "verdicts")
@@ -160,7 +161,9 @@ def markdown(costs: Sequence[TableCost], rate: float) -> str:
         "",
         f"The {len(tables)} tables together are {told(total)} hours, {total / YEAR:,.0f} years. {without} more",
         "have no row that can be run here ([recipes.md](recipes.md) says why)"
-        + (f"; of {', '.join(unknown)} the images' size is not known before they are read." if unknown else "."),
+        + (f"; of {', '.join(unknown)}" if unknown else "."),
+        *(["the images' size is not known before they are read."] if unknown else []),
+        *_verdicts(claims),
         "",
         f"## The {min(CHEAPEST, len(claims))} cheapest claims",
         "",
@@ -171,6 +174,14 @@ def markdown(costs: Sequence[TableCost], rate: float) -> str:
         *_grid(TABLES, map(table_row, tables)),
     ]
     return "\n".join(text)
+
+
+def _verdicts(claims: Sequence[ClaimCost]) -> list[str]:
+    """What the cheapest claims that get a verdict take; nothing where there are fewer."""
+    found = [claim.seconds or 0 for claim in claims if claim.gets == VERDICT][:DECIDED]
+    if len(found) < DECIDED:
+        return []
+    return ["", f"The {DECIDED} cheapest claims that get a verdict take {told(sum(found))} hours, each by itself."]
 
 
 def _grid(header: Sequence[str], rows: Iterable[str]) -> list[str]:
