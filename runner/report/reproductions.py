@@ -113,7 +113,7 @@ def counts(lines: Sequence[Line]) -> list[str]:
         BY_TRAINING: f"are decided by training at the paper's budget{_of(found[BY_TRAINING])}",
         BY_COUNTING: f"are decided by counting parameters, multiply-adds or updates{_of(found[BY_COUNTING])}",
         "undecided": "were run at the paper's budget and stay undecided",
-        INDICATED: f"have an indication only, from a smaller budget or other data{_of(found[INDICATED])}",
+        INDICATED: f"have no more than an indication: small budget, other data or from memory{_of(found[INDICATED])}",
         "not run": "are not run yet",
         "not runnable here": "are not runnable here, for data, a network or a measure that this project lacks",
         "qualitative": "are qualitative: no figure of a row decides them",
