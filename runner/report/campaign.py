@@ -12,7 +12,7 @@ from tricktable.runner import report, terminal
 from tricktable.runner.disk.runs import under
 from tricktable.runner.disk.seal import Damage
 from tricktable.runner.errors import BadInput, Interrupted, SweepFailed, TricktableError
-from tricktable.runner.launch.outcome import Outcome, raise_for
+from tricktable.runner.launch import outcome
 from tricktable.runner.papers import campaign, estimate, reproduce, tabulate
 from tricktable.runner.papers.campaign import Campaign, Step
 from tricktable.runner.papers.plan import TablePlan
@@ -91,7 +91,7 @@ def _make(
     Where every run of the first seeds fails, for its images are not at hand, say, the others are not tried; nor after
     a signal, or when the time is up.
     """
-    plan, outcomes = table.of(step.rows), list[Outcome]()
+    plan, outcomes = table.of(step.rows), list[outcome.Outcome]()
     try:
         for part in (plan.first(), plan):
             outcomes = reproduce.make(part, under(root), **limits)
@@ -103,7 +103,7 @@ def _make(
         found = tabulate.tabulate(table, under(root), table.command)
         done.damaged += found.damaged
         screen.progress(found, report.write_tables(found, reproduce.folder(table, root))[-1].parent)
-    raise_for(outcomes)
+    outcome.raise_for(outcomes)
     labels = {*plan.points, *plan.grids}
     if not archive.whole(found, labels):
         return
