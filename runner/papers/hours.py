@@ -122,7 +122,8 @@ def lines(costs: Sequence[TableCost]) -> list[tuple[str, str]]:
 
 def within(costs: Sequence[TableCost]) -> list[tuple[str, ...]]:
     """Of each limit: the tables that it holds, and the claims that it holds when each has its own rows alone."""
-    tables, claims, found = ordered(costs), cheapest(costs), []
+    tables, claims = ordered(costs), cheapest(costs)
+    found: list[tuple[str, ...]] = []
     for limit in (*LIMITS, None):
         most = float("inf") if limit is None else 3600 * limit
         held = [each for each in tables if (each.seconds or 0) <= most]

@@ -41,7 +41,7 @@ def test_the_page_has_each_table_once_and_no_other():
     listed = re.findall(r"^\| `(\w+/[\w.]+)` \|", PAGE, re.MULTILINE)
     assert len(set(listed)) == len(listed) and set(listed) <= set(recipe.names())
     without = int(re.search(r"(\d+) more\s+have no row", PAGE)[1])
-    unknown = re.search(r"; of (.*) the images' size", PAGE)
+    unknown = re.search(r"; of (.*)\nthe images' size", PAGE)
     assert len(listed) + without + len(re.findall("`", unknown[1] if unknown else "")) // 2 == len(recipe.names())
 
 

@@ -35,7 +35,7 @@ def _images(where: Path) -> Arrays:
         found = f"{shape[2]}x{shape[1]} images in {len(images.classes)} folders ({', '.join(images.classes[:3])}, ...)"
         raise DataProblem(f"{where}: expected 28x28 images in the folders 0 to 9, found {found}; use data=image_folder")
     origin = contents.origin(images)
-    copy = origin.copy if origin.dataset == "mnist" else "unknown copy"
+    copy = origin.copy if origin.dataset == contents.MNIST.dataset else "unknown copy"
     counts = len(images.train_labels), len(images.test_labels)
     title = f"mnist ({copy})" if copy else "mnist"
     return Arrays(
