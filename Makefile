@@ -54,7 +54,8 @@ wheel: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-# Speed, each question once on this machine. Others write benchmarks/results/launches.json (kernels a step).
+# Speed, each question once on this machine. Others write benchmarks/launches.json (kernels a step); packed and decoders
+# want a folder of pictures: python -m benchmarks.packed FOLDER --json benchmarks/results/packed.json.
 bench: setup
 	for each in startup plan folders collect compiled; do $(BIN)/python -m benchmarks.$$each --json benchmarks/results/$$each.json || exit 1; done
 	$(BIN)/python -m benchmarks.page > docs/speed.md

@@ -73,4 +73,5 @@ class Mapped:
         ascending = rows.argsort()
         pinned = torch.device(self.device).type == "cuda"
         images = torch.empty((len(rows), *self.shape), dtype=torch.uint8, pin_memory=pinned)
-        return images.index_copy_(0, ascending, self.images.index_select(0, rows[ascending]))
+        read = self.images.index_select(0, rows[ascending])
+        return torch.index_select(read, 0, ascending.argsort(), out=images)

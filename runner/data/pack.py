@@ -41,7 +41,7 @@ def pack(
     StorageProblem where it does not fit the disk, before an image is decoded. It appears whole or not at all.
     """
     root = Path(os.path.expanduser(folder))
-    path = root.parent / f"{os.path.basename(os.path.abspath(root))}-{size}{SUFFIX}" if to is None else to
+    path = _beside(root, size) if to is None else to
     _check(path, root)
     source = image_folder.image_folder(folder, True, size, resize, grayscale, test_share, split_seed)
     assert isinstance(source, Files), "what is streamed"
@@ -58,6 +58,11 @@ def pack(
     numbers = f"{len(source.train_names):,} training and {len(source.test_names):,} test images"
     shape = "x".join(map(str, shapes["train_images"][1][1:]))
     return path, f"{numbers} of {shape} in {len(source.classes)} classes, {needed / 1e6:,.1f} MB"
+
+
+def _beside(root: Path, size: int) -> Path:
+    named = root if root.name not in ("", "..") else Path(os.path.abspath(root))  # «.» has no name and no folder above
+    return named.with_name(f"{named.name}-{size}{SUFFIX}")
 
 
 def _check(path: Path, root: Path) -> None:

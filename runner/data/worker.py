@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tricktable.runner import machine
+
 MAX_BYTES = 64 * 2**20  # of one encoded image
 MAX_PIXELS = 64 * 2**20  # of one decoded image
 DENSE = 16 * 2**20  # pixels: a scanned page, which may be blank, has fewer
@@ -37,6 +39,7 @@ class Batch(NamedTuple):
 def start() -> None:
     """Prepare a decoding process: Ctrl-C is its parent's affair, and it ends when its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    machine.keep_memory()
     parent = parent_process()
     assert parent is not None, "this is a child"
 

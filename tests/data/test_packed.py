@@ -83,6 +83,15 @@ def test_it_is_the_folder_decoded_in_memory(large, keys):
     assert packed.read(path).names[0] == tuple(n for n in sorted(sets.images(kind="JPEG")) if n.startswith("train"))
 
 
+def test_the_folder_that_one_is_in_is_packed_beside_it(large, file, monkeypatch):
+    file.unlink()
+    monkeypatch.chdir(large)
+    for folder in (".", "train/.."):
+        path, _ = pack(folder, None, 16)
+        assert path == file and file.is_file()
+        file.unlink()
+
+
 def test_processes_pack_the_same_bytes(large, file, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 2)
     other, _ = pack(str(large), large.with_name("other.safetensors"), 16)

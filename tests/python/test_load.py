@@ -172,3 +172,11 @@ def test_images_that_are_needed_are_read(tmp_path, monkeypatch):
     classifier.predict(tmp_path / "set" / "test")
     with pytest.raises(tricktable.DataProblem, match="image 0: expected 9x7 pixels"):
         classifier.predict(Image.new("L", (9, 9)))
+
+
+def test_a_picture_that_is_given_stays_as_it_was(classifier):
+    """It is turned upright for the network alone."""
+    lying = Image.new("RGB", (12, 8), "red")
+    lying.getexif()[0x0112] = 6
+    classifier.predict([lying])
+    assert lying.size == (12, 8) and lying.mode == "RGB" and lying.getexif()[0x0112] == 6

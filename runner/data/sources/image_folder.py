@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from tricktable.runner.data import cache, contents, members, pictures, worker
+from tricktable.runner.data.decode import Decoded
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Member
 from tricktable.runner.data.source import Arrays, Files, Origin, memory_limit
@@ -60,10 +61,7 @@ def image_folder(
             print(f"{where}: too large to decode at once; decoded while training (data.stream)", file=sys.stderr)
         return _several(_files(where, size, resize, channels, share))
     images = pictures.decoded(where, size, channels, None if stream is False else memory_limit(), resize, share)
-    counts = len(images.train_labels), len(images.test_labels)
-    known = origin(images.classes, *counts) if share is None else Origin()  # a split that was drawn here is none
-    if known.dataset is None and share is None:
-        known = contents.origin(images)
+    known = Origin() if share is not None else _decoded_origin(images)  # no split that was drawn here is known
     return _several(
         Arrays(
             images.train_images,
@@ -87,6 +85,12 @@ def _several(source: Arrays | Files) -> Arrays | Files:
             file=sys.stderr,
         )
     return source
+
+
+def _decoded_origin(images: Decoded) -> Origin:
+    """Of a split that is the set's own."""
+    known = origin(images.classes, len(images.train_labels), len(images.test_labels))
+    return known if known.dataset is not None else contents.origin(images)
 
 
 def origin(classes: tuple[str, ...], train: int, test: int) -> Origin:
