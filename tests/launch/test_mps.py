@@ -70,16 +70,6 @@ def control(tmp_path, monkeypatch):
     return SimpleNamespace(folder=folder, temporary=temporary, default=default, calls=calls)
 
 
-@pytest.fixture
-def run(tmp_path):
-    def go(seeds, faults=None, **options):
-        (tmp_path / "faults.json").write_text(json.dumps(faults or {}))
-        jobs = [stub.job(tmp_path, seed) for seed in seeds]
-        return pool.launch(jobs, **{"command": stub.command(tmp_path), **options})
-
-    return go
-
-
 def said(control):
     return [word for word, _ in control.calls()]
 

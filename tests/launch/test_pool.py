@@ -30,18 +30,6 @@ def _path(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Launch stubs of these seeds with these faults; returns their outcomes."""
-
-    def go(seeds, faults=None, **options):
-        (tmp_path / "faults.json").write_text(json.dumps(faults or {}))
-        jobs = [stub.job(tmp_path, seed) for seed in seeds]
-        return pool.launch(jobs, **{"command": stub.command(tmp_path), **options})
-
-    return go
-
-
 def wait_for(condition):
     end = time.monotonic() + 900
     while not condition():
