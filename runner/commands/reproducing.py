@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tricktable.runner import machine
 from tricktable.runner.commands.arguments import Commands, add_command, take_overrides, take_pool
+from tricktable.runner.commands.engines import pool_of
 
 
 def add(commands: Commands) -> None:
@@ -38,13 +39,12 @@ def reproduce(arguments: argparse.Namespace) -> int:
     from tricktable.runner.papers import campaign as order
     from tricktable.runner.report import campaign
 
+    bounds = {**pool_of(arguments), "until": limits.until("--minutes", arguments.minutes)}
     read = order.load()
     steps = order.steps(read, arguments.budget)
     if arguments.dry_run:
         campaign.dry_run(read, steps, arguments.overrides, arguments.results)
         return 0
-    until = limits.until("--minutes", arguments.minutes)
-    bounds = {"jobs": arguments.jobs, "gpus": arguments.gpus, "timeout": arguments.timeout, "until": until}
     done = campaign.work(steps, arguments.overrides, arguments.results, **bounds)
     campaign.raise_for(done)
     print(done.said)

@@ -13,6 +13,7 @@ from tricktable.runner.disk.runs import under
 from tricktable.runner.disk.seal import Damage
 from tricktable.runner.errors import BadInput, Interrupted, SweepFailed, TricktableError
 from tricktable.runner.launch import outcome
+from tricktable.runner.launch.engines.engine import Engine
 from tricktable.runner.papers import campaign, estimate, reproduce, tabulate
 from tricktable.runner.papers.campaign import Campaign, Step
 from tricktable.runner.papers.plan import TablePlan
@@ -47,6 +48,7 @@ def _tables(number: int) -> str:
 def work(
     steps: Sequence[Step], overrides: Sequence[str], results: Path,
     *, jobs: int | None, gpus: Sequence[int] = (), timeout: float | None = None, until: float = math.inf,
+    engine: Engine | None = None,
 ) -> Worked:  # fmt: skip
     """Go through the steps: what results/ has whole is passed by, what is missing is run, what is whole is kept there.
 
@@ -54,7 +56,8 @@ def work(
     on from there. Interrupted after a signal; the rest as `pool.launch`.
     """
     reproduce.root(overrides)  # what is typed wrongly fails here, and not table by table
-    done, limits = Worked(), {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until}
+    done = Worked()
+    limits = {"jobs": jobs, "gpus": gpus, "timeout": timeout, "until": until, "engine": engine}
     for number, step in enumerate(steps, 1):
         if time.monotonic() > until:
             done.time_is_up = True

@@ -309,3 +309,17 @@ def test_the_tables_of_this_checkout_can_be_read_back():
     for name, budget in known:
         plan, _ = reproduce.requested(name, budget, [])
         assert archive.lacking(plan, RESULTS) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--engine", "nonsense"], "--engine: nothing is called nonsense"),
+        (["--detach"], "--detach: runs of this machine stop with the command"),
+        (["engine.time=60"], "engine.time=60: of which engine?"),
+    ],
+)
+def test_its_runs_are_made_by_the_engine_that_is_typed(capsys, typed, said):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reproduce", *typed])
+    assert ended.value.code == 2 and said in capsys.readouterr().err
