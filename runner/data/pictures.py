@@ -1,12 +1,15 @@
 """A folder or archive of images, decoded once and then read from the cache."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from tricktable.runner.data import cache, decode, members
+from tricktable.runner.data import cache, contents, decode, members
+from tricktable.runner.data.contents import KnownSet
 from tricktable.runner.data.decode import Decoded, TooLarge
 from tricktable.runner.data.layout import Share, layout
 from tricktable.runner.data.members import Member
+from tricktable.runner.data.source import Arrays
 from tricktable.runner.errors import BadInput, DataProblem
 
 
@@ -65,6 +68,32 @@ def decoded(
             "extract it and set data.path to the folder (or data.stream=false to decode it all the same)"
         ) from None
     return images
+
+
+def named(
+    where: Path, images: Decoded, known: KnownSet, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Arrays:  # fmt: skip
+    """Images in a known set's classes: the set, or a copy of it, by what they are (contents.py), else an unknown copy.
+
+    The title says which, and how many there are where some are missing. `mean`, `std`: as of Arrays.
+    """
+    origin = contents.origin(images)
+    copy = origin.copy if origin.dataset == known.dataset else "unknown copy"
+    title = f"{known.dataset} ({copy})" if copy else known.dataset
+    counts = len(images.train_labels), len(images.test_labels)
+    return Arrays(
+        images.train_images,
+        images.train_labels,
+        images.test_images,
+        images.test_labels,
+        images.classes,
+        title if counts == known.counts else f"{title} of {counts[0]} + {counts[1]} images",
+        mean,
+        std,
+        images.fingerprint,
+        replace(origin, archive=archive(where)),
+        images.test_names,
+    )
 
 
 def _decode(

@@ -1,7 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32x32 pixels in 10 classes."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from tricktable.runner.data import contents, members, official, pictures
@@ -45,20 +44,4 @@ def _images(where: Path) -> Arrays:
     if shape != (3, 32, 32) or images.modes != ("RGB",):
         found = f"{shape[2]}x{shape[1]} in mode {', '.join(images.modes)}"
         raise DataProblem(f"{where}: expected 32x32 RGB images, found {found}; use data=image_folder")
-    counts = len(images.train_labels), len(images.test_labels)
-    origin = contents.origin(images)
-    copy = origin.copy if origin.dataset else "unknown copy"
-    title = f"cifar10 ({copy})" if copy else "cifar10"
-    return Arrays(
-        images.train_images,
-        images.train_labels,
-        images.test_images,
-        images.test_labels,
-        CLASSES,
-        title if counts == contents.CIFAR10.counts else f"{title} of {counts[0]} + {counts[1]} images",
-        MEAN,
-        STD,
-        images.fingerprint,
-        replace(origin, archive=pictures.archive(where)),
-        images.test_names,
-    )
+    return pictures.named(where, images, contents.CIFAR10, MEAN, STD)

@@ -1,7 +1,6 @@
 """MNIST (LeCun et al. 1998): 60,000 training and 10,000 test handwritten digits of 28x28 pixels, one channel."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from tricktable.runner.data import contents, members, official, pictures
@@ -34,20 +33,4 @@ def _images(where: Path) -> Arrays:
     if images.classes != DIGITS or shape != KNOWN[1]:
         found = f"{shape[2]}x{shape[1]} images in {len(images.classes)} folders ({', '.join(images.classes[:3])}, ...)"
         raise DataProblem(f"{where}: expected 28x28 images in the folders 0 to 9, found {found}; use data=image_folder")
-    origin = contents.origin(images)
-    copy = origin.copy if origin.dataset == contents.MNIST.dataset else "unknown copy"
-    counts = len(images.train_labels), len(images.test_labels)
-    title = f"mnist ({copy})" if copy else "mnist"
-    return Arrays(
-        images.train_images,
-        images.train_labels,
-        images.test_images,
-        images.test_labels,
-        DIGITS,
-        title if counts == contents.MNIST.counts else f"{title} of {counts[0]} + {counts[1]} images",
-        MEAN,
-        STD,
-        images.fingerprint,
-        replace(origin, archive=pictures.archive(where)),
-        images.test_names,
-    )
+    return pictures.named(where, images, contents.MNIST, MEAN, STD)
