@@ -36,6 +36,11 @@ class Cell:
         return {run.seed: run.figure for run in self.runs if run.figure is not None}
 
     @property
+    def mean(self) -> float | None:
+        """Of the figures; None where there is none."""
+        return statistics.fmean(self.figures.values()) if self.figures else None
+
+    @property
     def diverged(self) -> int:
         """How many runs diverged."""
         return sum(run.state == "diverged" for run in self.runs)

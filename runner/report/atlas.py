@@ -6,13 +6,13 @@ from typing import Any
 
 from tricktable.runner import report, terminal
 from tricktable.runner.papers.atlas import Atlas
-from tricktable.runner.papers.atlas_file import AND, BASE, Members
+from tricktable.runner.papers.atlas_file import AND, Members
 from tricktable.runner.papers.interactions import LEVEL, Estimate
 from tricktable.runner.report import atlas_map, page, records
 from tricktable.runner.report.drawing import Plot
 from tricktable.runner.report.elements import Html, el
 from tricktable.runner.report.fitting import Field, shown
-from tricktable.runner.report.markdown import escaped
+from tricktable.runner.report.markdown import escaped, table_row
 
 RANKED = ("trick", "effect ± 95%", "p", "found")
 PAIRED = ("pair", "interaction ± 95%", "p", "both together", "sum of the two")
@@ -74,23 +74,16 @@ def headline(atlas: Atlas) -> list[str]:
     return said
 
 
-def _mean(atlas: Atlas, members: Members) -> float | None:
-    found = atlas.cells[members].figures if members in atlas.cells else {}
-    return sum(found.values()) / len(found) if found else None
-
-
 def _best(atlas: Atlas) -> tuple[str, float, float] | None:
     """The label and mean of the cell with the least error, and the base's mean; only cells with every seed count."""
-    base = _mean(atlas, ())
+    base = atlas.cells[()].mean
     means = {
-        m: mean
-        for m, each in atlas.cells.items()
-        if len(each.figures) == atlas.n and (mean := _mean(atlas, m)) is not None
+        each.label: each.mean for each in atlas.cells.values() if len(each.figures) == atlas.n and each.mean is not None
     }
     if base is None or not means:
         return None
-    least = min(means, key=lambda members: means[members])
-    return AND.join(least) or BASE, means[least], base
+    least = min(means, key=lambda label: means[label])
+    return least, means[least], base
 
 
 def legend(atlas: Atlas) -> list[str]:
@@ -126,7 +119,7 @@ def _found(atlas: Atlas) -> list[Row]:
 
 def _sums(atlas: Atlas, pair: Members) -> tuple[str, str]:
     """The mean change with both tricks, and that of the two alone added up."""
-    base, both = _mean(atlas, ()), _mean(atlas, pair)
+    base, both = atlas.cells[()].mean, atlas.cells[pair].mean
     assert base is not None and both is not None, "a pair that was found has figures"
     return f"{both - base:+.2f}", f"{sum(atlas.singles[trick].mean for trick in pair):+.2f}"
 
@@ -143,8 +136,8 @@ def _markdown(atlas: Atlas) -> Iterator[str]:
         "",
     )
     for heading, headings, rows in _tables(atlas):
-        yield from (f"## {heading}", "", f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}")
-        yield from (f"| {' | '.join(escaped(value) for value in row)} |" for row in rows)
+        yield from (f"## {heading}", "", table_row(headings), table_row(["---"] * len(headings)))
+        yield from (table_row([escaped(value) for value in row]) for row in rows)
         yield ""
     if atlas.reasons:
         yield from ("## Pairs without a figure", "", *(f"- {escaped(line)}" for line in _refused(atlas)), "")

@@ -64,14 +64,15 @@ def _paper(table: MeasuredTable) -> Iterator[str]:
 
 
 def _grid(table: MeasuredTable, columns: Sequence[Column[Line]], lines: Sequence[Line]) -> Iterator[str]:
-    yield _line([escaped(column.heading) for column in columns])
-    yield _line(["---:" if column.kind in _RIGHT else "---" for column in columns])
+    yield table_row([escaped(column.heading) for column in columns])
+    yield table_row(["---:" if column.kind in _RIGHT else "---" for column in columns])
     for values in grid(table, columns, lines):
-        yield _line([_cell(column.kind, value) for column, value in zip(columns, values, strict=True)])
+        yield table_row([_cell(column.kind, value) for column, value in zip(columns, values, strict=True)])
     yield ""
 
 
-def _line(values: Sequence[str]) -> str:
+def table_row(values: Sequence[str]) -> str:
+    """A row of a table; the values are escaped already."""
     return f"| {' | '.join(values)} |"
 
 

@@ -15,7 +15,7 @@ from tricktable.runner.papers.measured import Judged, MeasuredTable, Verdict, ea
 from tricktable.runner.papers.plan import FULL
 from tricktable.runner.papers.recipe import BUDGETS
 from tricktable.runner.report import archive, cells, records
-from tricktable.runner.report.markdown import escaped
+from tricktable.runner.report.markdown import escaped, table_row
 
 COLUMNS = (
     "paper", "statement", "table", "theirs", "ours", "95% interval", "seeds", "budget", "data", "device", "verdict"
@@ -130,7 +130,7 @@ def rows(lines: Iterable[Line]) -> list[str]:
     """The table of claims."""
     found = [COLUMNS, tuple("---:" if each in RIGHT else "---" for each in COLUMNS)]
     found += [tuple(escaped(cell) for cell in line.cells()) for line in lines]
-    return [f"| {' | '.join(each)} |" for each in found]
+    return [table_row(each) for each in found]
 
 
 @cache
