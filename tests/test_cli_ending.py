@@ -21,7 +21,7 @@ def test_a_signal_counts_for_more_than_what_a_library_raises_after_it(monkeypatc
         finally:
             raise error("on the way out")
 
-    monkeypatch.setattr(compose, "hydra_compose", composing)
+    monkeypatch.setattr(compose.plain, "composed", composing)
     compose._composed.cache_clear()
     with pytest.raises(SystemExit) as ended:
         cli.main(["show"])
@@ -35,7 +35,7 @@ def test_an_error_that_nobody_foresaw_is_a_traceback(monkeypatch):
     def composing(*_, **__):
         raise TypeError("ours")
 
-    monkeypatch.setattr(compose, "hydra_compose", composing)
+    monkeypatch.setattr(compose.plain, "composed", composing)
     compose._composed.cache_clear()
     with pytest.raises(TypeError, match="ours"):
         cli.main(["show"])

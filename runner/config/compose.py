@@ -1,7 +1,7 @@
 """What a person types -> one validated, frozen Config, or one line that says what to type instead.
 
-Hydra's compose API merges configs/. Its grammar is turned into what people guess by grammar.py and choices.py; this
-module sets the values itself, so that a key which does not exist is refused.
+Hydra's compose API merges configs/, and plain.py what is plain. Its grammar is turned into what people guess by
+grammar.py and choices.py; this module sets the values itself, so that a key which does not exist is refused.
 """
 
 import os
@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tricktable.runner.config import CONFIGS, choices, grammar, roots, schema
+from tricktable.runner.config import CONFIGS, choices, grammar, plain, roots, schema
 from tricktable.runner.config.grammar import Typed, expand
 from tricktable.runner.config.hints import unknown_key
 from tricktable.runner.config.label import label
@@ -66,29 +66,35 @@ def merge(overrides: Sequence[str] = (), varied: Collection[str] = ()) -> dict[s
     """configs/ and the overrides merged, as plain values that are not validated yet."""
     groups, values = choices.split(grammar.typed(overrides))
     chosen, composed = _composed(tuple(groups))
-    plain = copied(composed)  # OmegaConf's own take a hundred times as long
+    tree = copied(composed)  # OmegaConf's own take a hundred times as long
     for typed in values:
-        _apply(plain, typed, chosen)
-    output = plain["output"]
+        _apply(tree, typed, chosen)
+    output = tree["output"]
     if isinstance(output, dict) and isinstance(output.get("root"), str):
         output["root"] = os.path.expanduser(output["root"])
-    return {**plain, "label": label(chosen, plain, varied)}
+    return {**tree, "label": label(chosen, tree, varied)}
 
 
 @lru_cache(maxsize=1024)
 def _composed(groups: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What Hydra makes of the choices: it takes tens of milliseconds, and a table's rows share many of them."""
+    """What stands at each choice, and the values that they come to: a table's rows share many of them."""
+    chosen, values = plain.composed(groups) or _by_hydra(groups)
+    for name in (*PLACES, *LISTS):
+        values.setdefault(name, {} if name in LISTS else None)
+    return chosen, values
+
+
+def _by_hydra(groups: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of any choices, or why they are none."""
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
             tree = hydra_compose("train", overrides=[*groups, *_searched()], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(_explained(error)) from None
     chosen = dict(tree.hydra.runtime.choices)
-    plain: Any = OmegaConf.to_container(tree, resolve=False)
-    del plain["hydra"]
-    for name in (*PLACES, *LISTS):
-        plain.setdefault(name, {} if name in LISTS else None)
-    return chosen, plain
+    values: Any = OmegaConf.to_container(tree, resolve=False)
+    del values["hydra"]
+    return chosen, values
 
 
 def _searched() -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from tricktable.runner.training.count import Count, count
 
 Shape = tuple[int, int, int]  # C H W
 BUILD = tuple(place.name for place in PLACES.values() if place.stage == "BUILD")
-SMALL = 1.5e10  # weights x pixels of a network that is counted on the CPU; a convolution's MAdds are fewer
 _counted: dict[tuple[str, Shape, int], Count] = {}
 
 
@@ -36,10 +36,10 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
-        with torch.device("meta"), _NoDraws():
-            model = build_model(config, channels, classes)
+        with _NoDraws():
+            model = build_model(replace(config, init=()), channels, classes)
         try:
-            _counted[known] = count(model, (channels, height, width), _where(model, height * width))
+            _counted[known] = count(model, (channels, height, width))
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise BadInput(
@@ -48,21 +48,15 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     return _counted[known]
 
 
-def _where(model: torch.nn.Module, pixels: int) -> str:
-    """Where it is counted: what is small on the CPU; on the meta device torch imports its compiler, for a second."""
-    return "cpu" if pixels * sum(each.numel() for each in model.parameters()) <= SMALL else "meta"
-
-
 class _NoDraws(TorchFunctionMode):
-    """Nothing is drawn for weights that have no values: on the meta device `normal_` imports torch's compiler first."""
+    """Nothing is drawn for weights that nobody looks at: they are 0."""
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
     ) -> Any:
-        given = named or {}
-        if function in (torch.Tensor.normal_, torch.nn.init.normal_):
-            return arguments[0] if arguments else given["tensor"]
-        return function(*arguments, **given)
+        if function in (torch.Tensor.normal_, torch.Tensor.uniform_):
+            return arguments[0].zero_()
+        return function(*arguments, **(named or {}))
 
 
 def _input(config: Config) -> tuple[Shape, int]:

@@ -83,8 +83,9 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), named: Mapping[str, Any] | None = None
     ) -> Any:
-        result = function(*arguments, **(named or {}))
         rule = _MADDS.get(function.overloadpacket.__name__)
+        blank = _BLANK[rule](arguments) if rule in _BLANK else None
+        result = function(*arguments, **(named or {})) if blank is None else blank
         if rule is not None:
             self.madds += rule(arguments, result)
         return result
@@ -97,9 +98,14 @@ def _of_convolution(arguments: Sequence[Any], result: Any) -> int:
     return int(len(images) * math.prod(pixels.shape[2:]) * weight.numel())
 
 
-def _of_product(first: Tensor, second: Tensor) -> int:
+def _of_product(arguments: Sequence[Any], result: Any) -> int:
     """[b x] n k and [b x] k m."""
-    return first.numel() * second.shape[-1]
+    first, second = arguments[:2]
+    return int(first.numel() * second.shape[-1])
+
+
+def _of_sum_and_product(arguments: Sequence[Any], result: Any) -> int:
+    return _of_product(arguments[1:], result)
 
 
 def _of_attention(arguments: Sequence[Any], result: Any) -> int:
@@ -108,12 +114,30 @@ def _of_attention(arguments: Sequence[Any], result: Any) -> int:
     return query.numel() * key.shape[-2] + query.numel() // query.shape[-1] * key.shape[-2] * value.shape[-1]
 
 
+def _convolved(arguments: Sequence[Any]) -> Tensor | None:
+    images, weight, _, stride, padding, dilation, transposed, more, groups = arguments
+    sides = []
+    for side, kernel, s, p, d, m in zip(
+        images.shape[2:], weight.shape[2:], stride, padding, dilation, more, strict=True
+    ):
+        reach = d * (kernel - 1)
+        sides.append((side - 1) * s - 2 * p + reach + m + 1 if transposed else (side + 2 * p - reach - 1) // s + 1)
+    taken, made = len(weight), weight.shape[1] * groups
+    if not transposed:
+        taken, made = made, taken
+    fits = images.shape[1] == taken and min(sides) > 0
+    return images.new_zeros(len(images), made, *sides) if fits else None
+
+
+def _multiplied(first: Tensor, second: Tensor) -> Tensor | None:
+    fits = first.shape[-1] == second.shape[-2]
+    return first.new_zeros(*first.shape[:-1], second.shape[-1]) if fits else None
+
+
 _MADDS: dict[str, Callable[[Sequence[Any], Any], int]] = {  # by torch's names of what it dispatches
     "convolution": _of_convolution,
-    "mm": lambda arguments, _: _of_product(*arguments[:2]),
-    "bmm": lambda arguments, _: _of_product(*arguments[:2]),
-    "addmm": lambda arguments, _: _of_product(*arguments[1:3]),
-    "baddbmm": lambda arguments, _: _of_product(*arguments[1:3]),
+    **dict.fromkeys(("mm", "bmm"), _of_product),
+    **dict.fromkeys(("addmm", "baddbmm"), _of_sum_and_product),
     **dict.fromkeys(
         (
             "_scaled_dot_product_flash_attention_for_cpu",
@@ -123,4 +147,12 @@ _MADDS: dict[str, Callable[[Sequence[Any], Any], int]] = {  # by torch's names o
         ),
         _of_attention,
     ),
+}
+
+# What takes nearly all of a pass, and need not be computed: a blank result of its shape, or None where the shapes
+# do not fit, which torch then says in its words.
+_BLANK: dict[Callable[[Sequence[Any], Any], int] | None, Callable[[Sequence[Any]], Tensor | None]] = {
+    _of_convolution: _convolved,
+    _of_product: lambda arguments: _multiplied(*arguments[:2]),
+    _of_sum_and_product: lambda arguments: _multiplied(*arguments[1:3]),
 }

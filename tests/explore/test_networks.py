@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.conftest import ROOT
 from tests.stub import environment
@@ -11,14 +13,13 @@ from tricktable.runner.config import schema
 from tricktable.runner.config.compose import compose
 from tricktable.runner.errors import BadInput
 from tricktable.runner.explore import networks
+from tricktable.runner.training.build import build_model
 from tricktable.runner.training.count import count
 
 
 def test_a_network_is_counted_once_whatever_else_its_configs_have(monkeypatch):
     counted = []
-    monkeypatch.setattr(
-        networks, "count", lambda model, shape, where: counted.append(shape) or count(model, shape, where)
-    )
+    monkeypatch.setattr(networks, "count", lambda model, shape: counted.append(shape) or count(model, shape))
     monkeypatch.setattr(networks, "_counted", {})
     same = [["seed=3"], ["optimizer.lr=0.05", "augment=[crop]"], ["epochs=7"]]
     costs = {networks.cost(compose(["model=resnet8", *each])) for each in same}
@@ -49,22 +50,22 @@ def test_a_papers_facts_are_no_part_of_what_is_chosen():
     assert "paper" not in schema.plain(config)["model"] and schema.choices_key(read) == schema.choices_key(config)
 
 
-def test_a_small_network_costs_the_same_on_the_cpu_as_on_the_meta_device(monkeypatch):
-    found = []
-    for most in (networks.SMALL, 0.0):
-        monkeypatch.setattr(networks, "SMALL", most)
-        monkeypatch.setattr(networks, "_counted", {})
-        configs = (
-            compose([each, "init=[he]"]) for each in ("model=resnet20", "model=cct_2_3x2", "model=shufflenet_g3")
-        )
-        found.append([networks.cost(config, (3, 32, 32), 10) for config in configs])
-    assert found[0] == found[1]
+@pytest.mark.parametrize("name", ["resnet20", "cct_2_3x2", "shufflenet_g3", "squeezenet1_0"])
+def test_what_is_not_drawn_nor_computed_costs_the_same(name):
+    config = compose([f"model={name}", "init=[he]"])
+    shape = (3, 32, 32)
+    drawn = build_model(config, 3, 10)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        drawn.eval()(torch.randn(1, *shape))
+    cost = networks.cost(config, shape, 10)
+    assert cost.flops == counter.get_total_flops() == 2 * cost.madds
+    assert cost.params == sum(each.numel() for each in drawn.parameters())
 
 
-def test_a_small_network_is_counted_without_the_compiler():
+def test_networks_are_counted_without_the_compiler():
     code = (
         "import sys; from tricktable.runner.config.compose import compose; from tricktable.runner.explore import networks\n"
-        "networks.cost(compose(['model=resnet20', 'init=[he]'])); print('torch._dynamo' in sys.modules)"
+        "[networks.cost(compose([f'model={name}'])) for name in ('resnet110', 'wrn_28_10', 'mobilenet_v2')]; print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True

@@ -45,6 +45,36 @@ def test_multiply_adds_are_those_of_torchs_counter(model, device):
     assert counted.flops == 2 * counted.madds == torchs(model, (3, 8, 8)) > 0
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 8, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+        nn.Conv2d(3, 6, 5, padding="same", groups=3),
+        nn.ConvTranspose2d(3, 8, 3, stride=(2, 3), padding=1, output_padding=1, dilation=2),
+        nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 8, 4, stride=3)),
+    ],
+)
+def test_a_convolution_that_is_not_computed_has_its_shape(layer):
+    """By the multiply-adds of what follows it."""
+    after = nn.LazyConv1d(5, 3) if isinstance(layer, nn.Sequential) else nn.LazyConv2d(5, 3)
+    model = nn.Sequential(layer, nn.BatchNorm1d(8) if isinstance(after, nn.LazyConv1d) else nn.Identity(), after)
+    model(torch.zeros(2, 3, 11, 14))
+    assert 2 * count(model, (3, 11, 14)).madds == torchs(model, (3, 11, 14)) > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (nn.Conv2d(3, 4, 9), "Kernel size can't be greater"),
+        (nn.Conv2d(2, 4, 3), "to have 2 channels, but got 3"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), "cannot be multiplied"),
+    ],
+)
+def test_what_does_not_fit_is_said_by_torch(model, said):
+    with pytest.raises(RuntimeError, match=said):
+        count(model, (3, 8, 8))
+
+
 def test_an_attention_of_torchs_own_layer_is_counted_whole():
     """In evaluation torch computes it in one operation, in which no counter sees the products."""
     layer, n, d, wide = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True), 4 * 5, 8, 16
