@@ -2,7 +2,8 @@
 
 Both are whole processes that train ResNet-20 on images of 32x32 for 2 epochs and evaluate 128 images after each: on 256
 images (4 steps), which is mostly start-up, and on 2,048 (32 steps). They alternate, and what counts is the median of
-the rounds' ratios of processor seconds. Also: what `train --help` costs beside `import torch`.
+the rounds' ratios of processor seconds. Also: what `train --help`, and saying what tables take (one of deep networks,
+and one of 60 rows), cost beside `import torch`.
 """
 
 import argparse
@@ -22,6 +23,11 @@ OURS = [
     "data.size=32", "data.channels=3", "data.classes=10", "epochs=2", "batch_size=128", "compute=cpu",
 ]  # fmt: skip
 IMAGES = (256, 2048)
+LOOKS = (
+    ["train", "--help"],
+    ["table", "he2016_resnet/table6", "--dry-run"],
+    ["table", "foret2020_sam/table1", "--dry-run"],
+)
 
 
 def seconds(arguments: list[str], folder: Path) -> float:
@@ -54,7 +60,7 @@ def summarised(name: str, rounds: list[dict[str, float]]) -> written.Row:
 
 
 def main() -> None:
-    """Print both comparisons, and write every round where --json asks for it."""
+    """Print all comparisons, and write every round where --json asks for it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
@@ -68,9 +74,10 @@ def main() -> None:
             )
             for n in IMAGES
         }
-    results["train --help / import torch"] = ratios(
-        rounds, ["-m", "tricktable", "train", "--help"], ["-c", "import torch"]
-    )
+    for command in LOOKS:
+        results[f"{' '.join(command)} / import torch"] = ratios(
+            rounds, ["-m", "tricktable", *command], ["-c", "import torch"]
+        )
     rows = [summarised(name, found) for name, found in results.items()]
     compared = f"Medians of {arguments.rounds} rounds, in which the two took turns; in brackets the least and the most."
     written.show("What does a run cost, start to end?", compared, rows, arguments.json)

@@ -24,7 +24,7 @@ def interactions(atlas: Atlas) -> Plot:
     """Interactions below the diagonal, effects of the tricks alone on it; a star where it was found."""
     names = [short(trick, 24) for trick in atlas.tricks]
     cells: dict[Members, Estimate] = {**atlas.pairs, **{(trick,): each for trick, each in atlas.singles.items()}}
-    largest = max((abs(each.mean) for each in atlas.pairs.values()), default=1.0) or 1.0
+    deepest = _deepest([abs(each.mean) for each in atlas.pairs.values()])
 
     def draw(figure: Any, colours: Colours) -> None:
         panel = prepare(figure.subplots(), colours, "", "")
@@ -33,7 +33,7 @@ def interactions(atlas: Atlas) -> Plot:
         for i, trick in enumerate(atlas.tricks):
             for j, other in enumerate(atlas.tricks[: i + 1]):
                 members = (trick,) if i == j else (other, trick)
-                _cell(panel, colours, (j, i), members, cells.get(members), largest)
+                _cell(panel, colours, (j, i), members, cells.get(members), deepest)
         panel.set_xlim(-0.54, len(names) - 0.46)
         panel.set_ylim(len(names) - 0.46, -0.54)
         panel.set_xticks(range(len(names)), names, parse_math=False, rotation=40, ha="right", rotation_mode="anchor")
@@ -45,13 +45,18 @@ def interactions(atlas: Atlas) -> Plot:
     height = 0.4 + 0.7 * longest + SIDE * len(names)
     words = (
         "Interaction of each pair in percentage points of error; on the diagonal, framed, the trick alone. Blue is "
-        "less error, red is more; a star: found."
+        f"less error, red is more, the deepest of {deepest:.1f} points and beyond; a star: found."
     )
     return Plot("Which tricks add up", words, (), draw, height, width=max(width, Plot.width))
 
 
+def _deepest(sizes: list[float]) -> float:
+    """The size from which colours are as deep as they go: one pair in twenty, so that it does not pale all others."""
+    return sorted(sizes)[int(0.95 * (len(sizes) - 1))] or max(sizes) or 1.0
+
+
 def _cell(
-    panel: Any, colours: Colours, at: tuple[int, int], members: Members, estimate: Estimate | None, largest: float
+    panel: Any, colours: Colours, at: tuple[int, int], members: Members, estimate: Estimate | None, deepest: float
 ) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -61,7 +66,7 @@ def _cell(
         panel.add_patch(Rectangle(corner, 0.96, 0.96, facecolor="none", edgecolor=colours.grid))
         panel.text(*at, "–", color=colours.muted, ha="center", va="center")
         return
-    shade = colormaps[MAP](0.5 + 0.5 * max(-1.0, min(1.0, estimate.mean / largest)))
+    shade = colormaps[MAP](0.5 + 0.5 * max(-1.0, min(1.0, estimate.mean / deepest)))
     edge = colours.ink if alone else "none"
     panel.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=shade, edgecolor=edge, linewidth=1.2))
     star = FOUND if estimate.found else ""
