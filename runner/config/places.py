@@ -53,8 +53,8 @@ PLACES = {
     )
 }
 
-KNOBS = ("lr", "batch_size", "momentum", "weight_decay")
-SCHEDULED = (*KNOBS, "noise_scale")  # the last is what the first three come to, and pay for
+KNOBS = ("lr", "batch_size", "momentum", "weight_decay", "size")  # the last is the side of the training images
+SCHEDULED = (*KNOBS, "noise_scale")  # which is what the first three come to, and pay for
 
 
 class Model(Protocol):

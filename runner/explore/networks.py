@@ -36,8 +36,7 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
-        with torch.device("meta"), _NoDraws():
-            model = build_model(config, channels, classes)
+        model = blank(config, channels, classes)
         try:
             _counted[known] = count(model, (channels, height, width), _where(model, height * width))
         except (ValueError, RuntimeError) as error:
@@ -46,6 +45,12 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
                 f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
             ) from None
     return _counted[known]
+
+
+def blank(config: Config, channels: int, classes: int) -> torch.nn.Module:
+    """A config's network without values, on the meta device."""
+    with torch.device("meta"), _NoDraws():
+        return build_model(config, channels, classes)
 
 
 def _where(model: torch.nn.Module, pixels: int) -> str:

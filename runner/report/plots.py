@@ -11,7 +11,7 @@ from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable
 from tricktable.runner.report import cells, grids
 from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short, tell
 
-KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
+KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale", "size": "image size"}
 TOLD = 40  # points of a line that say their values
 Series = list[tuple[float, float]]
 
