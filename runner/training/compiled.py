@@ -1,9 +1,9 @@
 """The network's pass as torch compiles it, forward and backward, where `compute.compile=on` asks for it.
 
-Each size of a batch, and of its images, has a graph of its own, so that bits do not depend on which came first, and a resumed
-run has them again. Noise is drawn by torch's own generators, as without. Nothing else is compiled: augmentations, loss
-and step are as they were, and evaluation is too. And nothing is ever computed eagerly in its stead: what cannot be
-compiled, or changes from step to step, ends the run in one line.
+Each size of a batch, and of its images, has a graph of its own, so that a run's bits do not depend on which came first,
+and a resumed run has them again. Noise is drawn by torch's own generators, as without. Nothing else is compiled:
+augmentations, loss and step are as they were, and evaluation is too. And nothing is ever computed eagerly in its stead:
+what cannot be compiled, or changes from step to step, ends the run in one line.
 """
 
 import contextlib
@@ -133,8 +133,8 @@ def network(run: "Run") -> Callable[[Tensor], Tensor]:
     needed = graphs(run)
     if needed > MOST:
         raise BadInput(
-            f"compute.compile: each of the {needed} sizes of a batch, parts of one or of its images, in this run would be "
-            f"compiled for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out; "
+            f"compute.compile: each of the {needed} sizes of a batch, or parts of one, or of its images in this run "
+            f"would be compiled for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out; "
             f"{INSTEAD}"
         )
     return Compiled(run.model, needed)

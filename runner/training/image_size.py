@@ -27,8 +27,7 @@ def check(knobs: Knobs, epochs: int) -> None:
     """BadInput for a schedule of the size that leaves (0, 1], or that could change nothing."""
     if "size" not in knobs.schedules:
         return
-    times = (epoch + start / knobs.n for epoch in range(epochs) for start, _ in knobs.batches(epoch))
-    factors = [knobs.schedules["size"](time) for time in times]
+    factors = [knobs.schedules["size"](time) for time, _ in knobs.steps(epochs)]
     for factor, way in ((max(factors), "rises"), (min(factors), "falls")):
         if not 0 <= factor <= 1 + ROUNDING:
             raise BadInput(f"schedule.size: {way} to {factor:g} of the images' own size; it is from 0 to 1")

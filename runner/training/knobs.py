@@ -176,6 +176,13 @@ class Knobs:
             yield position, stop
             position = stop
 
+    def steps(self, epochs: int) -> Iterator[tuple[float, int]]:
+        """Yield, of each step of a run of so many epochs, its time in epochs and the number of its images."""
+        batches = list(self.batches(0))
+        for epoch in range(epochs):
+            for start, stop in self.batches(epoch) if self._batch_moves else batches:
+                yield epoch + start / self.n, stop - start
+
     def updates(self, epochs: int) -> int:
         """Return the number of steps in a run of so many epochs."""
         if not self._batch_moves:
@@ -192,11 +199,7 @@ class Knobs:
     def shapes(self, epochs: int) -> Counter[Shape]:
         """Return how many steps a run of so many epochs takes of each number of images of each size."""
         moving = epochs if self._batch_moves or "size" in self.schedules else 1
-        counted = Counter(
-            Shape(stop - start, self.image_size(epoch + start / self.n))
-            for epoch in range(moving)
-            for start, stop in self.batches(epoch)
-        )
+        counted = Counter(Shape(images, self.image_size(time)) for time, images in self.steps(moving))
         return Counter({shape: count * epochs // moving for shape, count in counted.items()})
 
     def largest_batch(self, epochs: int) -> int:
