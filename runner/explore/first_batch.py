@@ -41,8 +41,9 @@ def show(overrides: Sequence[str], path: Path) -> Path:
     pairs = first_batch(run, COLUMNS * BLOCKS)
     size = "x".join(map(str, run.splits.train.shape[1:]))
     title = f"{run.splits.title}: the first batch of {config.label}"
-    done = ", ".join(run.augment) or "no augmentation, so both rows are alike"
-    if small := run.knobs.image_size(0):
+    small = run.knobs.image_size(0)
+    done = ", ".join(run.augment) or f"no augmentation{'' if small else ', so both rows are alike'}"
+    if small:
         done += f" and at {small[0]}x{small[1]} pixels (schedule.size)"
     whole = next(run.knobs.batches(0))[1]
     caption = (

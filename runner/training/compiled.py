@@ -134,8 +134,8 @@ def network(run: "Run") -> Callable[[Tensor], Tensor]:
     if needed > MOST:
         raise BadInput(
             f"compute.compile: each of the {needed} sizes of a batch, or parts of one, or of its images in this run "
-            f"would be compiled for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out; "
-            f"{INSTEAD}"
+            f"would be compiled for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches "
+            f"out; {INSTEAD}"
         )
     return Compiled(run.model, needed)
 

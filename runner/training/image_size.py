@@ -24,13 +24,12 @@ def stride_of(model: nn.Module) -> int:
 
 
 def check(knobs: Knobs, epochs: int) -> None:
-    """BadInput for a schedule of the size that leaves (0, 1], or that could change nothing."""
+    """BadInput for a schedule of the size that rises above the images' own, or that could change nothing."""
     if "size" not in knobs.schedules:
         return
-    factors = [knobs.schedules["size"](time) for time, _ in knobs.steps(epochs)]
-    for factor, way in ((max(factors), "rises"), (min(factors), "falls")):
-        if not 0 <= factor <= 1 + ROUNDING:
-            raise BadInput(f"schedule.size: {way} to {factor:g} of the images' own size; it is from 0 to 1")
+    highest = max(knobs.schedules["size"](time) for time, _ in knobs.steps(epochs))
+    if highest > 1 + ROUNDING:
+        raise BadInput(f"schedule.size: rises to {highest:g} times the images' own size; it is at most 1 of it")
     if knobs.own and all(nearest_side(side, 0, knobs.stride) == side for side in knobs.own):
         height, width = knobs.own
         raise BadInput(
