@@ -150,7 +150,7 @@ class Augment(Protocol):
 
 
 class Loss(Protocol):
-    """loss: logits B x K, target distributions B x K, images B C H W after augmentation -> a scalar.
+    """loss: logits B x K, target distributions B x K, images B C H W as the network saw them -> a scalar.
 
     An argument whose type is Module names a finished run, and is given that run's frozen network.
     """

@@ -98,11 +98,11 @@ def _knobs(part: Sequence[tuple[dict[str, Series], list[str]]], number: str) -> 
         panels = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
         for panel, name in zip(panels, names, strict=True):
             prepare(panel, colours, "epoch" if name == names[-1] else "", KNOBS[name], counted=True)
-            for i, (found, _) in enumerate(part):
+            for i, found in ((i, found) for i, (found, _) in enumerate(part) if name in found):
                 epochs, values = zip(*found[name], strict=True)
                 # A row of metrics.csv has the knobs of its epoch's last step.
                 panel.step([0, *epochs], [values[0], *values], where="pre", color=colours.rows[i], linestyle=dash(i))
-            scale(panel, [value for found, _ in part for _, value in found[name]])
+            scale(panel, [value for found, _ in part for _, value in found.get(name, [])])
 
     parts = [f"{_alike(labels)}: {_said(found)}" for found, labels in part]
     labels = tuple(_alike(labels) for _, labels in part)

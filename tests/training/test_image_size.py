@@ -251,7 +251,10 @@ def test_a_size_at_which_a_batch_is_too_small_is_refused(make_run):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["schedule.size=linear", "schedule.size.start=1.5"], "schedule.size: rises to 1.5 times the images' own size; "),
+        (
+            ["schedule.size=linear", "schedule.size.start=1.5"],
+            "schedule.size: rises to 1.5 times the images' own size; ",
+        ),
         (["schedule.size=linear", "model=resnet18"], "schedule.size: sizes are multiples of 32, by which the network "),
         (["schedule.noise_scale=step", "noise.spend=[size]"], "noise.spend: expected each of lr, batch_size, momentum"),
     ],
