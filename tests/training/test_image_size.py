@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from tests.training.sharing import ended, made
@@ -76,6 +77,11 @@ def test_height_and_width_are_each_rounded_and_the_knob_is_the_height():
         assert (knobs.image_size(i / 2) or (28, 50)) == expected and knobs.at(i / 2)["size"] == expected[0]
     assert knobs.image_size(4) is None, "the images' own"
     assert "size" not in Knobs({"lr": 1, "batch_size": 5}, {}, n=10, own=(28, 50)).at(0)
+
+
+def test_the_stride_is_what_the_network_says_or_what_most_of_imagenets_have(make_run):
+    assert image_size.stride_of(make_run(*SMALL).model) == 4 and make_run(*SMALL).knobs.stride == 4
+    assert image_size.stride_of(nn.Conv2d(3, 4, 3, stride=2)) == 32, "a layer's own stride is no network's"
 
 
 def test_the_network_gets_a_plain_interpolation_of_what_it_got_before(make_run):
