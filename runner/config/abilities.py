@@ -165,7 +165,10 @@ class Candidates(Protocol):
 
 @runtime_checkable
 class Strides(Protocol):
-    """A network that says by how much it divides the images' sides: its stem, and the whole of it."""
+    """A network that says by how much it divides the images' sides: its stem, and the whole of it.
+
+    A schedule of the images' size gives multiples of the latter.
+    """
 
     stem_stride: int
     stride: int

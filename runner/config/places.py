@@ -53,8 +53,8 @@ PLACES = {
     )
 }
 
-KNOBS = ("lr", "batch_size", "momentum", "weight_decay")
-SCHEDULED = (*KNOBS, "noise_scale")  # the last is what the first three come to, and pay for
+KNOBS = ("lr", "batch_size", "momentum", "weight_decay", "size")  # the last is the side of the training images
+SCHEDULED = (*KNOBS, "noise_scale")  # which is what the first three come to, and pay for
 
 
 class Model(Protocol):
@@ -150,7 +150,7 @@ class Augment(Protocol):
 
 
 class Loss(Protocol):
-    """loss: logits B x K, target distributions B x K, images B C H W after augmentation -> a scalar.
+    """loss: logits B x K, target distributions B x K, images B C H W as the network saw them -> a scalar.
 
     An argument whose type is Module names a finished run, and is given that run's frozen network.
     """

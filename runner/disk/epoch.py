@@ -13,6 +13,7 @@ class EpochRow:
 
     The knobs are those of the epoch's last step, with the noise scales and effective learning rate that they come to
     (Knobs.scales); samples and updates are counted from the beginning of the run. `figures` are the penalties' own.
+    `size` is the height in pixels of the images trained on, where it has a schedule.
     """
 
     epoch: int
@@ -22,6 +23,7 @@ class EpochRow:
     batch_size: int | None = None
     momentum: Number = None
     weight_decay: Number = None
+    size: int | None = None
     noise_scale: Number = None
     noise_scale_exact: Number = None
     effective_lr: Number = None
@@ -35,9 +37,9 @@ class EpochRow:
     images_per_second: Number = None
 
     def plain(self) -> dict[str, Any]:
-        """As metrics.csv has it: the optimizer's knobs alone, the figures each in a column of its own."""
+        """As metrics.csv has it: the knobs that the run has alone, the figures each in a column of its own."""
         values = {**vars(self)}
-        for knob in ("momentum", "weight_decay"):
+        for knob in ("momentum", "weight_decay", "size"):
             if values[knob] is None:
                 del values[knob]
         row: dict[str, Any] = {}

@@ -41,7 +41,10 @@ def show(overrides: Sequence[str], path: Path) -> Path:
     pairs = first_batch(run, COLUMNS * BLOCKS)
     size = "x".join(map(str, run.splits.train.shape[1:]))
     title = f"{run.splits.title}: the first batch of {config.label}"
-    done = ", ".join(run.augment) or "no augmentation, so both rows are alike"
+    small = run.knobs.image_size(0)
+    done = ", ".join(run.augment) or f"no augmentation{'' if small else ', so both rows are alike'}"
+    if small:
+        done += f" and at {small[0]}x{small[1]} pixels (schedule.size)"
     whole = next(run.knobs.batches(0))[1]
     caption = (
         f"{len(pairs)} of the {whole:,} images of the first batch, {size} pixels. Upper row: as "
@@ -62,7 +65,7 @@ def first_batch(run: Run, n: int) -> list[Pair]:
     batch = next(run.knobs.batches(0))
     images, labels = next(iter(run.splits.train.draw([batch], order, crop)))
     stored, _ = next(iter(run.splits.train.draw([batch], order)))
-    x, y = augmented.batch(run, images, labels, augmented.rows(drawn, *batch))
+    x, y = augmented.batch(run, images, labels, augmented.rows(drawn, *batch), run.knobs.image_size(0))
     seen = (x * run.splits.std.view(-1, 1, 1) + run.splits.mean.view(-1, 1, 1)).round().clamp(0, 255).to(torch.uint8)
     names = run.splits.classes
     return [

@@ -36,8 +36,7 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
     network = json.dumps({name: schema.numeric(getattr(config, name)) for name in ("model", *BUILD)})
     known = (network, (channels, height, width), classes)
     if known not in _counted:
-        with _NoDraws():
-            model = build_model(replace(config, init=()), channels, classes)
+        model = blank(config, channels, classes)
         try:
             _counted[known] = count(model, (channels, height, width))
         except (ValueError, RuntimeError) as error:
@@ -46,6 +45,12 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
                 f"model: {config.model.name} cannot take {channels}x{height}x{width} images: {reason}"
             ) from None
     return _counted[known]
+
+
+def blank(config: Config, channels: int, classes: int) -> torch.nn.Module:
+    """A config's network whose weights are not drawn, nor initialised."""
+    with _NoDraws():
+        return build_model(replace(config, init=()), channels, classes)
 
 
 class _NoDraws(TorchFunctionMode):

@@ -19,7 +19,8 @@ from tricktable.runner.config.schema import Config
 from tricktable.runner.data.split import split
 from tricktable.runner.disk import atomic, rundir
 from tricktable.runner.errors import BadInput, DataProblem
-from tricktable.runner.training import build
+from tricktable.runner.explore import networks
+from tricktable.runner.training import build, image_size
 from tricktable.runner.training.knobs import Knobs, time_constant
 
 POINTS = 20_000  # of a run's steps that are looked at, about; of a longer run every second, or third
@@ -93,19 +94,25 @@ def planned(overrides: Sequence[str], images: int | None = None) -> Plan:
     config = compose(overrides)
     if images is not None and images < 1:
         raise BadInput(f"--images: expected a whole number of at least 1, got {images}")
-    n = _training_images(config) if images is None else images
-    knobs = build.plan(config, n)
+    knobs = _of_the_data(config) if images is None else build.plan(config, images)
+    n = knobs.n
     steps = [[epoch + start / n for start, _ in knobs.batches(epoch)] for epoch in range(config.epochs)]
     every = [t for epoch in steps for t in epoch]
     times = {*every[:: math.ceil(len(every) / POINTS)], *map(float, range(config.epochs)), every[-1]}
     return Plan(config, knobs, tuple(map(len, steps)), tuple(sorted(times)))
 
 
-def _training_images(config: Config) -> int:
+def _of_the_data(config: Config) -> Knobs:
+    """The knobs over the training images that the data has; where the size moves the network says by how much."""
     try:
-        return split(data.load(config.data), config.data).train.n
+        splits = split(data.load(config.data), config.data)
     except DataProblem as error:
         raise DataProblem(f"{error} (--images N does without the data)") from None
+    channels, *own = splits.train.shape
+    if "size" not in config.schedule:
+        return build.plan(config, splits.train.n)
+    stride = image_size.stride_of(networks.blank(config, channels, len(splits.classes)))
+    return build.plan(config, splits.train.n, (own[0], own[1]), stride)
 
 
 def plain(plan: Plan) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def plain(plan: Plan) -> dict[str, Any]:
 def text(plan: Plan, width: int = 100) -> str:
     """The plan for a terminal of so many columns."""
     head = f"{plan.config.label}: {plan.knobs.n:,} training images, {plan.config.epochs:,} epochs"
-    return "\n".join([head, "", *_table(plan, width), "", *_updates(plan), *_memory(plan)])
+    return "\n".join([head, "", *_table(plan, width), *_shares(plan), "", *_updates(plan), *_memory(plan)])
 
 
 def _table(plan: Plan, width: int) -> Iterator[str]:
@@ -153,6 +160,11 @@ def _table(plan: Plan, width: int) -> Iterator[str]:
     for row, course in zip(rows, courses, strict=True):
         cells = [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
         yield "  ".join([*cells, course])
+
+
+def _shares(plan: Plan) -> Iterator[str]:
+    if "size" in plan.knobs.base and plan.knobs.own is None:
+        yield "size is the share of the images' own; how large these are, --images does not say"
 
 
 def _course(values: Sequence[float], evenly: Sequence[float]) -> str:

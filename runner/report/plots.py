@@ -11,7 +11,7 @@ from tricktable.runner.papers.measured import MeasuredRow, MeasuredTable
 from tricktable.runner.report import cells, grids
 from tricktable.runner.report.drawing import PER_FIGURE, Colours, Plot, dash, parts, prepare, scale, short, tell
 
-KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale"}
+KNOBS = {"lr": "learning rate", "batch_size": "batch size", "noise_scale": "noise scale", "size": "image size"}
 TOLD = 40  # points of a line that say their values
 Series = list[tuple[float, float]]
 
@@ -98,11 +98,11 @@ def _knobs(part: Sequence[tuple[dict[str, Series], list[str]]], number: str) -> 
         panels = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
         for panel, name in zip(panels, names, strict=True):
             prepare(panel, colours, "epoch" if name == names[-1] else "", KNOBS[name], counted=True)
-            for i, (found, _) in enumerate(part):
+            for i, found in ((i, found) for i, (found, _) in enumerate(part) if name in found):
                 epochs, values = zip(*found[name], strict=True)
                 # A row of metrics.csv has the knobs of its epoch's last step.
                 panel.step([0, *epochs], [values[0], *values], where="pre", color=colours.rows[i], linestyle=dash(i))
-            scale(panel, [value for found, _ in part for _, value in found[name]])
+            scale(panel, [value for found, _ in part for _, value in found.get(name, [])])
 
     parts = [f"{_alike(labels)}: {_said(found)}" for found, labels in part]
     labels = tuple(_alike(labels) for _, labels in part)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import ImageSample, PictureCrop, having
@@ -59,15 +60,24 @@ def copied(drawn: dict[str, Any]) -> dict[str, Any]:
     return {name: _each(torch.clone, table) for name, table in drawn.items()}
 
 
-def batch(run: "Run", images: Tensor, labels: Tensor, drawn: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def batch(
+    run: "Run", images: Tensor, labels: Tensor, drawn: dict[str, Any], size: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Turn uint8 B C H W and int64 B into what the network sees and is told, B C H W and B x K, by the batch's rows.
 
-    A trick that has no rows has acted already, as the images were decoded.
+    A trick that has no rows has acted already, as the images were decoded. size: the height and width in pixels to
+    which the images are resized at the end; None leaves them as they are.
     """
     x, y = run.prepare(images), run.splits.one_hot.index_select(0, labels)
     for name, table in drawn.items():  # in the list's order
         x, y = run.augment[name](x, y, table)
-    return x, y
+    return (x if size is None else resized(x, size, run.compute.memory_format)), y
+
+
+def resized(x: Tensor, size: tuple[int, int], memory_format: torch.memory_format) -> Tensor:
+    """Resize images B C H W to a height and width by antialiased bilinear interpolation."""
+    small = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return small.contiguous(memory_format=memory_format)
 
 
 def _each(change: Callable[[Tensor], Tensor], drawn: Any) -> Any:

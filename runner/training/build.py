@@ -16,7 +16,7 @@ from tricktable.runner.config.places import KNOBS, PLACES, BeginHook, Inference
 from tricktable.runner.config.schema import Config, Option
 from tricktable.runner.data.split import Splits
 from tricktable.runner.errors import BadInput
-from tricktable.runner.training import eager, memory, objects, padding, rehearse
+from tricktable.runner.training import eager, image_size, memory, objects, padding, rehearse
 from tricktable.runner.training.compute import Compute, search
 from tricktable.runner.training.knobs import Knobs, Payer
 from tricktable.runner.training.parts import batch_parts, together_in
@@ -44,7 +44,7 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
         compute=compute,
         model=model,
         cost=cost,
-        knobs=knobs_of(config, optimizer, splits.train.n),
+        knobs=knobs_of(config, optimizer, splits.train.n, splits.train.shape[1:], image_size.stride_of(model)),
         optimizer=optimizer,
         augment=augment,
         loss=objects.make("loss", config.loss),
@@ -58,15 +58,16 @@ def build(config: Config, splits: Splits, compute: Compute) -> Run:
     rehearse.overflow(run)
     rehearse.micro_batches(run)
     rehearse.processes(run)
+    image_size.rehearse(run)
     rehearse.smallest_batch(run)
     if compute.device.type == "cuda":
         together = together_in(model)
-        sizes = {
-            b - a
-            for n in run.knobs.sizes(run.epochs)
+        shapes = {
+            (b - a, size)
+            for n, size in run.knobs.shapes(run.epochs)
             for a, b in batch_parts(n, run.micro_batch, compute.processes, together)
         }
-        search(compute, len(sizes))
+        search(compute, len(shapes))
         run.memory = memory.rehearsed(run, memory.state_tensors(_optimizer_alone(config, splits.train.n)))
     rehearse.results(run)
     for name, hook in having(run.hook, BeginHook):
@@ -155,12 +156,14 @@ def _optimizer_alone(config: Config, n: int) -> torch.optim.Optimizer:
     return _optimizer(config, [{"params": [nn.Parameter(torch.zeros(1))]}], n, num_classes=1)
 
 
-def plan(config: Config, n: int) -> Knobs:
-    """Make the knobs of a run over n training images without its network."""
-    return knobs_of(config, _optimizer_alone(config, n), n)
+def plan(config: Config, n: int, own: tuple[int, int] | None = None, stride: int = 1) -> Knobs:
+    """Make the knobs of a run over n training images without its network; `own` and `stride` are those of Knobs."""
+    return knobs_of(config, _optimizer_alone(config, n), n, own, stride)
 
 
-def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
+def knobs_of(
+    config: Config, optimizer: torch.optim.Optimizer, n: int, own: tuple[int, int] | None = None, stride: int = 1
+) -> Knobs:
     """Make the knobs of a config over n training images; their base values are the optimizer's defaults.
 
     BadInput where they cannot be, or make a run too short for the optimizer.
@@ -173,6 +176,8 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
         base["momentum"] = defaults["momentum"] if "momentum" in defaults else defaults["betas"][0]
     if "weight_decay" in defaults:
         base["weight_decay"] = defaults["weight_decay"]
+    if "size" in config.schedule:
+        base["size"] = own[0] if own else 1.0
     assert set(base) <= set(KNOBS)
     schedules = {
         knob: objects.make("schedule", option, f"schedule.{knob}", total_epochs=float(config.epochs))
@@ -182,7 +187,7 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
     exponents = {"linear": 1.0, "sqrt": 0.5}
     scaling = (exponents[config.scale_with_batch], config.reference_batch) if config.scale_with_batch else None
     gain = optimizer.momentum_gain if isinstance(optimizer, MomentumGain) else None
-    knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling, gain)
+    knobs = Knobs(base, schedules, n, config.data.last_batch == "drop", payers, scaling, gain, own, stride)
     for knob in schedules.keys() - {"noise_scale"}:
         if not base.get(knob):
             has = f"{knob} 0" if knob in base else f"no {knob}"
@@ -199,6 +204,7 @@ def knobs_of(config: Config, optimizer: torch.optim.Optimizer, n: int) -> Knobs:
     if largest > n:
         grows = "noise.spend: the batch" if payers else "schedule.batch_size:"
         raise BadInput(f"{grows} grows to {largest}, more than the {n} training images")
+    image_size.check(knobs, config.epochs)
     if isinstance(optimizer, UpdateCheck):
         rehearse.called("optimizer", optimizer.check_updates, knobs.updates(config.epochs))
     return knobs

@@ -1,4 +1,4 @@
-"""Gradients by recordings: what a batch of one size goes through is recorded once, and replayed.
+"""Gradients by recordings: what a batch of one shape goes through is recorded once, and replayed.
 
 On a GPU that is a CUDA graph, whose hundreds of kernels cost no Python; on a CPU a tape, for tests. A recording is as
 good as what it takes for granted (granted.py), and gives the same bits as what it replaces. What cannot be recorded is
@@ -16,13 +16,14 @@ from tricktable.runner.terminal import warn_once
 from tricktable.runner.training.compute import Compute
 from tricktable.runner.training.gradients import Batch, Outcome, gradients, key_noise
 from tricktable.runner.training.granted import Granted
+from tricktable.runner.training.knobs import Shape
 from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
     from tricktable.runner.training.run import Run
 
 AFTER = 3  # steps that are taken as ever first: what torch and cuDNN choose and allocate once is done
-LEAST = 20  # uses of a batch size in the run, below which it is not worth it
+LEAST = 20  # uses of a batch's shape in the run, below which it is not worth it
 MOST = 8  # recordings at a time: each keeps the memory of its gradients
 
 
@@ -38,7 +39,7 @@ class Recorder(Protocol):
 
 @dataclass
 class _Recording:
-    """A batch of one size, which lies where it lay; what came of it, and the memory of its gradients."""
+    """A batch of one shape, which lies where it lay; what came of it, and the memory of its gradients."""
 
     recorder: Recorder
     batch: Batch
@@ -64,35 +65,35 @@ class Capture:
         self, recorder: Callable[[], Recorder] | None, after: int = AFTER, least: int = LEAST, most: int = MOST
     ) -> None:
         self.recorder, self.after, self.least, self.most = recorder, after, least, most
-        self.recordings: dict[int, _Recording] = {}
-        self.taken: Counter[int] = Counter()  # steps of each batch size since it was last given up
-        self.uses: Counter[int] | None = None  # of each batch size in the whole run
+        self.recordings: dict[Shape, _Recording] = {}
+        self.taken: Counter[Shape] = Counter()  # steps of each shape since it was last given up
+        self.uses: Counter[Shape] | None = None  # of each shape in the whole run
 
     def __call__(self, run: "Run", batch: Batch) -> Outcome:
         """Set the gradients of a batch. Of what it returns only `total` holds beyond the next call."""
         key_noise(run)
-        size = len(batch.labels)
-        recording = self.recordings.get(size)
+        shape = batch.shape
+        recording = self.recordings.get(shape)
         if recording is not None:
-            changed = _changed(run, size, recording.granted)
+            changed = _changed(run, shape.images, recording.granted)
             if changed is None:
                 return recording.replay(batch)
-            self._give_up(size, changed)
-        self.taken[size] += 1
-        return self._record(run, batch) if self._pays(run, size) else _as_ever(run, batch)
+            self._give_up(shape, changed)
+        self.taken[shape] += 1
+        return self._record(run, batch) if self._pays(run, shape) else _as_ever(run, batch)
 
-    def _pays(self, run: "Run", size: int) -> bool:
-        if self.recorder is None or self.taken[size] <= self.after or len(self.recordings) >= self.most:
+    def _pays(self, run: "Run", shape: Shape) -> bool:
+        if self.recorder is None or self.taken[shape] <= self.after or len(self.recordings) >= self.most:
             return False
         if self.uses is None:
-            self.uses = run.knobs.sizes(run.epochs)
-        return self.uses[size] >= self.least
+            self.uses = run.knobs.shapes(run.epochs)
+        return self.uses[shape] >= self.least
 
     def _record(self, run: "Run", batch: Batch) -> Outcome:
         """Take the step while it is recorded."""
         assert self.recorder is not None
-        mine, size = batch.copy(), len(batch.labels)
-        _tell(run, size)
+        mine, images = batch.copy(), len(batch.labels)
+        _tell(run, images)
         granted, before = Granted(run), [buffer.clone() for buffer in run.model.buffers()]
         try:
             recorder = self.recorder()
@@ -104,18 +105,18 @@ class Capture:
                 buffer.copy_(saved)
             key_noise(run)
             return _as_ever(run, batch)
-        if changed := _changed(run, size, granted):
+        if changed := _changed(run, images, granted):
             self._refuse(f"a step changes {changed}")
         else:
             parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
             made = [(parameter, parameter.grad) for parameter in parameters]
-            self.recordings[size] = _Recording(recorder, mine, outcome, made, granted)
+            self.recordings[batch.shape] = _Recording(recorder, mine, outcome, made, granted)
         return _kept(outcome)
 
-    def _give_up(self, size: int, changed: str) -> None:
+    def _give_up(self, shape: Shape, changed: str) -> None:
         """Forget a recording of what has changed; one is made again unless it changes all the time."""
-        recording = self.recordings.pop(size)
-        self.taken[size] = 0
+        recording = self.recordings.pop(shape)
+        self.taken[shape] = 0
         if recording.replays < self.least:
             self._refuse(f"{changed} changes")
 
@@ -148,14 +149,14 @@ def recorder_for(compute: Compute) -> Callable[[], Recorder] | None:
     return Tape
 
 
-def _changed(run: "Run", size: int, granted: Granted) -> str | None:
+def _changed(run: "Run", images: int, granted: Granted) -> str | None:
     """Return what a recording took for granted, and is not so any more."""
-    _tell(run, size)
+    _tell(run, images)
     return granted.changed()
 
 
-def _tell(run: "Run", size: int) -> None:
+def _tell(run: "Run", images: int) -> None:
     """Tell the modules that act once a batch of its first part, as a step does first: they forget the batch before."""
     if run.micro_batch is not None:
-        start, stop = parts_of(size, run.micro_batch)[0]
-        announce(run.model, start, stop, size)
+        start, stop = parts_of(images, run.micro_batch)[0]
+        announce(run.model, start, stop, images)

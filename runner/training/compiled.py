@@ -1,9 +1,9 @@
 """The network's pass as torch compiles it, forward and backward, where `compute.compile=on` asks for it.
 
-Each size of a batch has a graph of its own, so that a run's bits do not depend on which size came first, and a resumed
-run has them again. Noise is drawn by torch's own generators, as without. Nothing else is compiled: augmentations, loss
-and step are as they were, and evaluation is too. And nothing is ever computed eagerly in its stead: what cannot be
-compiled, or changes from step to step, ends the run in one line.
+Each size of a batch, and of its images, has a graph of its own, so that a run's bits do not depend on which came first,
+and a resumed run has them again. Noise is drawn by torch's own generators, as without. Nothing else is compiled:
+augmentations, loss and step are as they were, and evaluation is too. And nothing is ever computed eagerly in its stead:
+what cannot be compiled, or changes from step to step, ends the run in one line.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from tricktable.runner.config.abilities import InParts
 from tricktable.runner.errors import BadInput
 from tricktable.runner.terminal import warn_once
 from tricktable.runner.training import augmented
+from tricktable.runner.training.knobs import Shape
 from tricktable.runner.training.parts import announce, parts_of
 
 if TYPE_CHECKING:
@@ -132,33 +133,35 @@ def network(run: "Run") -> Callable[[Tensor], Tensor]:
     needed = graphs(run)
     if needed > MOST:
         raise BadInput(
-            f"compute.compile: each of the {needed} sizes of a batch, or parts of one, in this run would be compiled "
-            f"for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches out; {INSTEAD}"
+            f"compute.compile: each of the {needed} sizes of a batch, or parts of one, or of its images in this run "
+            f"would be compiled for itself, and {MOST} are the most; data.last_batch=drop leaves smaller last batches "
+            f"out; {INSTEAD}"
         )
     return Compiled(run.model, needed)
 
 
 def graphs(run: "Run") -> int:
-    """Return how many graphs a run needs: one for each size, or for each part where modules are told which it is."""
-    parts = {(a, b, n) for n in run.knobs.sizes(run.epochs) for a, b in parts_of(n, run.micro_batch)}
+    """Return how many graphs a run needs: one for each shape, or for each part where modules are told which it is."""
+    shapes = run.knobs.shapes(run.epochs)
+    parts = {(a, b, shape) for shape in shapes for a, b in parts_of(shape.images, run.micro_batch)}
     told = run.micro_batch is not None and any(isinstance(m, InParts) for m in run.model.modules())
-    return len(parts) if told else len({stop - start for start, stop, _ in parts})
+    return len(parts) if told else len({(stop - start, shape.size) for start, stop, shape in parts})
 
 
 def rehearse(run: "Run") -> None:
-    """Compile for every size of a batch before anything is written; warn where the run is too short to repay it."""
+    """Compile for every shape of a batch before anything is written; warn where the run is too short to repay it."""
     if not isinstance(run.network, Compiled):
         return
-    sizes = run.knobs.sizes(run.epochs)
-    usual = max(sizes, key=lambda size: sizes[size])
+    shapes = run.knobs.shapes(run.epochs)
+    usual = max(shapes, key=lambda shape: shapes[shape])
     started = time.monotonic()
-    for size in sizes:
-        tried(run, run.network, size)
+    for shape in shapes:
+        tried(run, run.network, shape)
     took = time.monotonic() - started
     if run.compute.capture:  # there a step costs less than either pass
         return
     eager, compiled = (_seconds(run, forward, usual) for forward in (run.model, run.network))
-    saved = (eager - compiled) * run.epochs * run.knobs.n / usual
+    saved = (eager - compiled) * run.epochs * run.knobs.n / usual.images
     if saved < took:
         warn_once(
             f"compute.compile: compiling took {took:.0f} s, and saves this run about {max(saved, 0):.0f} s "
@@ -166,22 +169,22 @@ def rehearse(run: "Run") -> None:
         )
 
 
-def _seconds(run: "Run", forward: Callable[[Tensor], Tensor], size: int) -> float:
+def _seconds(run: "Run", forward: Callable[[Tensor], Tensor], shape: Shape) -> float:
     """How long a batch takes, the median of a few."""
     times = []
     for _ in range(TIMED):
         started = time.monotonic()
-        tried(run, forward, size)
+        tried(run, forward, shape)
         times.append(time.monotonic() - started)
     return sorted(times)[TIMED // 2]
 
 
-def tried(run: "Run", forward: Callable[[Tensor], Tensor], size: int) -> None:
+def tried(run: "Run", forward: Callable[[Tensor], Tensor], shape: Shape) -> None:
     """Pass a blank batch, as a step meets it, forward and backward; the model stays as it was."""
     before = [buffer.clone() for buffer in run.model.buffers()]
     run.model.train()
     try:
-        for part in _blank_parts(run, size):
+        for part in _blank_parts(run, shape):
             with run.compute.autocast():
                 logits = forward(part)
             logits.float().sum().backward()
@@ -193,13 +196,13 @@ def tried(run: "Run", forward: Callable[[Tensor], Tensor], size: int) -> None:
             buffer.copy_(saved)
 
 
-def _blank_parts(run: "Run", size: int) -> Iterator[Tensor]:
+def _blank_parts(run: "Run", shape: Shape) -> Iterator[Tensor]:
     """Yield the parts of a blank batch in the memory format that augmentations leave, each announced."""
-    device, n = run.compute.device, run.knobs.n
+    device, n, size = run.compute.device, run.knobs.n, shape.images
     tables, _ = augmented.begin(run, torch.arange(n), 0)
     images = torch.zeros(size, *run.splits.train.shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(size, dtype=torch.int64, device=device)
-    x, _ = augmented.batch(run, images, labels, augmented.rows(tables, 0, size))
+    x, _ = augmented.batch(run, images, labels, augmented.rows(tables, 0, size), shape.size)
     for start, stop in parts_of(size, run.micro_batch):
         if run.micro_batch is not None:
             announce(run.model, start, stop, size)

@@ -14,17 +14,27 @@ from torch import Tensor
 from tricktable.runner.config.abilities import having
 from tricktable.runner.config.places import CoupledPenalty
 from tricktable.runner.training import augmented
+from tricktable.runner.training.knobs import Shape
 
 if TYPE_CHECKING:
     from tricktable.runner.training.run import Run
 
 
 class Batch(NamedTuple):
-    """Images uint8 B C H W, labels int64 B, and their rows of every augmentation's table."""
+    """Images uint8 B C H W, labels int64 B, their rows of every augmentation's table, and the size they are trained at.
+
+    size: height and width in pixels; None for the images' own.
+    """
 
     images: Tensor
     labels: Tensor
     rows: dict[str, Any]
+    size: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Return how many images they are, and their size: what a recording is for."""
+        return Shape(len(self.labels), self.size)
 
     def tensors(self) -> list[Tensor]:
         """Return all of them, always in the same order."""
@@ -33,7 +43,7 @@ class Batch(NamedTuple):
 
     def copy(self) -> "Batch":
         """Return it in memory of its own."""
-        return Batch(self.images.clone(), self.labels.clone(), augmented.copied(self.rows))
+        return Batch(self.images.clone(), self.labels.clone(), augmented.copied(self.rows), self.size)
 
 
 class Outcome(NamedTuple):

@@ -23,7 +23,7 @@ from tricktable.runner.disk.epoch import EpochRow
 from tricktable.runner.disk.info import Identity, State
 from tricktable.runner.disk.summary import Result, Summary
 from tricktable.runner.errors import BadInput, Diverged, Interrupted, RunFailed, TricktableError
-from tricktable.runner.training import compiled, compute, named, ranks, resume
+from tricktable.runner.training import compiled, compute, image_size, named, ranks, resume
 from tricktable.runner.training.build import build
 from tricktable.runner.training.company import Company
 from tricktable.runner.training.divergence import Divergence, divergence_of
@@ -67,6 +67,7 @@ def execute(config: Config, progress: TextIO | None = None) -> Summary:
     run, identity = prepare(config, data.load(config.data))
     compute.warn_of_threads(run.compute)
     _warn_of_small_images(run)
+    image_size.warn_of_the_end(run)
     folder = rundir.find_or_plan(Path(config.output.root), config.study, config.label, identity)
     if folder.note:
         print(folder.note, file=sys.stderr)

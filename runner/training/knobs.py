@@ -7,12 +7,15 @@ the payers say which knobs make it so.
 1 / (1 - m) is the gain of SGD's momentum: how many times lr the step of a steady gradient is. Another optimizer has
 its own in its place (MomentumGain), Adam's moving average 1. Where it is not known, g has no number, and can fall all
 the same: that it falls by half is a matter of lr and B.
+
+The images' side is a knob where it has a schedule, and only there: see `nearest_side`.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,34 @@ class Payer:
         return min(value, self.cap) if self.cap > base else max(value, self.cap)
 
 
+class Shape(NamedTuple):
+    """What a step takes: so many images, of a height and width in pixels; None where these are the images' own."""
+
+    images: int
+    size: tuple[int, int] | None = None
+
+
+def nearest_side(own: int, factor: float, stride: int) -> int:
+    """Return the side in pixels that is nearest to `factor` times the images' own, of those that are allowed.
+
+    These are the multiples of the stride, from the first on, and the images' own side, which none is above; of two that
+    are as near it is the larger.
+    """
+    wanted = factor * own
+    multiple = stride * max(1, math.floor(wanted / stride + 0.5))
+    return own if multiple >= own or own - wanted <= abs(wanted - multiple) else multiple
+
+
 @dataclass(frozen=True)
 class Knobs:
     """`base` holds lr, batch_size and what else the optimizer has; `schedules` a factor for some of them.
 
+    Where the images' size has a schedule, `base` has it too: their height in pixels, or 1 where they are not known.
+
     n: images of the training set (N); drop_last: whether an epoch's last batch is left out when it is smaller.
     payers: in order, who pays for a schedule of `noise_scale`. scaling: (exponent, batch size that the base lr is for).
     gain: of a momentum, as in MomentumGain; None where it is not known.
+    own: the training images' height and width; None where they are not known. stride: the network's, in total.
     """
 
     base: Mapping[str, float]
@@ -58,9 +82,14 @@ class Knobs:
     payers: tuple[Payer, ...] = ()
     scaling: tuple[float, int] | None = None
     gain: Callable[[float], float] | None = None
+    own: tuple[int, int] | None = None
+    stride: int = 1
 
     def at(self, epoch: float) -> dict[str, float]:
-        """Return every knob's value at a time in epochs; the batch size is a whole number of images, at least 1."""
+        """Return every knob's value at a time in epochs; the batch size is a whole number of images, at least 1.
+
+        The size, where it is scheduled, is the images' height in whole pixels; where their own is not known, its share.
+        """
         values = self._unscaled(epoch)
         if self.scaling:
             exponent, reference = self.scaling
@@ -81,6 +110,8 @@ class Knobs:
     def _unscaled(self, epoch: float) -> dict[str, float]:
         values = {k: v * self.schedules[k](epoch) if k in self.schedules else v for k, v in self.base.items()}
         values["batch_size"] = max(1, round(values["batch_size"]))
+        if "size" in self.schedules and self.own is not None:
+            values["size"] = (self.image_size(epoch) or self.own)[0]
         if "noise_scale" in self.schedules:
             due = self.schedules["noise_scale"](epoch)
             for payer in self.payers:
@@ -124,6 +155,14 @@ class Knobs:
         low, high = (self.gain(m) * (1 - m) for m in (0.5, 0.9))
         return math.isclose(low, high)
 
+    def image_size(self, epoch: float) -> tuple[int, int] | None:
+        """Return the height and width of the training images at a time in epochs; None where they are their own."""
+        if "size" not in self.schedules or self.own is None:
+            return None
+        factor = self.schedules["size"](epoch)
+        height, width = (nearest_side(side, factor, self.stride) for side in self.own)
+        return None if (height, width) == self.own else (height, width)
+
     def batches(self, epoch: int, position: int = 0) -> Iterator[tuple[int, int]]:
         """Yield the epoch's batches from a position on, as (start, stop) in its order.
 
@@ -137,6 +176,13 @@ class Knobs:
             yield position, stop
             position = stop
 
+    def steps(self, epochs: int) -> Iterator[tuple[float, int]]:
+        """Yield, of each step of a run of so many epochs, its time in epochs and the number of its images."""
+        batches = list(self.batches(0))
+        for epoch in range(epochs):
+            for start, stop in self.batches(epoch) if self._batch_moves else batches:
+                yield epoch + start / self.n, stop - start
+
     def updates(self, epochs: int) -> int:
         """Return the number of steps in a run of so many epochs."""
         if not self._batch_moves:
@@ -145,9 +191,16 @@ class Knobs:
 
     def sizes(self, epochs: int) -> Counter[int]:
         """Return how many steps a run of so many epochs takes of each number of images."""
-        moving = epochs if self._batch_moves else 1
-        counted = Counter(stop - start for epoch in range(moving) for start, stop in self.batches(epoch))
-        return Counter({size: count * epochs // moving for size, count in counted.items()})
+        counted: Counter[int] = Counter()
+        for shape, count in self.shapes(epochs).items():
+            counted[shape.images] += count
+        return counted
+
+    def shapes(self, epochs: int) -> Counter[Shape]:
+        """Return how many steps a run of so many epochs takes of each number of images of each size."""
+        moving = epochs if self._batch_moves or "size" in self.schedules else 1
+        counted = Counter(Shape(images, self.image_size(time)) for time, images in self.steps(moving))
+        return Counter({shape: count * epochs // moving for shape, count in counted.items()})
 
     def largest_batch(self, epochs: int) -> int:
         """Return the largest batch size that the schedule asks for."""
@@ -157,10 +210,6 @@ class Knobs:
         return max(
             int(self.at(t)["batch_size"]) for t in times
         )  # with each epoch's first, which may be too large to take
-
-    def smallest_batch(self, epochs: int) -> int:
-        """Return the fewest images that a step of the run takes."""
-        return min(self.sizes(epochs))
 
     @property
     def _batch_moves(self) -> bool:

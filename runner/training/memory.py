@@ -29,7 +29,8 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> int:
 def rehearsed(run: Run, states: int) -> int:
     """Try on a GPU whether training on the largest batch fits its memory, and evaluating; the bytes that a run takes.
 
-    states: of each parameter's shape, what the optimizer will keep.
+    states: of each parameter's shape, what the optimizer will keep. Images are of their own size, an upper bound where
+    that has a schedule.
     """
     gc.collect()  # a run that was tried before this one
     torch.cuda.empty_cache()

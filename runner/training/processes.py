@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tricktable.runner import randomness
 from tricktable.runner.config.abilities import BatchDraws, PartStatistics
 from tricktable.runner.training.gradients import Outcome
+from tricktable.runner.training.knobs import Shape
 from tricktable.runner.training.parts import announce, batch_parts, shares_of, together_in
 from tricktable.runner.training.synced import synchronise
 
@@ -55,7 +56,7 @@ class Alone:
                 announce(model, start, stop, images)
             yield i, slice(start, stop)
 
-    def whole(self, run: "Run", images: int, outcome: Outcome) -> Outcome:
+    def whole(self, run: "Run", shape: Shape, outcome: Outcome) -> Outcome:
         """Make the gradients and the outcome of the parts that were computed here those of the whole batch."""
         return outcome
 
@@ -74,7 +75,7 @@ class Alone:
 
 
 class _Seen(NamedTuple):
-    """What a process has to add for a batch of one size, the same each time: all know it of all.
+    """What a process has to add for a batch of one shape, the same each time: all know it of all.
 
     graded: of each parameter, whether it has a gradient. pieces: of each PartStatistics, its `seen` but for the values:
     share, shape, values a channel.
@@ -96,7 +97,8 @@ class Together(Alone):
         super().__init__()
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.draws = torch.Generator(device)
-        self.known: dict[int, list[_Seen]] = {}  # by the images of a batch, each process' in the order of their ranks
+        # by the shape of a batch, and whether it has gradients: each process' in the order of their ranks
+        self.known: dict[tuple[Shape, bool], list[_Seen]] = {}
         self.agreed, self.passes = False, 0
         self.answer: tuple[Tensor, torch.cuda.Event] | None = None  # on its way from the GPU
 
@@ -144,10 +146,10 @@ class Together(Alone):
             yield i, slice(start, stop)
 
     @torch.no_grad()
-    def whole(self, run: "Run", images: int, outcome: Outcome) -> Outcome:
+    def whole(self, run: "Run", shape: Shape, outcome: Outcome) -> Outcome:
         """As Alone.whole: one flat buffer, one call."""
         trained, norms = [p for p in run.parameters if p.requires_grad], _part_statistics(run.model)
-        seen = self._seen(images, trained, norms)
+        seen = self._seen((shape, True), trained, norms)
         graded = [p for p, *has in zip(trained, *(each.graded for each in seen), strict=True) if any(has)]
         scalars = torch.stack([each.to(outcome.loss.dtype) for each in outcome])
         asked = scalars.new_full((1,), float(self.asked))
@@ -155,7 +157,7 @@ class Together(Alone):
         *summed, scalars, asked, pieces = _summed([*gradients, scalars, asked, self._pieces(scalars, seen, norms)])
         for p, value in zip(graded, summed, strict=True):
             p.grad = (torch.empty_like(p) if p.grad is None else p.grad).copy_(value)  # laid out as p
-        self._move(run.model, (images, run.micro_batch), pieces, seen, norms)
+        self._move(run.model, (shape.images, run.micro_batch), pieces, seen, norms)
         self._agree(asked)
         # What draws from here on, in the step or a hook, draws the same numbers in all of them.
         randomness.rekey(run.compute.device, run.seed, "after", run.clock.epoch, run.clock.updates)
@@ -166,13 +168,13 @@ class Together(Alone):
         """As Alone.settled."""
         norms = _part_statistics(model)
         if norms:
-            seen = self._seen(-images, [], norms)
+            seen = self._seen((Shape(images), False), [], norms)
             pieces = self._pieces(norms[0].seen[0][1] if norms[0].seen else next(model.parameters()), seen, norms)
             dist.all_reduce(pieces)
             self._move(model, (images, micro_batch), pieces, seen, norms)
 
-    def _seen(self, key: int, trained: list[nn.Parameter], norms: list[PartStatistics]) -> list[_Seen]:
-        """Return what each process has for a batch: asked for once for each size, and taken for granted then."""
+    def _seen(self, key: tuple[Shape, bool], trained: list[nn.Parameter], norms: list[PartStatistics]) -> list[_Seen]:
+        """Return what each process has for a batch: asked for once for each shape, and taken for granted then."""
         graded = [p.grad is not None for p in trained]
         if key not in self.known:
             pieces = [[(share, tuple(mean.shape), count) for share, mean, _, count in norm.seen] for norm in norms]

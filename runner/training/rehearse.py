@@ -187,22 +187,32 @@ def _images_together(module: nn.Module) -> int | None:
 
 def smallest_batch(run: Run) -> None:
     """Refuse batches too small to train on: where features are of one pixel, one image has no variance."""
-    images = run.knobs.smallest_batch(run.epochs)
+    smallest: dict[tuple[int, int] | None, int] = {}  # by the size of the images
+    for images, size in run.knobs.shapes(run.epochs):
+        smallest[size] = min(images, smallest.get(size, images))
+    for size, images in smallest.items():
+        _train_on(run, images, size)
+
+
+def _train_on(run: Run, images: int, size: tuple[int, int] | None) -> None:
+    """Try the smallest part of a batch of so many images of a size, None for their own."""
     over_all = any(type(module) in SYNCED and module.training for module in run.model.modules())
     sharing = 1 if over_all else run.compute.processes
     parts = batch_parts(images, run.micro_batch, sharing, together_in(run.model))
     fewest = min(stop - start for start, stop in parts)
     joint = having(dict(run.model.named_modules()), JointStatistics)
+    channels, *own = run.splits.train.shape
+    shape = (channels, *(size or own))
     try:
         if any(module.images_together != 1 for _, module in joint):
-            dry_pass(run.model, (fewest, *run.splits.train.shape), training=True, device="meta")
+            dry_pass(run.model, (fewest, *shape), training=True, device="meta")
         else:  # whether there are two images or more, no statistics know
-            dry_pass(run.model, (min(fewest, 2), *run.splits.train.shape), training=True)
+            dry_pass(run.model, (min(fewest, 2), *shape), training=True)
     except (RuntimeError, ValueError) as error:
         left_over = images < run.knobs.largest_batch(run.epochs)
         way = "; data.last_batch=drop leaves an epoch's smaller last batch out" if left_over else ""
-        s = "s" * (fewest != 1)
-        raise BadInput(f"batch_size: the network cannot train on {fewest} image{s} at once ({error}){way}") from None
+        few = f"{fewest} image{'s' * (fewest != 1)}" + (f" of {size[0]}x{size[1]}" if size else "")
+        raise BadInput(f"batch_size: the network cannot train on {few} at once ({error}){way}") from None
 
 
 def results(run: Run) -> None:

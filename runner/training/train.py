@@ -56,7 +56,8 @@ def train_epoch(run: Run, edge: Edge) -> None:
     batches = list(run.knobs.batches(epoch, run.clock.position))
     drawn = run.processes.drawn(run.splits.train, batches, order, crop)
     for (start, stop), (images, labels) in zip(batches, drawn, strict=True):
-        step(run, Batch(images, labels, augmented.rows(tables, start, stop)))
+        size = run.knobs.image_size(epoch + start / n)
+        step(run, Batch(images, labels, augmented.rows(tables, start, stop), size))
         run.clock.position = stop
         run.clock.updates += 1
         run.clock.samples += stop - start
@@ -74,7 +75,7 @@ def step(run: Run, batch: Batch) -> None:
         nonlocal asked
         # An optimizer that asks again (SAM) does so with other weights, of which running averages are to know nothing.
         with _unmoved_buffers(run) if asked else contextlib.nullcontext():
-            outcome = run.processes.whole(run, len(batch.labels), run.gradients(run, batch))
+            outcome = run.processes.whole(run, batch.shape, run.gradients(run, batch))
         if not asked:
             run.sums.add(outcome.loss, outcome.wrong, len(batch.labels))
         asked += 1

@@ -51,6 +51,8 @@ def suggested(*typed):
         ("cutout=16", ["augment=[cutout] augment.cutout.length=16"]),
         ("zero_gamma=true", ["init=[he,zero_gamma]"]),
         ("group=32", ["norm=group norm.num_groups=32"]),
+        ("progressive_resizing=true", ["schedule.size=linear schedule.size.start=0.5 schedule.size.end=1"]),
+        ("schedule.resolution=step", ["schedule.size=step"]),
         ("warmup=5", ["schedule.lr=[warmup,cosine] schedule.lr.epochs=5"]),
         ("lookahead=true", ["optimizer=[lookahead,sgd]"]),
         ("flip=true", ["augment=[flip]", "inference=[plain,flip]"]),

@@ -66,7 +66,7 @@ def optimizers():
 
 
 def settings():
-    """What stands in no place: parts of a batch, a moving batch, no momentum, the usual recipe in each precision."""
+    """What stands in no place: parts of a batch, small images, no momentum, the usual recipe in each precision."""
     recipe = ["model=resnet20", "augment=[crop,flip]"]
     return {
         "micro_batch": {"overrides": ["norm=ghost_batch", "norm.ghost_batch_size=4", "micro_batch=4"]},
@@ -77,6 +77,9 @@ def settings():
         },
         "fp16 decoupled": {"overrides": ["penalty=[l2]", "penalty.l2.decoupled=true"], "precision": "fp16"},
         "dampening": {"overrides": ["optimizer.dampening=0.5"]},
+        "small images": {
+            "overrides": [*recipe, "schedule.size=linear", "schedule.size.start=0.5", "schedule.size.end=0.5"]
+        },
         "deterministic": {"overrides": recipe, "deterministic": True},
         "deterministic alexnet": {
             "overrides": ["model=alexnet", "data.size=96"], "deterministic": True,

@@ -1,5 +1,7 @@
 """A row of metrics.csv: its columns in order, and what comes back from a table."""
 
+import dataclasses
+
 import pytest
 
 from tricktable.runner.disk import record
@@ -21,10 +23,11 @@ def test_columns_stand_in_their_order_and_the_optimizers_knobs_alone():
     assert ROW.plain()["l1_zeros"] == 0.25 and ROW.plain()["val_loss"] is None
 
 
-def test_a_row_comes_back_from_its_table(tmp_path):
-    record.Metrics(tmp_path / "m.csv").append(ROW.plain())
-    (row,) = record.read(tmp_path / "m.csv")
-    assert EpochRow.of(row) == ROW
+@pytest.mark.parametrize("row", [ROW, dataclasses.replace(ROW, size=16)])
+def test_a_row_comes_back_from_its_table(tmp_path, row):
+    record.Metrics(tmp_path / "m.csv").append(row.plain())
+    (read,) = record.read(tmp_path / "m.csv")
+    assert EpochRow.of(read) == row and ("size" in read) is (row.size is not None)
 
 
 @pytest.mark.parametrize("row", [{}, {"epoch": None}, {"epoch": "two"}, {"epoch": 1, "lr": "fast"}])

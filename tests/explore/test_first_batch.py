@@ -56,6 +56,15 @@ def test_they_are_the_first_step_s(make_run, monkeypatch, pets, stream, augment)
             assert np.array_equal(pair.before, before.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
+def test_at_the_first_step_s_size(make_run, monkeypatch):
+    run = make_run("augment=[crop]", "schedule.size=linear", "schedule.size.start=0.5", "schedule.size.end=1")
+    x, _, stored = first_step(run, monkeypatch)
+    assert x.shape[2:] == (4, 4) and stored.shape[2:] == (8, 8)
+    for pair, after in zip(first_batch.first_batch(run, 3), x, strict=False):
+        pixels = (after.double() * run.splits.std.view(-1, 1, 1) + run.splits.mean.view(-1, 1, 1)).clamp(0, 255)
+        assert np.abs(pair.after - pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()).max() <= 0.51
+
+
 def test_a_target_is_told_by_its_shares():
     names = ("ant", "bee", "cow")
     assert first_batch._told(torch.tensor([0.0, 1.0, 0.0]), names) == "bee"

@@ -65,6 +65,21 @@ def test_the_updates_of_each_phase():
     assert "  epochs 60-120:    79 updates each,  4,740 together" in lines
 
 
+GROWING = ["schedule.size=linear", "schedule.size.start=0.5", "schedule.size.end=1"]
+
+
+def test_the_images_size_is_that_of_the_run_and_a_share_where_the_data_is_not_loaded(make_run):
+    """resnet20 divides images by 4, those of digits are of 8x8; one step is looked at in each epoch at the least."""
+    overrides = ["model=resnet20", "data.subset=6", "batch_size=16", "epochs=8", *GROWING]
+    plan, run = preview.planned(overrides), make_run(*overrides)
+    assert plan.values["size"] == [run.knobs.at(time)["size"] for time in plan.times]
+    assert set(plan.values["size"]) == {4, 8} and preview.plain(plan)["knobs"]["size"][::7] == [4, 8]
+    shares = preview.planned(overrides, 60)
+    assert shares.values["size"] == pytest.approx([0.5 + 0.5 * time / 8 for time in plan.times])
+    said = "size is the share of the images' own; "
+    assert said in preview.text(shares) and said not in preview.text(plan)
+
+
 @pytest.mark.parametrize(
     ("noise", "updates"),
     [

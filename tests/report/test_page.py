@@ -13,6 +13,7 @@ import subprocess
 import xml.etree.ElementTree
 
 import pytest
+from matplotlib.figure import Figure
 
 from tests.report.conftest import HOSTILE, make, make_apart, make_study
 from tricktable.runner import report
@@ -180,6 +181,21 @@ def test_rows_with_the_same_knobs_are_one_line(tmp_path):
     metrics = table.rows[0].runs[0].run.folder / "metrics.csv"
     shutil.copy(metrics, table.rows[1].runs[0].run.folder / "metrics.csv")
     assert plots.knobs(table)[0].labels == (f"{HOSTILE[0]}, {HOSTILE[1]}",)
+
+
+def test_the_size_of_images_is_drawn_of_the_rows_that_have_a_schedule_of_it(tmp_path):
+    table = make(tmp_path)
+    metrics = table.rows[0].runs[0].run.folder / "metrics.csv"
+    head, *rows = metrics.read_text().splitlines()
+    sizes = [f"{row},{size}" for row, size in zip(rows, (8, 12, 16), strict=True)]
+    metrics.write_text("\n".join([f"{head},size", *sizes, ""]))
+    (plot,) = plots.knobs(table)
+    assert plot.words.count("image size") == 1 and "image size from 8 to 16" in plot.words.split("; ")[0]
+    figure = Figure()
+    plot.draw(figure, drawing.PAGE)
+    panels = {panel.get_ylabel(): panel for panel in figure.axes}
+    assert [list(line.get_ydata()) for line in panels["image size"].lines] == [[8, 8, 12, 16]]
+    assert len(panels["learning rate"].lines) > 1
 
 
 def test_a_damaged_or_missing_metrics_table_leaves_its_curve_out(tmp_path):

@@ -9,6 +9,7 @@ from torch import nn
 from tricktable.runner.config.compose import compose
 from tricktable.runner.training import compute, job
 from tricktable.runner.training.capture import Capture, recorder_for
+from tricktable.runner.training.knobs import Shape
 from tricktable.runner.training.tape import Refused, Tape
 from tricktable.runner.training.train import train, train_epoch
 
@@ -39,11 +40,11 @@ def test_a_size_is_recorded_after_a_few_steps_and_where_it_comes_often(make_run)
     seen = []
 
     def edge():
-        seen.append((run.gradients.taken[16], 16 in run.gradients.recordings, 12 in run.gradients.recordings))
+        seen.append((run.gradients.taken[Shape(16)], *(Shape(n) in run.gradients.recordings for n in (16, 12))))
 
     list(train(run, edge))
     assert seen[:3] == [(1, False, False), (2, False, False), (3, True, False)]  # the third step is recorded
-    assert seen[-1] == (3, True, False) and run.gradients.recordings[16].replays == 9 - 3
+    assert seen[-1] == (3, True, False) and run.gradients.recordings[Shape(16)].replays == 9 - 3
 
 
 def test_as_many_are_kept_as_memory_is_for_and_the_rest_is_computed(make_run):
@@ -84,7 +85,7 @@ def test_a_cpu_records_only_where_it_is_told_to_and_it_is_the_same_run(make_run,
 def test_replayed_steps_are_the_steps(make_run, overrides):
     run = taped(make_run(*SMALL, *overrides))
     assert same(trained(run), trained(make_run(*SMALL, *overrides)))
-    assert run.gradients.recordings[16].replays > 3
+    assert run.gradients.recordings[Shape(16)].replays > 3
 
 
 class Changing:
@@ -130,7 +131,7 @@ def test_what_changes_between_replays_ends_the_recording_and_another_is_made(mak
         run.hook = {"changing": Changing(change)}
     plain, replayed = map(trained, runs)
     assert same(plain, replayed) and not same(plain, trained(stale))
-    assert runs[1].gradients.recordings[16].replays == 12 - 6 - 2  # since then: a step as ever, one to record
+    assert runs[1].gradients.recordings[Shape(16)].replays == 12 - 6 - 2  # since then: a step as ever, one to record
 
 
 # What is not recorded

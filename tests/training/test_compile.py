@@ -14,6 +14,7 @@ from tricktable.runner.errors import BadInput
 from tricktable.runner.training import compiled, compute, job
 from tricktable.runner.training.capture import Capture
 from tricktable.runner.training.compiled import MOST, SPARE, Compiled, graphs
+from tricktable.runner.training.knobs import Shape
 from tricktable.runner.training.train import train, train_epoch
 
 SMALL = ("model=resnet8", "model.width=8", "epochs=2", "data.last_batch=drop")
@@ -110,7 +111,7 @@ def test_what_is_compiled_is_recorded_after_a_few_steps(make_run):
                 gradient.copy_(p.grad)
 
     def recording():
-        return run.gradients.recordings[16]
+        return run.gradients.recordings[Shape(16)]
 
     plain, run = make_run(*SMALL), by("aot_eager", make_run(*SMALL))
     run.gradients = Capture(Kept, after=1, least=1)

@@ -76,7 +76,21 @@ def test_a_graph_that_is_replayed_has_the_bits_of_the_step(make_run, precision, 
     plain, replayed = (make_run(*overrides, f"compute.capture={capture}") for capture in ("off", "auto"))
     replayed.gradients.least = 6
     assert rows_of(plain)[-1]["train_loss"] == rows_of(replayed)[-1]["train_loss"]
-    assert {size: each.replays for size, each in replayed.gradients.recordings.items()} == {16: 18 - 4, 12: 6 - 4}
+    assert {shape.images: each.replays for shape, each in replayed.gradients.recordings.items()} == {
+        16: 18 - 4,
+        12: 6 - 4,
+    }
+    for (name, a), b in zip(plain.state()[0].items(), replayed.state()[0].values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_graphs_of_several_image_sizes_have_the_bits_of_the_step(make_run):
+    overrides = [*TRICKS, "schedule.size=linear", "schedule.size.start=0.5", "schedule.size.end=1", "epochs=6",
+                 "data.last_batch=drop", "compute.deterministic=true"]  # fmt: skip
+    plain, replayed = (make_run(*overrides, f"compute.capture={capture}") for capture in ("off", "auto"))
+    replayed.gradients.least = 6
+    assert rows_of(plain)[-1]["train_loss"] == rows_of(replayed)[-1]["train_loss"]
+    assert {shape.size for shape in replayed.gradients.recordings} == {(4, 4), None}
     for (name, a), b in zip(plain.state()[0].items(), replayed.state()[0].values(), strict=True):
         assert torch.equal(a, b), name
 
@@ -86,7 +100,10 @@ def test_a_compiled_network_is_recorded_to_the_same_bits(make_run):
     plain, replayed = (make_run(*overrides, f"compute.capture={capture}") for capture in ("off", "auto"))
     replayed.gradients.least = 6
     assert rows_of(plain)[-1]["train_loss"] == rows_of(replayed)[-1]["train_loss"]
-    assert {size: each.replays for size, each in replayed.gradients.recordings.items()} == {16: 18 - 4, 12: 6 - 4}
+    assert {shape.images: each.replays for shape, each in replayed.gradients.recordings.items()} == {
+        16: 18 - 4,
+        12: 6 - 4,
+    }
     for (name, a), b in zip(plain.state()[0].items(), replayed.state()[0].values(), strict=True):
         assert torch.equal(a, b), name
 

@@ -82,6 +82,8 @@ SAME = {
     "shakedrop": ["norm=group", "residual=shakedrop", "residual.level=batch"],
     "a growing batch": ["norm=group", "batch_size=8", "micro_batch=8", "schedule.batch_size=multistep",
                         "schedule.batch_size.at=[1]", "schedule.batch_size.factor=2"],
+    "growing images": ["norm=ghost_batch", "norm.ghost_batch_size=4", "schedule.size=linear", "schedule.size.start=0.5",
+                       "schedule.size.end=1", "hook=[swa]", "hook.swa.start=0.5"],
     "averages of the weights": ["norm=ghost_batch", "norm.ghost_batch_size=4", "hook=[ema,swa]", "hook.swa.start=0.5"],
     "two gradients a step": ["norm=ghost_batch", "norm.ghost_batch_size=4", "optimizer=sam"],
     "weights of the optimizer's own": ["norm=ghost_batch", "norm.ghost_batch_size=4", "optimizer=schedule_free_sgd"],
