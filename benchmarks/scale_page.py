@@ -1,4 +1,4 @@
-"""docs/scale.md: scale_page.md with the figures of benchmarks/results/scale/: `python -m benchmarks.scale_page`."""
+"""docs/scale.md: scale_page.md with figures of benchmarks/results/: `python -m benchmarks.scale_page`."""
 
 import json
 from collections.abc import Sequence
@@ -59,8 +59,10 @@ def page() -> str:
     found: dict[str, Any] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in results}
     hosts = section(found["nfs"], "`benchmarks/nfs/run.sh FOLDER`, as root; what it needs stands in its first lines.")
     steps = section(found["steps"], "`python -m benchmarks.scale`")
+    packed = json.loads((HERE / "results" / "packed.json").read_text(encoding="utf-8"))
+    images = section(packed, "`python -m benchmarks.packed`")
     text = Template((HERE / "scale_page.md").read_text(encoding="utf-8"))
-    return text.substitute(hosts=hosts, steps=steps, **arithmetic(found["steps"]["rows"])).rstrip()
+    return text.substitute(hosts=hosts, steps=steps, images=images, **arithmetic(found["steps"]["rows"])).rstrip()
 
 
 if __name__ == "__main__":

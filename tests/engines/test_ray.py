@@ -56,10 +56,11 @@ def parent(folder, seed):
 
 @pytest.mark.long
 def test_killed_workers_and_a_killed_driver_change_no_figure(tmp_path, call):
-    typed = paced.typed(4, fails=3)
+    """Twelve runs: one fails, two workers are killed, and between them the driver; its Ray dies with it."""
+    typed = paced.typed(12, fails=3)
     here = study(tmp_path / "here")
     assert call(here, *typed, "--jobs", "2")[0] == 3
-    there = study(tmp_path / "there", {0: 1.0, 1: 0.5})
+    there = study(tmp_path / "there", {0: 1.0, 1: 0.5, 5: 1.0})
     ray = ("--engine", "ray", "--jobs", "2")
     driver = call(there, *typed, *ray, wait=False)
     wait(lambda: paced.states(there).get(0) == "running")
@@ -68,8 +69,12 @@ def test_killed_workers_and_a_killed_driver_change_no_figure(tmp_path, call):
     assert driver.poll() is None
     driver.kill()
     driver.wait()
+    driver = call(there, *typed, *ray, wait=False)
+    wait(lambda: paced.states(there).get(5) == "running")
+    os.kill(parent(there, 5), signal.SIGKILL)
+    assert driver.wait(timeout=600) == 3
     code, said = call(there, *typed, *ray)
-    assert code == 3 and "1 of 4 runs failed: seed=3 (RuntimeError: injected)" in said, said
+    assert code == 3 and "1 of 12 runs failed: seed=3 (RuntimeError: injected)" in said, said
     assert paced.figures(there) == paced.figures(here)
 
 
