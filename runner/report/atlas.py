@@ -54,7 +54,7 @@ def show(atlas: Atlas) -> None:
 
 def headline(atlas: Atlas) -> list[str]:
     """What was learned, a sentence each."""
-    counted = f"{len(atlas.pairs)} pairs of {len(atlas.tricks)} tricks"
+    counted = f"{len(atlas.pairs)} pair{'' if len(atlas.pairs) == 1 else 's'} of {len(atlas.tricks)} tricks"
     said = []
     if atlas.pairs and atlas.smallest is not None:
         number = {0: "none", 1: "one interaction"}.get(len(atlas.found), f"{len(atlas.found)} interactions")
@@ -70,7 +70,8 @@ def headline(atlas: Atlas) -> list[str]:
     best = _best(atlas)
     if best is not None:
         label, mean, base = best
-        said.append(f"The best cell is {label}: {mean:.2f}%, where the base has {base:.2f}%.")
+        others = f", where the base has {base:.2f}%" if label != "base" else ""
+        said.append(f"The best cell is {label}: {mean:.2f}%{others}.")
     return said
 
 
