@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -48,9 +47,9 @@ def cost(config: Config, shape: Shape | None = None, classes: int | None = None)
 
 
 def blank(config: Config, channels: int, classes: int) -> torch.nn.Module:
-    """A config's network whose weights are not drawn, nor initialised."""
+    """A config's network whose weights are not drawn: what it has, and not what it is."""
     with _NoDraws():
-        return build_model(replace(config, init=()), channels, classes)
+        return build_model(config, channels, classes)
 
 
 class _NoDraws(TorchFunctionMode):
